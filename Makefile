@@ -1,0 +1,41 @@
+# `make serve` starts the server on the sample data, `make demo` plays an annotator against it, `make test` checks all.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+
+.PHONY: serve test lint types unit demo clean
+.DELETE_ON_ERROR:
+
+# torch and setuptools first: monailabel builds two packages from source that import them while building.
+$(VENV)/.ready: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --upgrade pip setuptools wheel
+	$(BIN)/pip install $(shell grep -E '^(torch|numpy)==' requirements.txt | cut -d' ' -f1)
+	$(BIN)/pip install --no-build-isolation -r requirements.txt
+	touch $@
+
+$(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
+	$(BIN)/pip install --no-build-isolation -r requirements-dev.txt
+	touch $@
+
+serve: $(VENV)/.ready
+	$(BIN)/monailabel start_server --app apps/sequal --studies sample-data --host 127.0.0.1 --port $(PORT)
+
+demo: $(VENV)/.ready
+	$(BIN)/python apps/sequal/cli.py annotate --demo demo --studies sample-data
+
+test: lint types unit
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready-dev
+	$(BIN)/mypy
+
+unit: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) demo build

@@ -1,0 +1,81 @@
+"""What happens to a submitted label before it may take the place of the one that is there."""
+
+import logging
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.errors import ImageError, LabelError
+from lib.imaging import check_label, clean_label, image_suffix, read_frame, read_label
+from lib.imaging.writing import write_mask
+from lib.state import StudyState
+
+__all__ = ["LabelGuard"]
+
+logger = logging.getLogger(__name__)
+
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class LabelGuard:
+    """Checks a submitted label and brings it to its image's grid.
+
+    A label that cannot be used is kept in `rejected/` with its reason and never reaches the study. One that can
+    is handed on as `.nii.gz` on the image's own grid, so that (W, H), (W, H, 1) and (1, W, H) are one label from
+    then on. The label that it replaces is kept in `replaced/`.
+
+    Args:
+        state: of the study.
+    """
+
+    def __init__(self, state: StudyState) -> None:
+        self._state = state
+
+    @staticmethod
+    def check_tag(tag: str) -> None:
+        """Refuse a tag that is not a plain folder name (`../..` would leave the study).
+
+        Raises:
+            LabelError: it is not.
+        """
+        if not _TAG.fullmatch(tag):
+            raise LabelError(
+                f"Expected `tag` to be letters, digits, '.', '_' or '-', got {tag!r}. "
+                "Use 'final' for a submitted label."
+            )
+
+    @contextmanager
+    def checked(self, image_id: str, image: Path, submitted: Path) -> Iterator[Path]:
+        """The submitted label, cleaned and on its image's grid, as a temporary file.
+
+        Raises:
+            LabelError: wrong grid, unreadable, no pixel of the layer; the file is then in `rejected/`.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            clean = Path(folder) / "label.nii.gz"
+            try:
+                frame = read_frame(image)
+                label, dropped = clean_label(read_label(submitted, frame.grid))
+                check_label(label, frame)
+            except (LabelError, ImageError) as error:
+                copy = Path(folder) / f"submitted{image_suffix(submitted) or submitted.suffix}"
+                shutil.copyfile(submitted, copy)
+                kept = self._state.rejected.put(image_id, copy, str(error))
+                logger.warning("Rejected a label for %s, kept as %s: %s", image_id, kept, error)
+                raise LabelError(f"The label was not accepted. {error}") from error
+            if dropped:
+                logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
+            write_mask(clean, frame.to_file_grid(label), frame.affine)
+            yield clean
+
+    def keep_replaced(self, image_id: str, current: Path) -> None:
+        """Copy the label that is about to be replaced to `replaced/`; nothing an expert drew is ever lost."""
+        folder = self._state.root / "replaced"
+        folder.mkdir(exist_ok=True)
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{time.time_ns() % 10**9:09d}"
+        shutil.copy2(current, folder / f"{current.name.split('.')[0]}.{stamp}{image_suffix(current)}")
+        logger.info("Kept the former label of %s", image_id)

@@ -1,0 +1,37 @@
+"""Images and labels: from any file to one grid of pixels with its calibration."""
+
+from lib.imaging.calibration import (
+    MAX_SPACING_MM,
+    MIN_SPACING_MM,
+    NOT_CALIBRATED,
+    Calibration,
+    calibrate,
+    given_calibration,
+)
+from lib.imaging.frame import Frame, to_luma
+from lib.imaging.label_reading import label_to_grid, read_label
+from lib.imaging.label_rules import ALLOWED_CLASSES, check_label, clean_label
+from lib.imaging.names import IMAGE_SUFFIXES, FileKind, file_kind, image_stem, image_suffix
+from lib.imaging.reading import read_frame
+
+__all__ = [
+    "ALLOWED_CLASSES",
+    "IMAGE_SUFFIXES",
+    "MAX_SPACING_MM",
+    "MIN_SPACING_MM",
+    "NOT_CALIBRATED",
+    "Calibration",
+    "FileKind",
+    "Frame",
+    "calibrate",
+    "check_label",
+    "clean_label",
+    "file_kind",
+    "given_calibration",
+    "image_stem",
+    "image_suffix",
+    "label_to_grid",
+    "read_frame",
+    "read_label",
+    "to_luma",
+]

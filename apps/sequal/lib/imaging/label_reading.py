@@ -1,0 +1,119 @@
+"""Read any label file onto the grid of its frame."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import LabelError, SequalError
+from lib.imaging.names import image_suffix
+from lib.imaging.nifti import read_nifti
+from lib.imaging.nrrd_file import read_nrrd_label
+from lib.imaging.picture import read_classes
+
+__all__ = ["label_to_grid", "read_label"]
+
+#: Formats that keep class values exactly; JPEG invents classes along every edge.
+_EXACT_PICTURES = (".png", ".tif", ".tiff", ".bmp")
+_LARGEST_CLASS = 255
+
+
+def read_label(path: str | Path, frame_shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Read a label: NIfTI, NRRD, Slicer segmentation, or a lossless picture.
+
+    The voxel order of the file counts, its affine does not: the server, Slicer and OHIF all write labels on
+    the grid of the image, with affines that differ in sign conventions. Which classes may occur is not
+    judged here.
+
+    Args:
+        path: The file.
+        frame_shape: `Frame.shape` or `Frame.grid` of the image.
+
+    Returns:
+        Uint8 `(W, H, F)`.
+
+    Raises:
+        LabelError: The file is missing, empty, damaged or of another kind; it lies on another grid; its
+            values are not whole numbers from 0 to 255.
+    """
+    source = Path(path)
+    return label_to_grid(_whole_numbers(_array(source), source.name), frame_shape, source.name)
+
+
+def label_to_grid(label: NDArray[Any], frame_shape: Sequence[int], name: str = "label") -> NDArray[Any]:
+    """Bring a label array onto the `(W, H, F)` grid of its frame.
+
+    Accepted are the grid itself and, for a single frame, `(W, H)` and `(1, W, H)`; further axes of length
+    one are dropped. The frame's grid decides: an array that fits as `(W, H, F)` is taken so, whatever else
+    it could be.
+
+    Args:
+        label: The array of the file.
+        frame_shape: `(W, H)`, `(W, H, F)`, perhaps followed by axes of length one.
+        name: What to call it in the error.
+
+    Returns:
+        The same values as `(W, H, F)`.
+
+    Raises:
+        LabelError: It fits in none of these ways.
+
+    >>> [label_to_grid(np.zeros(shape), (4, 3)).shape for shape in [(4, 3), (4, 3, 1), (1, 4, 3)]]
+    [(4, 3, 1), (4, 3, 1), (4, 3, 1)]
+    """
+    grid = (*frame_shape, 1)[:3]
+    shape = label.shape
+    accepted = [grid] if grid[2] > 1 else [grid, grid[:2], (1, *grid[:2])]
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if shape in accepted:
+        return label.reshape(grid)
+    turned = len(shape) >= 2 and sorted(shape) in [sorted(form) for form in accepted]
+    cure = "Its axes are swapped: write it as (W, H)." if turned else "Draw the label on the image it belongs to."
+    raise LabelError(f"Expected `{name}` to be on the grid {grid} of its image, got {label.shape}. {cure}")
+
+
+def _array(source: Path) -> NDArray[Any]:
+    """The array of a label file, any shape and type."""
+    if not source.is_file() or source.stat().st_size == 0:
+        came = "an empty file" if source.is_file() else "no such file"
+        raise LabelError(f"Expected `{source}` to be a label file, got {came}. Submit the label again.")
+    suffix = image_suffix(source)
+    try:
+        if suffix in (".nii", ".nii.gz"):
+            return read_nifti(source)[0]
+        if suffix in (".nrrd", ".seg.nrrd"):
+            return read_nrrd_label(source)
+        if suffix in _EXACT_PICTURES:
+            return read_classes(source)
+    except SequalError as error:
+        raise LabelError(str(error)) from error
+    # Each library has its own exceptions for damaged files, down to struct.error and AttributeError.
+    except Exception as error:
+        raise LabelError(
+            f"Expected `{source.name}` to be a readable label, got {type(error).__name__}: {error}. Submit it again."
+        ) from error
+    raise LabelError(
+        f"Expected `{source.name}` to end in .nii.gz, .nii, .nrrd, .seg.nrrd, .png, .tif or .bmp, got "
+        f"{suffix or 'another suffix'}. Save the label without loss, for example as NIfTI."
+    )
+
+
+def _whole_numbers(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """The values as uint8, when they are whole numbers that fit."""
+    numbers = (
+        array.dtype == np.bool_ or np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)
+    )
+    if not numbers or not array.size:
+        raise LabelError(f"Expected `{name}` to hold class numbers, got {array.dtype} {array.shape}. Save it as uint8.")
+    with np.errstate(invalid="ignore"):
+        classes = array.astype(np.uint8)
+    wrong = classes != array
+    if wrong.any():
+        raise LabelError(
+            f"Expected `{name}` to hold whole numbers from 0 to {_LARGEST_CLASS}, got {array[wrong][0]} "
+            f"({int(wrong.sum())} pixels). Save the label as uint8, without interpolation."
+        )
+    return classes

@@ -1,0 +1,73 @@
+"""What a label may hold: stray classes are dropped, empty labels refused."""
+
+import logging
+from collections.abc import Collection
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import LabelError
+from lib.imaging.frame import Frame
+from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
+
+__all__ = ["ALLOWED_CLASSES", "check_label", "clean_label"]
+
+logger = logging.getLogger(__name__)
+
+ALLOWED_CLASSES: Final = frozenset({BACKGROUND, INTIMA_MEDIA, IGNORE})
+
+
+def clean_label(
+    label: NDArray[np.uint8], allowed: Collection[int] = ALLOWED_CLASSES
+) -> tuple[NDArray[np.uint8], dict[int, int]]:
+    """Set classes that the app does not know to background.
+
+    Viewers submit every segment, markers and notes included.
+
+    Args:
+        label: Uint8, any shape; left as it is.
+        allowed: Classes that stay.
+
+    Returns:
+        The cleaned copy, and the pixels dropped of each class, ascending.
+
+    >>> clean_label(np.array([0, 1, 3, 3, 255], dtype=np.uint8))
+    (array([  0,   1,   0,   0, 255], dtype=uint8), {3: 2})
+    """
+    classes, counts = np.unique(label, return_counts=True)
+    dropped = {int(c): int(n) for c, n in zip(classes, counts, strict=True) if int(c) not in allowed}
+    cleaned = np.where(np.isin(label, list(dropped)), np.uint8(BACKGROUND), label) if dropped else label.copy()
+    if dropped:
+        logger.info("Dropped stray classes of a label (class: pixels): %s", dropped)
+    return cleaned, dropped
+
+
+def check_label(label: NDArray[np.uint8], frame: Frame) -> None:
+    """Refuse a label that nothing can be learnt from; to be called on a cleaned label.
+
+    Args:
+        label: Uint8 `(W, H, F)`.
+        frame: Its image.
+
+    Raises:
+        LabelError: It lies on another grid, holds an unknown class, or has no pixel of the intima-media
+            class.
+    """
+    if label.shape != frame.grid:
+        raise LabelError(
+            f"Expected the label of {frame.source.name} to be on the grid {frame.grid}, got {label.shape}. "
+            "Draw the label on the image it belongs to."
+        )
+    classes = {int(value) for value in np.unique(label)}
+    if not classes <= ALLOWED_CLASSES:
+        raise LabelError(
+            f"Expected the label of {frame.source.name} to hold classes {sorted(ALLOWED_CLASSES)}, "
+            f"got {sorted(classes)}. Remove the other segments."
+        )
+    if INTIMA_MEDIA not in classes:
+        raise LabelError(
+            f"Expected the label of {frame.source.name} to hold pixels of class {INTIMA_MEDIA} "
+            "(intima-media), "
+            f"got only {sorted(classes)}. Draw the layer; {IGNORE} means not annotated."
+        )

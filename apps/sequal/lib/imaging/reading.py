@@ -1,0 +1,119 @@
+"""Read any image the app knows into one `Frame`."""
+
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import ImageError
+from lib.imaging.calibration import NOT_CALIBRATED, Calibration, given_calibration
+from lib.imaging.dicom import read_dicom
+from lib.imaging.frame import Frame
+from lib.imaging.names import IMAGE_SUFFIXES, file_kind
+from lib.imaging.nifti import read_nifti
+from lib.imaging.nrrd_file import read_nrrd
+from lib.imaging.picture import read_picture
+
+__all__ = ["read_frame"]
+
+logger = logging.getLogger(__name__)
+
+_Contents = tuple[NDArray[Any], NDArray[np.float64], Calibration]
+
+
+def read_frame(path: str | Path, *, spacing_mm: tuple[float, float] | None = None) -> Frame:
+    """Read an image file: NIfTI, NRRD, PNG, JPEG, TIFF, BMP or DICOM.
+
+    Pixels that are not finite are replaced by the smallest finite value, with a warning in the log. Constant
+    images are read without complaint.
+
+    Args:
+        path: The file.
+        spacing_mm: `(dx, dy)`, millimetres per pixel, which overrides the calibration of the file; the
+            affine stays what the file says, because results go back onto its grid.
+
+    Returns:
+        The frame, or the clip.
+
+    Raises:
+        ImageError: The file is missing, empty, damaged or of an unknown kind; its array is not one frame or
+            one clip; no pixel is finite; `spacing_mm` is not credible.
+    """
+    source = Path(path)
+    array, affine, calibration = _contents(source)
+    pixels = _finite(array.reshape(_grid(array.shape, source)), source)
+    if spacing_mm is not None:
+        calibration = given_calibration(spacing_mm)
+    return Frame(pixels, affine, array.shape, calibration, source)
+
+
+def _contents(source: Path) -> _Contents:
+    """The array of the file with its colour turned to luma, its affine, and its calibration."""
+    if not source.is_file() or source.stat().st_size == 0:
+        came = "an empty file" if source.is_file() else "a folder" if source.is_dir() else "no such file"
+        raise ImageError(f"Expected `{source}` to be an image file, got {came}. Copy the image again.")
+    kind = file_kind(source)
+    if kind is None:
+        raise ImageError(
+            f"Expected `{source.name}` to end in one of {', '.join(IMAGE_SUFFIXES)} or to be DICOM, "
+            "got neither. Convert it to one of these."
+        )
+    try:
+        return _READERS[kind](source)
+    except ImageError:
+        raise
+    # Each library has its own exceptions for damaged files, down to struct.error and AttributeError.
+    except Exception as error:
+        raise ImageError(
+            f"Expected `{source.name}` to be a readable {kind} file, got {type(error).__name__}: {error}. "
+            "Open it in a viewer and save it again."
+        ) from error
+
+
+def _read_picture(source: Path) -> _Contents:
+    return read_picture(source), np.eye(4), NOT_CALIBRATED
+
+
+def _read_dicom(source: Path) -> _Contents:
+    array, calibration = read_dicom(source)
+    affine = np.eye(4)
+    if calibration.spacing_mm is not None:
+        affine[0, 0], affine[1, 1] = calibration.spacing_mm
+    return array, affine, calibration
+
+
+_READERS: Final = {"nifti": read_nifti, "nrrd": read_nrrd, "picture": _read_picture, "dicom": _read_dicom}
+
+
+def _grid(shape: tuple[int, ...], source: Path) -> tuple[int, int, int]:
+    """Shape of the file's array as `(W, H, F)`; axes beyond the third must have length one."""
+    width, height, frames, *further = (*shape, 1, 1, 1)[: max(len(shape), 3)]
+    frames_come_first = width == 1 and height > 1 and frames > 1
+    if len(shape) < 2 or 0 in shape or frames_come_first or any(length != 1 for length in further):
+        raise ImageError(
+            f"Expected the array of `{source.name}` to be (W, H), (W, H, 1) or (W, H, frames), got {shape}. "
+            "Save one frame or one clip a file, frames along the third axis."
+        )
+    return width, height, frames
+
+
+def _finite(array: NDArray[Any], source: Path) -> NDArray[np.float32]:
+    """Float32 copy without NaN and infinities."""
+    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating) or array.dtype == bool):
+        raise ImageError(
+            f"Expected the pixels of `{source.name}` to be real numbers, got {array.dtype}. Save it as 8 or 16 bit."
+        )
+    with np.errstate(over="ignore"):
+        pixels = np.array(array, dtype=np.float32, order="C")
+    bad = ~np.isfinite(pixels)
+    if not bad.any():
+        return pixels
+    if bad.all():
+        raise ImageError(
+            f"Expected `{source.name}` to hold finite pixels, got only NaN or infinity. Export the image again."
+        )
+    logger.warning("%s: %d pixels are not finite; they are set to the smallest value.", source.name, int(bad.sum()))
+    pixels[bad] = pixels[~bad].min()
+    return pixels

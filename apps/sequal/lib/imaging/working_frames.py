@@ -1,0 +1,91 @@
+"""Frames on their working grid, read when needed and kept within a memory bound."""
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lib.errors import ImageError
+from lib.imaging.normalisation import normalise_intensity
+from lib.imaging.reading import read_frame
+from lib.imaging.working_grid import WorkingGrid
+from lib.items import Item
+from lib.settings import Settings
+
+__all__ = ["WorkingFrame", "WorkingFrames"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkingFrame:
+    """One image file, ready for the networks.
+
+    Attributes:
+        pixels: float16 (F, 1, W, H) in 0..1 on the working grid, F frames.
+        grid: the way to and from the file's own (W, H).
+    """
+
+    pixels: Tensor
+    grid: WorkingGrid
+
+    @property
+    def frames(self) -> int:
+        """Number of frames: 1 for a still, more for a clip."""
+        return self.pixels.shape[0]
+
+
+class WorkingFrames:
+    """Reads images, brings them to the working grid and keeps the last used ones.
+
+    An image that cannot be read is logged once, remembered in `unreadable` with its reason and given as None, so
+    that one corrupt file stops neither a round nor a scoring.
+
+    Args:
+        settings: `working_spacing_mm` and `max_working_pixels` are used.
+        cache_bytes: what the cache may hold; least recently used images are dropped first.
+    """
+
+    def __init__(self, settings: Settings, cache_bytes: int = 1 << 30) -> None:
+        self._spacing_mm = settings.working_spacing_mm
+        self._max_pixels = settings.max_working_pixels
+        self._cache_bytes = cache_bytes
+        self._cache: OrderedDict[str, WorkingFrame] = OrderedDict()
+        self._held_bytes = 0
+        self.unreadable: dict[str, str] = {}
+
+    def get(self, item: Item) -> WorkingFrame | None:
+        """The item's frames, or None when its file cannot be read."""
+        if item.id in self.unreadable:
+            return None
+        frame = self._cache.get(item.id)
+        if frame is None:
+            try:
+                frame = self._read(item)
+            except ImageError as error:
+                logger.warning("Leaving out image %s: %s", item.id, error)
+                self.unreadable[item.id] = str(error)
+                return None
+            self._keep(item.id, frame)
+        self._cache.move_to_end(item.id)
+        return frame
+
+    def readable(self, items: list[Item]) -> list[Item]:
+        """Those of `items` whose file can be read, in the same order."""
+        return [item for item in items if self.get(item) is not None]
+
+    def _read(self, item: Item) -> WorkingFrame:
+        frame = read_frame(item.image)
+        width, height, count = frame.grid
+        grid = WorkingGrid.of((width, height), frame.calibration, self._spacing_mm, self._max_pixels)
+        pixels = [grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])) for f in range(count)]
+        return WorkingFrame(torch.stack(pixels).half(), grid)
+
+    def _keep(self, key: str, frame: WorkingFrame) -> None:
+        self._cache[key] = frame
+        self._held_bytes += frame.pixels.nbytes
+        while self._held_bytes > self._cache_bytes and len(self._cache) > 1:
+            _, dropped = self._cache.popitem(last=False)
+            self._held_bytes -= dropped.pixels.nbytes

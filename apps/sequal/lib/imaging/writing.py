@@ -1,0 +1,58 @@
+"""Writing a mask on its image's own grid, in the formats that viewers ask for."""
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import nrrd
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import ImageError
+
+__all__ = ["WRITABLE_SUFFIXES", "write_mask"]
+
+WRITABLE_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
+
+#: From nibabel's RAS to the LPS in which NRRD files from 3D Slicer and ITK are written.
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def write_mask(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], *, compress: bool = True) -> None:
+    """Write a mask with its geometry.
+
+    NIfTI keeps the shape as given. NRRD stores the direction of every axis and needs three, so a (W, H) mask is
+    written as (W, H, 1).
+
+    Args:
+        path: ends in `.nii.gz`, `.nii` or `.nrrd`.
+        mask: (W, H), (W, H, 1) or (W, H, F), integer or float; the type is kept.
+        affine: float64 (4, 4), pixel to RAS millimetres.
+        compress: gzip encoding for NRRD (OHIF reads only raw ones).
+
+    Raises:
+        ImageError: the suffix is none of the three.
+    """
+    name = path.name.lower()
+    if name.endswith((".nii", ".nii.gz")):
+        image = nib.Nifti1Image(mask, affine)
+        image.header.set_xyzt_units("mm")
+        nib.save(image, path)
+    elif name.endswith(".nrrd"):
+        _write_nrrd(path, mask.reshape(*mask.shape[:2], -1), affine, compress)
+    else:
+        raise ImageError(
+            f"Expected the result extension to be one of {', '.join(WRITABLE_SUFFIXES)}, got {path.name!r}. "
+            "Ask for one of these as `result_extension`."
+        )
+
+
+def _write_nrrd(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], compress: bool) -> None:
+    header = {
+        "space": "left-posterior-superior",
+        "kinds": ["domain"] * 3,
+        "space directions": (_RAS_TO_LPS @ affine[:3, :3]).T,
+        "space origin": _RAS_TO_LPS @ affine[:3, 3],
+        "encoding": "gzip" if compress else "raw",
+    }
+    nrrd.write(str(path), mask, header, index_order="F")

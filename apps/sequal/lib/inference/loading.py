@@ -1,0 +1,64 @@
+"""A checkpoint as networks that are ready to predict and to score."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lib.errors import CheckpointError
+from lib.networks import Architecture, DualNetwork
+from lib.state import file_digest, load_checkpoint
+
+__all__ = ["LoadedPair", "load_pair"]
+
+
+@dataclass(frozen=True)
+class LoadedPair:
+    """Networks of one checkpoint, in evaluation mode.
+
+    Attributes:
+        pair: student and teacher; the teacher's prediction is the one that is shown.
+        reference: the network whose pseudo-label PLD takes: the teacher, unless the round stored another pair.
+        other: the network that PLD compares with it: the student, unless the round stored another pair.
+        digest: digest of the checkpoint file, the key of its scores in the ledger.
+        meta: what the round noted (round, iterations, settings, metrics).
+    """
+
+    pair: DualNetwork
+    reference: nn.Module
+    other: nn.Module
+    digest: str
+    meta: dict[str, Any]
+
+
+def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> LoadedPair:
+    """Load a checkpoint.
+
+    Args:
+        path: file written by a round or by `pretrain`.
+        device: where the networks go.
+        alpha_max: of the teacher's moving average, if the pair is trained on.
+
+    Raises:
+        CheckpointError: unreadable, holds more than plain tensors, or does not fit its own architecture.
+    """
+    checkpoint = load_checkpoint(path)
+    pair = DualNetwork(Architecture(checkpoint.architecture["name"]), alpha_max)
+    try:
+        pair.load_weights(checkpoint.student, checkpoint.teacher, int(checkpoint.meta.get("iterations", 0)))
+        reference, other = pair.teacher, pair.student
+        if checkpoint.query_pair is not None:
+            reference, other = copy.deepcopy(pair.teacher), copy.deepcopy(pair.teacher)
+            reference.load_state_dict(checkpoint.query_pair["reference"])
+            other.load_state_dict(checkpoint.query_pair["other"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"Expected the weights in {path.name} to fit the architecture {checkpoint.architecture['name']!r}, "
+            f"got: {error}. Remove the file, or set --conf network to the architecture it was trained with."
+        ) from error
+    for network in (pair, reference, other):
+        network.to(device).eval()
+    return LoadedPair(pair, reference, other, file_digest(path), checkpoint.meta)

@@ -1,0 +1,87 @@
+"""What an annotator gets for one image: mask, probability, PLD, confidence and thickness."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lib.acquisition import pseudo_label_divergence
+from lib.imaging import Frame
+from lib.imaging.normalisation import normalise_intensity
+from lib.imaging.working_frames import WorkingFrame
+from lib.imaging.working_grid import WorkingGrid
+from lib.inference.loading import LoadedPair
+from lib.inference.pair import predict_pair
+from lib.labels import INTIMA_MEDIA
+from lib.measurement import ImtMeasurement, boundaries_from_probability, measure_imt
+from lib.settings import Settings
+
+__all__ = ["Prediction", "predict_frame"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The result for one image on its own grid.
+
+    Attributes:
+        mask: uint8 (W, H, F) in {0, 1}.
+        probability: float32 (W, H, F) in 0..1, the teacher's.
+        pld: Pseudo Label Divergence, mean over the frames, ≥ 0; higher is asked for first.
+        confidence: 0..1, see `expected_dice`; the lowest over the frames.
+        imt: one measurement a frame.
+    """
+
+    mask: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+    pld: float
+    confidence: float
+    imt: tuple[ImtMeasurement, ...]
+
+
+def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device) -> Prediction:
+    """Segment and measure every frame of an image.
+
+    Args:
+        frame: as read from file, any size and spacing.
+        loaded: the networks.
+        settings: `working_spacing_mm`, `max_working_pixels` and `pld_form` are used.
+        device: where the networks are.
+    """
+    width, height, count = frame.grid
+    grid = WorkingGrid.of((width, height), frame.calibration, settings.working_spacing_mm, settings.max_working_pixels)
+    stack = torch.stack([grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])) for f in range(count)])
+    working = WorkingFrame(stack, grid)
+    shown = predict_pair(loaded.pair.teacher, loaded.pair.student, working, device)
+    query = shown
+    if loaded.reference is not loaded.pair.teacher:
+        query = predict_pair(loaded.reference, loaded.other, working, device)
+    pld = pseudo_label_divergence(query.log_p_reference, query.log_p_other, form=settings.pld_form)
+    probability = shown.native_probability
+    mask = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
+    return Prediction(
+        mask=mask,
+        probability=probability,
+        pld=float(pld.mean()),
+        confidence=min(expected_dice(probability[:, :, f]) for f in range(count)),
+        imt=tuple(
+            measure_imt(boundaries_from_probability(probability[:, :, f]), frame.calibration) for f in range(count)
+        ),
+    )
+
+
+def expected_dice(probability: NDArray[np.float32]) -> float:
+    """The Dice that a mask p > 0.5 has with the truth if the probabilities are right: 2Σpm / (Σp + Σm).
+
+    An empty mask gives the probability that there is no layer, 1 − max p.
+
+    Args:
+        probability: float32 (W, H) in 0..1.
+
+    >>> expected_dice(np.array([[1.0, 0.0]], dtype=np.float32))
+    1.0
+    """
+    mask = probability > 0.5
+    if not mask.any():
+        return float(1.0 - probability.max())
+    return float(2.0 * probability[mask].sum(dtype=np.float64) / (probability.sum(dtype=np.float64) + mask.sum()))

@@ -1,0 +1,108 @@
+"""The `carotid` infer task: a mask on the frame's own grid, and what there is to say about it."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+
+from lib.configs import Study
+from lib.configs.refusal import refusal
+from lib.errors import ImageError, SequalError
+from lib.imaging import read_frame
+from lib.imaging.writing import WRITABLE_SUFFIXES, write_mask
+from lib.inference import predict_frame
+from lib.labels import LABEL_NAMES
+from lib.measurement import combine_frames
+
+__all__ = ["CarotidInfer"]
+
+
+class CarotidInfer(InferTask):
+    """Segments an image of any size and spacing with the model in service, and measures it.
+
+    Request keys beside MONAI Label's own: `result_extension` (`.nii.gz`, `.nii`, `.nrrd`), `result_dtype`,
+    `result_compress`. The reply's params hold `pld`, `confidence`, `imt` (for a clip also `imt_frames`),
+    `label_names`, `latencies` and `centroids`.
+    """
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(
+            type=InferType.SEGMENTATION,
+            labels=dict(LABEL_NAMES),
+            dimension=2,
+            description="Far-wall intima-media layer of the carotid artery, with its thickness",
+        )
+        self._study = study
+
+    def is_valid(self) -> bool:
+        """Whether there is a model to answer with."""
+        return self._study.served.path is not None
+
+    def __call__(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        """Segment `request["image"]`.
+
+        Returns:
+            The result file (None with `result_write_to_file = false`) and the params.
+        """
+        try:
+            return self._run(request)
+        except SequalError as error:
+            raise refusal(error) from error
+
+    def _run(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        start = time.perf_counter()
+        frame = read_frame(self._path(request))
+        read = time.perf_counter()
+        prediction = predict_frame(frame, self._study.served.load(), self._study.settings, self._study.device)
+        inferred = time.perf_counter()
+        file = None
+        if request.get("result_write_to_file", True):
+            mask = frame.to_file_grid(prediction.mask).astype(np.dtype(request.get("result_dtype") or "uint8"))
+            file = _result_file(request)
+            write_mask(file, mask, frame.affine, compress=_is_true(request.get("result_compress")))
+        end = time.perf_counter()
+        params: dict[str, Any] = {
+            "pld": prediction.pld,
+            "confidence": prediction.confidence,
+            "imt": combine_frames(prediction.imt).as_params(),
+            "label_names": self.labels,
+            "centroids": {},
+            "latencies": {
+                "pre": round(read - start, 3),
+                "infer": round(inferred - read, 3),
+                "write": round(end - inferred, 3),
+                "total": round(end - start, 3),
+            },
+        }
+        if len(prediction.imt) > 1:
+            params["imt_frames"] = [imt.as_params() for imt in prediction.imt]
+        return None if file is None else str(file), params
+
+    def _path(self, request: dict[str, Any]) -> Path:
+        image = request.get("image")
+        if not isinstance(image, str) or not image:
+            raise ImageError(
+                "Expected `image` to be the id of an image of this study, or a file sent along, got an id that the "
+                "study does not have. Ask for the next sample, or reload the list of images."
+            )
+        return Path(image)
+
+
+def _result_file(request: dict[str, Any]) -> Path:
+    suffix = str(request.get("result_extension") or ".nii.gz")
+    suffix = suffix if suffix.startswith(".") else f".{suffix}"
+    if suffix not in WRITABLE_SUFFIXES:
+        raise ImageError(
+            f"Expected `result_extension` to be one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}. "
+            "Ask for one of these."
+        )
+    # MONAI Label removes the file after sending it.
+    with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as file:
+        return Path(file.name)
+
+
+def _is_true(value: object) -> bool:
+    return str(value).lower() in {"1", "true", "yes", "on"}

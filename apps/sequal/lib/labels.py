@@ -1,0 +1,13 @@
+"""The classes of a label, spelled once."""
+
+from typing import Final
+
+__all__ = ["BACKGROUND", "IGNORE", "INTIMA_MEDIA", "LABEL_NAMES", "NUM_CLASSES"]
+
+BACKGROUND: Final = 0
+INTIMA_MEDIA: Final = 1
+#: A pixel that the expert did not annotate: it carries no supervision.
+IGNORE: Final = 255
+NUM_CLASSES: Final = 2
+#: Name to index, ascending from 1, as MONAI Label expects it.
+LABEL_NAMES: Final = {"intima-media": INTIMA_MEDIA}

@@ -1,0 +1,27 @@
+"""Measurements for research: thickness of the layer, overlap of masks, agreement of readers."""
+
+from lib.measurement.agreement import Agreement, bland_altman, icc_2_1
+from lib.measurement.boundaries import Boundaries, boundaries_from_mask, boundaries_from_probability
+from lib.measurement.clip import combine_frames
+from lib.measurement.imt import PLAQUE_MM, SHORTEST_LENGTH_MM, Flag, ImtMeasurement, measure_imt
+from lib.measurement.polyline import distances_to_polyline, polyline_distance
+from lib.measurement.segmentation import SegmentationScores, score_segmentation
+
+__all__ = [
+    "PLAQUE_MM",
+    "SHORTEST_LENGTH_MM",
+    "Agreement",
+    "Boundaries",
+    "Flag",
+    "ImtMeasurement",
+    "SegmentationScores",
+    "bland_altman",
+    "boundaries_from_mask",
+    "boundaries_from_probability",
+    "combine_frames",
+    "distances_to_polyline",
+    "icc_2_1",
+    "measure_imt",
+    "polyline_distance",
+    "score_segmentation",
+]

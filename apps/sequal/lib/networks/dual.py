@@ -1,0 +1,85 @@
+"""The pair of networks: a student that learns by gradient and a teacher that follows as its moving average."""
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from lib.networks.registry import Architecture, create_network
+
+__all__ = ["DualNetwork"]
+
+
+class DualNetwork(nn.Module):
+    """Student S (weights θ) and teacher T (weights φ) of one architecture, in one module and one checkpoint.
+
+    The teacher is φ ← αφ + (1 − α)θ with α = min(1 − 1/(t+1), α_max) (Tarvainen & Valpola 2017, as in S1);
+    batch-norm statistics follow by the same rule. t counts updates over the whole life of the pair: the published
+    code restarts it in every round, which wipes the teacher, so here it travels in the checkpoint.
+    """
+
+    def __init__(self, architecture: Architecture, alpha_max: float = 0.99) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.alpha_max = alpha_max
+        self.student = create_network(architecture)
+        self._average = AveragedModel(self.student, avg_fn=self._ema, use_buffers=True)
+        self._average.requires_grad_(False)
+        self._average.eval()
+
+    @property
+    def teacher(self) -> nn.Module:
+        """The averaged network φ; always in evaluation mode, never with a gradient."""
+        module: nn.Module = self._average.module
+        return module
+
+    @property
+    def updates(self) -> int:
+        """T, the number of updates in the life of the pair."""
+        return int(self._average.n_averaged)
+
+    def _ema(self, averaged: Tensor, current: Tensor, t: Tensor | int) -> Tensor:
+        alpha = min(1.0 - 1.0 / (int(t) + 1.0), self.alpha_max)
+        if not averaged.is_floating_point():  # batch norm's counter of batches
+            return current
+        return alpha * averaged + (1.0 - alpha) * current
+
+    def update_teacher(self) -> None:
+        """One step of the moving average, after each optimiser step."""
+        self._average.update_parameters(self.student)
+
+    def train(self, mode: bool = True) -> Self:
+        """Only the student changes mode: the teacher predicts with its averaged statistics."""
+        super().train(mode)
+        self._average.eval()
+        return self
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (student, teacher), each (B, 2, W, H), of x (B, 1, W, H)."""
+        with torch.no_grad():
+            teacher = self.teacher(x)
+        return self.student(x), teacher
+
+    def weights(self) -> dict[str, dict[str, Tensor]]:
+        """Plain tensors `{"student": …, "teacher": …}` on the CPU, for a checkpoint."""
+        return {"student": _snapshot(self.student), "teacher": _snapshot(self.teacher)}
+
+    def load_weights(self, student: dict[str, Tensor], teacher: dict[str, Tensor], updates: int) -> None:
+        """Take over both networks and t.
+
+        Raises:
+            RuntimeError: the tensors do not fit the architecture (torch's own message names them).
+        """
+        self.student.load_state_dict(student)
+        self.teacher.load_state_dict(teacher)
+        self._average.n_averaged.fill_(updates)
+
+
+def _snapshot(network: nn.Module) -> dict[str, Tensor]:
+    # MONAI's DynUNet lists each of its modules twice; sharing the copy keeps the file at half the size.
+    copies: dict[int, Tensor] = {}
+    return {
+        key: copies.setdefault(value.data_ptr() or id(value), value.detach().cpu().clone())
+        for key, value in network.state_dict().items()
+    }

@@ -1,0 +1,14 @@
+"""Self-refinement of noisy labels: when to do it (trigger) and how (fusion)."""
+
+from lib.refinement.fusion import FusionResult, apply_supervision, fuse
+from lib.refinement.trigger import EarlyLearningFit, early_learning_over, fit_early_learning, paper_trigger
+
+__all__ = [
+    "EarlyLearningFit",
+    "FusionResult",
+    "apply_supervision",
+    "early_learning_over",
+    "fit_early_learning",
+    "fuse",
+    "paper_trigger",
+]

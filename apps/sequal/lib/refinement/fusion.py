@@ -1,0 +1,83 @@
+"""Pseudo-label fusion: confident predictions of the teacher replace and complete a noisy, sparse label."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.labels import IGNORE, INTIMA_MEDIA
+
+__all__ = ["FusionResult", "apply_supervision", "fuse"]
+
+
+@dataclass(frozen=True)
+class FusionResult:
+    """A fused label.
+
+    Attributes:
+        label: uint8 (W, H), the refined label ỹ; the given one when `accepted` is False.
+        accepted: False when the image's whole update was rejected.
+        pixels_changed: pixels whose value differs from the given label.
+    """
+
+    label: NDArray[np.uint8]
+    accepted: bool
+    pixels_changed: int
+
+
+def apply_supervision(label: NDArray[np.uint8], supervision: Literal["columns", "full"]) -> NDArray[np.uint8]:
+    """Say which pixels of an expert's label carry supervision.
+
+    A layer crosses the image from side to side, so with `columns` a column (fixed x) in which the expert drew
+    nothing is unknown, not background. With `full` every pixel that is not IGNORE counts.
+
+    Args:
+        label: uint8 (W, H) in {0, 1, 255}.
+        supervision: which rule.
+
+    >>> apply_supervision(np.array([[0, 1], [0, 0]], dtype=np.uint8), "columns").tolist()
+    [[0, 1], [255, 255]]
+    """
+    if supervision == "full":
+        return label
+    out = label.copy()
+    out[~(label == INTIMA_MEDIA).any(axis=1)] = IGNORE
+    return out
+
+
+def fuse(
+    current: NDArray[np.uint8],
+    expert: NDArray[np.uint8],
+    probability: NDArray[np.float32],
+    *,
+    threshold: float = 0.8,
+    min_foreground: float = 0.5,
+    supervision: Literal["columns", "full"] = "columns",
+) -> FusionResult:
+    """Fuse the teacher's confident pixels into a label (S1, pseudo-label fusion).
+
+    With p the teacher's softmax, ŷ = argmax p and m = max p: where m > `threshold` and ŷ ≠ ỹ, ỹ ← ŷ; IGNORE
+    pixels are filled by the same rule. The whole image is left as it was when the new foreground is under
+    `min_foreground` of the expert's, counted on the pixels that the expert annotated. Deviation: with
+    `supervision = columns` a column that ends without foreground stays unknown, for the reason that
+    `apply_supervision` gives; otherwise a missed piece of wall would be learnt as background.
+
+    Args:
+        current: uint8 (W, H), ỹ in {0, 1, 255}, supervision already applied.
+        expert: uint8 (W, H), y in {0, 1, 255}, supervision already applied. Never changed.
+        probability: float32 (W, H) in 0..1, the teacher's probability of the layer.
+        threshold: λ, in [0.5, 1).
+        min_foreground: smallest accepted ratio of new to expert foreground.
+        supervision: see `apply_supervision`.
+    """
+    confidence = np.maximum(probability, 1.0 - probability)
+    pseudo = (probability > 0.5).astype(np.uint8)
+    fused = np.where((confidence > threshold) & (pseudo != current), pseudo, current).astype(np.uint8)
+    annotated = expert != IGNORE
+    before = np.count_nonzero((expert == INTIMA_MEDIA) & annotated)
+    after = np.count_nonzero((fused == INTIMA_MEDIA) & annotated)
+    if after < min_foreground * before:
+        return FusionResult(label=current, accepted=False, pixels_changed=0)
+    fused = apply_supervision(fused, supervision)
+    return FusionResult(label=fused, accepted=True, pixels_changed=int(np.count_nonzero(fused != current)))

@@ -1,0 +1,146 @@
+"""The rules that a value from outside has to meet: each has a text for people and a parser for the machine.
+
+A value arrives as a string (`--conf key value`, a command line) or as a JSON number or bool (a request).
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Rule", "boolean", "choice", "integer", "number", "patient_regex", "text", "url"]
+
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be.
+
+    Attributes:
+        text: completes the sentence "Expected `key` to be …".
+        parse: turns the raw value into the typed one; raises `ValueError` when the rule is broken.
+    """
+
+    text: str
+    parse: Callable[[object], object]
+
+
+def _checked_range(value: float, low: float, high: float, open_low: bool, open_high: bool) -> None:
+    above = value > low if open_low else value >= low
+    below = value < high if open_high else value <= high
+    if not (math.isfinite(value) and above and below):
+        raise ValueError(value)
+
+
+def _range_text(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    lower = f"over {low:g}" if open_low else f"at least {low:.10g}"
+    if math.isinf(high):
+        return lower
+    return f"{lower} and {'under' if open_high else 'at most'} {high:.10g}"
+
+
+def integer(low: int, high: float = math.inf, multiple_of: int = 1) -> Rule:
+    """An integer in `low..high`, both included, and a multiple of `multiple_of`.
+
+    >>> integer(1, 9).parse("3")
+    3
+    """
+
+    def parse(raw: object) -> int:
+        if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+            raise ValueError(raw)
+        if isinstance(raw, float) and not raw.is_integer():
+            raise ValueError(raw)
+        value = int(raw)
+        _checked_range(value, low, high, False, False)
+        if value % multiple_of:
+            raise ValueError(raw)
+        return value
+
+    kind = "an integer" if multiple_of == 1 else f"a multiple of {multiple_of}"
+    return Rule(f"{kind}, {_range_text(low, high, False, False)}", parse)
+
+
+def number(low: float, high: float = math.inf, *, open_low: bool = False, open_high: bool = False) -> Rule:
+    """A finite number between `low` and `high`; `open_low` and `open_high` exclude the end itself.
+
+    >>> number(0, 1, open_high=True).text
+    'a number, at least 0 and under 1'
+    """
+
+    def parse(raw: object) -> float:
+        if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+            raise ValueError(raw)
+        value = float(raw)
+        _checked_range(value, low, high, open_low, open_high)
+        return value
+
+    return Rule(f"a number, {_range_text(low, high, open_low, open_high)}", parse)
+
+
+def boolean() -> Rule:
+    """A bool, or one of its usual spellings in any case.
+
+    >>> boolean().parse("Off")
+    False
+    """
+
+    def parse(raw: object) -> bool:
+        spelled = str(raw).strip().lower()
+        if spelled not in _TRUE + _FALSE:
+            raise ValueError(raw)
+        return spelled in _TRUE
+
+    return Rule("true or false", parse)
+
+
+def choice(options: tuple[str, ...]) -> Rule:
+    """One of `options`, spelled exactly."""
+
+    def parse(raw: object) -> str:
+        if raw not in options:
+            raise ValueError(raw)
+        return str(raw)
+
+    return Rule("one of " + ", ".join(options), parse)
+
+
+def text(meaning: str) -> Rule:
+    """Any string; `meaning` says what an empty one stands for."""
+
+    def parse(raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError(raw)
+        return raw.strip()
+
+    return Rule(meaning, parse)
+
+
+def url() -> Rule:
+    """A database address as SQLAlchemy writes it, or nothing."""
+
+    def parse(raw: object) -> str:
+        if not isinstance(raw, str) or (raw.strip() and "://" not in raw):
+            raise ValueError(raw)
+        return raw.strip()
+
+    return Rule("a SQLAlchemy URL (`dialect://…`) or empty", parse)
+
+
+def patient_regex() -> Rule:
+    """A regular expression with a named group `patient`, or nothing."""
+
+    def parse(raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError(raw)
+        try:
+            groups = re.compile(raw).groupindex
+        except re.error as error:
+            raise ValueError(raw) from error
+        if raw and "patient" not in groups:
+            raise ValueError(raw)
+        return raw
+
+    return Rule("a regular expression with a group `(?P<patient>…)`, or empty", parse)

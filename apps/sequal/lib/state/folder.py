@@ -1,0 +1,108 @@
+"""The state folder of one study: everything the app learns lives here, nothing in the studies folder."""
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from lib.errors import StudyError
+from lib.settings import Settings
+from lib.state.atomic import create_once, remove_abandoned
+from lib.state.ledger import Ledger
+from lib.state.refined import RefinedStore
+from lib.state.rejected import RejectedStore
+
+__all__ = ["StudyState", "study_state_folder"]
+
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """The open state of one study.
+
+    Attributes:
+        root: the state folder.
+        ledger: scores, refinements, rounds and leases.
+        refined: refined labels.
+        rejected: rejected labels.
+    """
+
+    root: Path
+    ledger: Ledger
+    refined: RefinedStore
+    rejected: RejectedStore
+
+    @classmethod
+    def open(cls, root: Path, settings: Settings) -> Self:
+        """Open a state folder, making what is missing.
+
+        Args:
+            root: the folder, as `study_state_folder` or the setting `state` names it.
+            settings: `ledger` says where the ledger is.
+
+        Raises:
+            StudyError: the folder cannot be written, or the ledger cannot be reached.
+        """
+        try:
+            for name in ("refined", "rejected", "checkpoints", "events"):
+                (root / name).mkdir(parents=True, exist_ok=True)
+            # Not derived from the path: servers on several machines may see the folder under different ones.
+            study = create_once(root / "study.id", uuid.uuid4().hex.encode()).decode().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudyError(
+                f"Expected the state folder `{root}` to be writable, got: {error}. Check `state`."
+            ) from error
+        for folder in (root, root / "checkpoints", root / "refined"):
+            remove_abandoned(folder)
+        ledger = Ledger.open(settings.ledger or root / "ledger.db", study)
+        return cls(root, ledger, RefinedStore(root / "refined"), RejectedStore(root / "rejected"))
+
+    @property
+    def published(self) -> Path:
+        """The published checkpoint; absent before the first."""
+        return self.root / "published.pt"
+
+    @property
+    def split_file(self) -> Path:
+        """The frozen validation split; absent before it is chosen."""
+        return self.root / "split.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the rounds' checkpoints."""
+        return self.root / "checkpoints"
+
+    @property
+    def events(self) -> Path:
+        """Folder of TensorBoard events."""
+        return self.root / "events"
+
+
+def study_state_folder(app_dir: Path, studies: str) -> Path:
+    """The state folder of a study that names none.
+
+    Args:
+        app_dir: folder of the app.
+        studies: the studies folder, relative or not, or the URL of a DICOMweb server.
+
+    Returns:
+        `<app>/model/<study name>-<hash>`: the name made fit for a file system, and 8 hexadecimal characters
+        of the SHA-256 of the absolute path or URL, so that studies of the same name keep apart.
+
+    >>> study_state_folder(Path("app"), "http://pacs:8042/dicom-web/").name
+    'dicom-web-c15e7029'
+    """
+    if "://" in studies:
+        identity = studies.rstrip("/")
+        parts = urlsplit(identity)
+        name = Path(parts.path).name or parts.hostname or ""
+    else:
+        path = Path(studies).expanduser().resolve()
+        identity, name = str(path), path.name
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:_LONGEST_NAME] or "study"
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return app_dir / "model" / f"{safe}-{digest}"

@@ -1,0 +1,92 @@
+"""Which patient an image belongs to: from the study's manifest, else from its id, else its own."""
+
+import csv
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from lib.errors import StudyError
+
+__all__ = ["MANIFEST_NAME", "patient_of"]
+
+logger = logging.getLogger(__name__)
+
+MANIFEST_NAME = "patients.csv"
+_HEADER = ["image", "patient"]
+_SUFFIXES = (".nii.gz", ".nii", ".dcm", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
+
+def patient_of(image_ids: Iterable[str], manifest: Path | None, pattern: str = "") -> dict[str, str]:
+    r"""The patient of every image.
+
+    Args:
+        image_ids: ids as the datastore gives them.
+        manifest: `patients.csv` of the studies folder (header `image,patient`; an image by its id or its
+            file name); None or an absent file: there is none.
+        pattern: regular expression with a group `patient`, searched in ids that the manifest does not name;
+            empty: there is none.
+
+    Returns:
+        Patient by image id. An image that neither names is its own patient.
+
+    Raises:
+        StudyError: the manifest is malformed; the message names the line.
+
+    >>> patient_of(["p07_left", "x"], None, r"^(?P<patient>p\d+)_")
+    {'p07_left': 'p07', 'x': 'x'}
+    """
+    ids = list(image_ids)
+    named = _named(manifest, set(ids))
+    return {image: named.get(image) or _match(image, pattern) or image for image in ids}
+
+
+def _match(image_id: str, pattern: str) -> str | None:
+    found = re.search(pattern, image_id) if pattern else None
+    return found["patient"] if found else None
+
+
+def _named(manifest: Path | None, ids: set[str]) -> dict[str, str]:
+    if manifest is None or not manifest.is_file():
+        return {}
+    named: dict[str, str] = {}
+    unknown = 0
+    for image, patient in _rows(manifest):
+        image_id = image if image in ids else _without_suffix(image)
+        named[image_id] = patient
+        unknown += image_id not in ids
+    if unknown:
+        # Misspelt ids would put one patient's images on both sides of the split.
+        logger.warning("%s names %d images that the study does not have.", manifest, unknown)
+    return named
+
+
+def _rows(manifest: Path) -> list[tuple[str, str]]:
+    rows: dict[str, str] = {}
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            if [cell.strip() for cell in next(reader, [])] != _HEADER:
+                raise _malformed(manifest, 1, "the header `image,patient`")
+            for row in reader:
+                cells = [cell.strip() for cell in row]
+                if not any(cells):
+                    continue
+                if len(cells) != 2 or not all(cells):
+                    raise _malformed(manifest, reader.line_num, "an image and a patient")
+                if rows.setdefault(cells[0], cells[1]) != cells[1]:
+                    raise _malformed(manifest, reader.line_num, f"one patient for {cells[0]!r}")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StudyError(f"Expected `{manifest}` to be a UTF-8 CSV file, got: {error}. Save it as such.") from error
+    return list(rows.items())
+
+
+def _without_suffix(name: str) -> str:
+    for suffix in _SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def _malformed(manifest: Path, line: int, rule: str) -> StudyError:
+    return StudyError(f"Expected line {line} of `{manifest}` to hold {rule}, got something else. Correct the line.")

@@ -1,0 +1,82 @@
+"""The `carotid` train task: one round on what is labelled now."""
+
+import logging
+from typing import Any, Final
+
+import psutil
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.train import TrainTask
+
+from lib.configs import Study
+from lib.errors import SequalError
+from lib.settings import Settings, per_request_keys, setting_keys
+from lib.training import TrainStats, run_round
+
+__all__ = ["CarotidTrain"]
+
+logger = logging.getLogger(__name__)
+
+#: MONAI Label's own name for a setting that this app has under another.
+_SYNONYMS: Final = {"max_epochs": "epochs"}
+
+
+class CarotidTrain(TrainTask):
+    """Runs in a process of its own, reads the datastore and writes only the study's state."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__("One SEQUAL round: train student and teacher, refine the labels, score the pool")
+        self._study = study
+
+    def config(self) -> dict[str, Any]:
+        """What a client may change for one round, with the values that hold now."""
+        record = self._study.settings.record()
+        return {key: record[key] for key in setting_keys() if key in per_request_keys()}
+
+    def stats(self) -> dict[str, Any]:
+        """The stats of the running or last round."""
+        stats = TrainStats.read(self._study.train_stats)
+        if stats and "total_time" not in stats and not psutil.pid_exists(stats["pid"]):
+            # Clients wait for `total_time`: a killed round must not keep them waiting.
+            return {
+                **stats,
+                "total_time": 0.0,
+                "error": "The round was stopped before its end; nothing was published.",
+            }
+        return stats
+
+    def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Run one round; returns its stats.
+
+        Raises:
+            SequalError: as `run_round`; the stats then hold it under `error`.
+        """
+        study = self._study
+        settings = self._settings(request)
+        for number in study.state.ledger.fail_running_rounds("stopped before its end"):
+            logger.warning("Round %d was stopped before its end", number)
+            study.state.refined.discard(number)
+        stats = TrainStats(study.train_stats, settings.epochs)
+        try:
+            report = run_round(
+                study.labelled(datastore),
+                study.unlabelled(datastore),
+                study.state,
+                settings,
+                starting_weights=study.starting_weights,
+                progress=stats.update,
+            )
+        except SequalError as error:
+            stats.finish({"error": str(error), "published": False, "published_reason": str(error)})
+            raise
+        return stats.finish(report.as_stats())
+
+    def _settings(self, request: dict[str, Any]) -> Settings:
+        # Viewers send the whole advertised config back: what equals it was not chosen by anyone, so a preset
+        # may still change it.
+        advertised = self.config()
+        wanted: dict[str, Any] = {}
+        for key, value in request.items():
+            name = _SYNONYMS.get(key, key)
+            if name in advertised and str(value) != str(advertised[name]):
+                wanted[name] = value
+        return self._study.settings.override(wanted)

@@ -1,0 +1,120 @@
+"""One optimiser step of SEQUAL, as a MONAI trainer."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from monai.engines import Trainer
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
+
+from lib.labels import IGNORE, INTIMA_MEDIA
+from lib.losses import SupervisedLoss, consistency_loss, consistency_weight, paper_consistency_weight
+from lib.networks import DualNetwork
+from lib.settings import Settings
+from lib.training.batches import Batch
+
+__all__ = ["MeanTeacherTrainer"]
+
+
+class MeanTeacherTrainer(Trainer):
+    """Student by gradient, teacher by moving average (S1, steps 1 to 3 of a round).
+
+    Loss = supervised(p_S(x_L), ỹ) + w(t) · mean((p_S − p_T)²) over labelled and unlabelled patches. The learning
+    rate follows the poly rule with power 0.9 (published setting). `engine.state.output` of every step holds
+    `loss`, `supervised`, `consistency`, `weight` and the student's `intersection` and `union` with the labels, in
+    pixels.
+
+    Args:
+        pair: the networks, on `device`.
+        batches: an endless iterable of `Batch`.
+        settings: epochs, iterations, optimiser, weights and ramp.
+        device: where to train; on CUDA with mixed precision.
+        cpu_bfloat16: on a CPU, compute in bfloat16 (twice as fast where the processor has it, slower where not).
+    """
+
+    def __init__(
+        self,
+        pair: DualNetwork,
+        batches: Iterable[Batch],
+        settings: Settings,
+        device: torch.device,
+        *,
+        cpu_bfloat16: bool = False,
+    ) -> None:
+        super().__init__(
+            device=device,
+            max_epochs=settings.epochs,
+            data_loader=batches,
+            epoch_length=settings.iterations_per_epoch,
+            prepare_batch=lambda batch, *_args, **_kwargs: batch,
+            amp=device.type == "cuda",
+        )
+        self.pair = pair.train()
+        self._autocast = torch.autocast(
+            device.type, dtype=None if self.amp else torch.bfloat16, enabled=self.amp or cpu_bfloat16
+        )
+        self.settings = settings
+        self.total_iterations = settings.epochs * settings.iterations_per_epoch
+        self.optimizer = _optimizer(pair, settings)
+        self.schedule: LRScheduler = PolynomialLR(self.optimizer, self.total_iterations, power=0.9)
+        self._supervised = SupervisedLoss(settings.dice_weight)
+
+    def _iteration(self, engine: Any, batch: Batch) -> dict[str, float]:  # noqa: ANN401 - an ignite Engine
+        device = self.state.device
+        student_view, teacher_view = batch.student_view.to(device), batch.teacher_view.to(device)
+        label = batch.label.to(device)
+        self.pair.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._autocast:
+            with torch.no_grad():
+                teacher = self.pair.teacher(teacher_view)
+            student = self.pair.student(student_view)
+            student, teacher = student.float(), teacher.float()
+            supervised = self._supervised(student, label)
+            consistency = consistency_loss(student, teacher)
+            weight = self._weight(engine.state.iteration - 1)
+            loss = supervised + weight * consistency
+        self._step(loss)
+        intersection, union = _overlap(student, label)
+        return {
+            "loss": loss.item(),
+            "supervised": supervised.item(),
+            "consistency": consistency.item(),
+            "weight": weight,
+            "intersection": intersection,
+            "union": union,
+        }
+
+    def _step(self, loss: torch.Tensor) -> None:
+        if self.scaler is None:
+            torch.autograd.backward(loss)
+            self.optimizer.step()
+        else:
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        self.schedule.step()
+        self.pair.update_teacher()
+
+    def _weight(self, iteration: int) -> float:
+        if self.settings.ramp == "paper":
+            return paper_consistency_weight(iteration, self.settings.consistency_weight)
+        progress = iteration / self.total_iterations
+        return consistency_weight(progress, self.settings.consistency_weight, self.settings.ramp_fraction)
+
+
+def _optimizer(pair: DualNetwork, settings: Settings) -> Optimizer:
+    weights = pair.student.parameters()
+    if settings.optimizer == "sgd":
+        return SGD(weights, settings.learning_rate, momentum=0.9, weight_decay=settings.weight_decay)
+    return AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _overlap(logits: torch.Tensor, label: torch.Tensor) -> tuple[int, int]:
+    predicted = logits.detach().argmax(dim=1, keepdim=True) == INTIMA_MEDIA
+    annotated = label != IGNORE
+    truth = label == INTIMA_MEDIA
+    intersection = torch.count_nonzero(predicted & truth)
+    union = torch.count_nonzero((predicted & annotated) | truth)
+    return int(intersection), int(union)

@@ -1,0 +1,45 @@
+"""Dice of the teacher on validation images, against the expert's own labels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from lib.errors import LabelError
+from lib.imaging.working_frames import WorkingFrames
+from lib.inference import predict_pair
+from lib.items import Item
+from lib.labels import IGNORE, INTIMA_MEDIA
+from lib.networks import DualNetwork
+from lib.training.labels_in_use import LabelsInUse
+
+__all__ = ["validation_dice"]
+
+
+def validation_dice(
+    pair: DualNetwork, items: Sequence[Item], frames: WorkingFrames, labels: LabelsInUse, device: torch.device
+) -> float | None:
+    """Mean over images of the Dice of teacher and expert on annotated pixels; None without a usable image.
+
+    Args:
+        pair: the networks; the teacher is judged, since its mask is what annotators see.
+        items: frozen validation images.
+        frames: source of the images.
+        labels: source of the expert's labels (never the refined ones).
+        device: where the networks are.
+    """
+    values = []
+    for item in items:
+        frame = frames.get(item)
+        if frame is None:
+            continue
+        try:
+            expert = labels.expert(item)
+        except LabelError as error:
+            labels.unusable[item.id] = str(error)
+            continue
+        mask = predict_pair(pair.teacher, pair.student, frame, device).native_probability > 0.5
+        annotated, layer = expert != IGNORE, expert == INTIMA_MEDIA
+        overlap = np.count_nonzero(mask & layer)
+        values.append(2.0 * overlap / (np.count_nonzero(mask & annotated) + np.count_nonzero(layer)))
+    return float(np.mean(values)) if values else None

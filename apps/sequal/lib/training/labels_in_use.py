@@ -1,0 +1,101 @@
+"""The labels a round learns from: the expert's y, or its refined copy ỹ."""
+
+import logging
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.errors import LabelError
+from lib.imaging import clean_label, read_label
+from lib.imaging.working_frames import WorkingFrame, WorkingFrames
+from lib.items import Item
+from lib.labels import INTIMA_MEDIA
+from lib.refinement import apply_supervision
+from lib.settings import Settings
+from lib.state import RefinedStore, file_digest
+
+__all__ = ["LabelsInUse"]
+
+logger = logging.getLogger(__name__)
+
+
+class LabelsInUse:
+    """Current labels ỹ of labelled items, on their own grid and on the working grid.
+
+    ỹ is the refined label when one exists for exactly this version of the expert's file, else y with the
+    supervision rule applied. The expert's file is only ever read. A label that cannot be used is logged once and
+    remembered in `unusable` with its reason.
+    """
+
+    def __init__(self, frames: WorkingFrames, refined: RefinedStore, settings: Settings) -> None:
+        self._frames, self._refined = frames, refined
+        self._supervision = settings.supervision
+        self._working: dict[str, NDArray[np.uint8]] = {}
+        self._replaced: dict[str, NDArray[np.uint8]] = {}
+        self.unusable: dict[str, str] = {}
+
+    def usable(self, items: list[Item]) -> list[Item]:
+        """Those of `items` whose image and label can both be used, in the same order."""
+        return [item for item in items if self._try(item)]
+
+    def expert(self, item: Item) -> NDArray[np.uint8]:
+        """Y on the file's own grid: uint8 (W, H, F) in {0, 1, 255}, supervision applied.
+
+        Raises:
+            LabelError: the label cannot be read, does not fit the image or is empty.
+        """
+        frame = self._frame(item)
+        if item.label is None:
+            raise LabelError(f"Expected {item.id} to have a label, got none. Label it first.")
+        label, _ = clean_label(read_label(item.label, (*frame.grid.native, frame.frames)))
+        if not (label == INTIMA_MEDIA).any():
+            raise LabelError(f"Expected the label of {item.id} to show the layer, got an empty one. Label it again.")
+        return _per_frame(label, self._supervision)
+
+    def current(self, item: Item) -> NDArray[np.uint8]:
+        """ỹ on the file's own grid: uint8 (W, H, F) in {0, 1, 255}."""
+        replaced = self._replaced.get(item.id)
+        if replaced is not None:
+            return replaced
+        if item.label is not None:
+            refined = self._refined.get(item.id, file_digest(item.label))
+            if refined is not None:
+                return refined
+        return self.expert(item)
+
+    def working(self, item: Item) -> NDArray[np.uint8]:
+        """ỹ on the working grid: uint8 (F, W, H)."""
+        cached = self._working.get(item.id)
+        if cached is None:
+            grid = self._frame(item).grid
+            label = self.current(item)
+            cached = np.stack([grid.label_to_working(label[:, :, f]) for f in range(label.shape[2])])
+            self._working[item.id] = cached
+        return cached
+
+    def replace(self, item: Item, label: NDArray[np.uint8]) -> None:
+        """Use `label` (uint8 (W, H, F)) from now on in this round; nothing is written."""
+        self._replaced[item.id] = label
+        self._working.pop(item.id, None)
+
+    def _frame(self, item: Item) -> WorkingFrame:
+        frame = self._frames.get(item)
+        if frame is None:
+            raise LabelError(
+                f"Expected the image of label {item.id} to be readable: {self._frames.unreadable[item.id]}"
+            )
+        return frame
+
+    def _try(self, item: Item) -> bool:
+        try:
+            self.working(item)
+        except LabelError as error:
+            logger.warning("Leaving out label %s: %s", item.id, error)
+            self.unusable[item.id] = str(error)
+            return False
+        return True
+
+
+def _per_frame(label: NDArray[np.uint8], supervision: Literal["columns", "full"]) -> NDArray[np.uint8]:
+    return np.stack([apply_supervision(label[:, :, f], supervision) for f in range(label.shape[2])], axis=2)

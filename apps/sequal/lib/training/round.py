@@ -1,0 +1,364 @@
+"""One round of SEQUAL: train the pair, refine the labels, gate, publish, score the pool.
+
+It has two callers, the server's train task and the simulation, and knows neither HTTP nor a datastore.
+"""
+
+import copy
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from ignite.engine import Events
+from monai.handlers import TensorBoardStatsHandler
+
+from lib.errors import CheckpointError, StudyError
+from lib.imaging.working_frames import WorkingFrames
+from lib.inference import LoadedPair, choose_device, load_pair, score_items
+from lib.items import Item
+from lib.networks import Architecture, DualNetwork
+from lib.settings import Settings
+from lib.state import Partition, RefinedRecord, StudyState, freeze_split, prune, publish, save_checkpoint
+from lib.training.batches import TwoStreamBatches
+from lib.training.early_learning import EarlyLearningHandler
+from lib.training.engine import MeanTeacherTrainer
+from lib.training.evaluation import validation_dice
+from lib.training.labels_in_use import LabelsInUse
+from lib.training.refine import RefinementReport, refine_labels
+
+__all__ = ["RoundReport", "round_seed", "run_round"]
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[Mapping[str, Any]], None]
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What a round did; `as_stats` is its JSON form.
+
+    Attributes:
+        round: its number in the study, from 1.
+        published: whether its pair is now the published one.
+        reason: why, or why not.
+        metric: validation Dice of its teacher, None without validation images.
+        published_metric: validation Dice, in the same round on the same images, of the pair that was published before.
+        refinement: what fusion did.
+        pld: `scored`, `mean`, `max` over the pool.
+        trained_on: images.
+        left_out: unreadable images and unusable labels, `{id: reason}`.
+        digest: of the round's checkpoint.
+        seconds: of the whole round.
+    """
+
+    round: int
+    published: bool
+    reason: str
+    metric: float | None
+    published_metric: float | None
+    refinement: RefinementReport
+    pld: Mapping[str, float | int | None]
+    trained_on: int
+    left_out: Mapping[str, str]
+    digest: str
+    seconds: float
+    iou: Sequence[float] = field(default_factory=tuple)
+
+    def as_stats(self) -> dict[str, Any]:
+        """The train stats of the contract, without `epoch`, `total_epochs` and `total_time`."""
+        return {
+            "best_metric": self.metric if self.metric is not None else 0.0,
+            "round": self.round,
+            "published": self.published,
+            "published_reason": self.reason,
+            "refinement": self.refinement.as_dict(),
+            "pld": dict(self.pld),
+            "trained_on": self.trained_on,
+            "left_out": dict(self.left_out),
+        }
+
+
+def round_seed(base: int, number: int) -> int:
+    """The seed of a round, a function of the base seed and the round's number.
+
+    >>> round_seed(0, 1) != round_seed(0, 2)
+    True
+    """
+    return int(np.random.SeedSequence([base, number]).generate_state(1)[0])
+
+
+def run_round(
+    labelled: Sequence[Item],
+    unlabelled: Sequence[Item],
+    state: StudyState,
+    settings: Settings,
+    *,
+    starting_weights: Path | None = None,
+    progress: Progress | None = None,
+) -> RoundReport:
+    """Run one round on a study.
+
+    Args:
+        labelled: every image with an expert's label; the frozen validation images are taken out here.
+        unlabelled: the pool.
+        state: the study's state; everything is written there and nowhere else.
+        settings: of this round.
+        starting_weights: checkpoint that a study without a published one starts from.
+        progress: called with train stats after every epoch.
+
+    Raises:
+        StudyError: no usable labelled image.
+        PublishError: the checkpoint could not be written; the published one is as it was.
+    """
+    patients = {item.id: item.patient for item in labelled}
+    split = freeze_split(state.split_file, patients, settings.validation_fraction, settings.seed)
+    parts = split.partition(patients, patients)
+    number = state.ledger.start_round(
+        settings=settings.record(),
+        seed=settings.seed,
+        versions={
+            "torch": torch.__version__,
+            "monai": monai.__version__,
+            "python": platform.python_version(),
+        },
+        train_ids=parts.train_ids,
+        validation_ids=parts.validation_ids,
+        unlabelled_count=len(unlabelled),
+    )
+    try:
+        return _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress).run()
+    except BaseException as error:
+        state.refined.discard(number)
+        state.ledger.finish_round(number, status="failed", reason=f"{type(error).__name__}: {error}")
+        raise
+
+
+class _Round:
+    """The steps of one round, in the order in which `run` calls them."""
+
+    def __init__(
+        self,
+        number: int,
+        labelled: Sequence[Item],
+        unlabelled: Sequence[Item],
+        parts: Partition,
+        state: StudyState,
+        settings: Settings,
+        starting_weights: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        self.start = time.monotonic()
+        self.number, self.state, self.settings = number, state, settings
+        self.seed = round_seed(settings.seed, number)
+        self.device = choose_device(settings.device)
+        self.progress = progress or (lambda _: None)
+        self.frames = WorkingFrames(settings)
+        self.labels = LabelsInUse(self.frames, state.refined, settings)
+        by_id = {item.id: item for item in labelled}
+        self.train_items = self.labels.usable([by_id[i] for i in parts.train_ids])
+        self.validation = [by_id[i] for i in parts.validation_ids]
+        self.pool = self.frames.readable(sorted(unlabelled, key=lambda i: i.id))
+        if not self.train_items:
+            raise StudyError(
+                f"Expected at least one usable labelled image to train on, got {len(labelled)} labelled of which "
+                f"none can be used. Label an image and submit it. {self._left_out()}".rstrip()
+            )
+        self.previous = self._load(state.published)
+        self.pair = self._starting_pair(starting_weights)
+        self.reference_before = copy.deepcopy(self.pair.teacher).to(self.device)
+        self.at_trigger: dict[str, Weights] | None = None
+        self.refinement = RefinementReport()
+
+    def run(self) -> RoundReport:
+        before = self._validate(self.previous.pair) if self.previous else None
+        iou = self._train()
+        metric = self._validate(self.pair)
+        checkpoint, digest = self._save()
+        published, reason = self._gate(metric, before)
+        if published:
+            publish(checkpoint, self.state.published)
+            self._commit_refined()
+        else:
+            self.state.refined.discard(self.number)
+        pld = self._score_pool(digest) if published else {"scored": 0, "mean": None, "max": None}
+        prune(self.state.checkpoints, self.settings.keep_checkpoints)
+        report = RoundReport(
+            round=self.number,
+            published=published,
+            reason=reason,
+            metric=metric,
+            published_metric=before,
+            refinement=self.refinement,
+            pld=pld,
+            trained_on=len(self.train_items),
+            left_out=self._left_out(),
+            digest=digest,
+            seconds=round(time.monotonic() - self.start, 2),
+            iou=tuple(iou),
+        )
+        self._record(report)
+        return report
+
+    def _commit_refined(self) -> None:
+        records = []
+        for image in self.state.refined.commit(self.number):
+            provenance = self.state.refined.provenance(image)
+            if provenance is not None:
+                records.append(RefinedRecord(image=image, **asdict(provenance)))
+        self.state.ledger.put_refined(records)
+
+    def _load(self, path: Path) -> LoadedPair | None:
+        return load_pair(path, self.device, self.settings.ema_alpha) if path.exists() else None
+
+    def _starting_pair(self, starting_weights: Path | None) -> DualNetwork:
+        loaded = self.previous
+        if loaded is None and starting_weights is not None and starting_weights.exists():
+            loaded = self._load(starting_weights)
+            if loaded is not None and loaded.pair.architecture.name != self.settings.network:
+                logger.info(
+                    "Starting weights are of %s, not of %s",
+                    loaded.pair.architecture.name,
+                    self.settings.network,
+                )
+                loaded = None
+        if loaded is not None:
+            if loaded.pair.architecture.name != self.settings.network:
+                raise CheckpointError(
+                    f"Expected the published checkpoint to be of network {self.settings.network!r}, got "
+                    f"{loaded.pair.architecture.name!r}. Keep --conf network as it was, or use another --conf state."
+                )
+            return copy.deepcopy(loaded.pair)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return DualNetwork(Architecture(self.settings.network), self.settings.ema_alpha).to(self.device)
+
+    def _train(self) -> list[float]:
+        batches = TwoStreamBatches(self.train_items, self.pool, self.frames, self.labels, self.settings, self.seed)
+        trainer = MeanTeacherTrainer(self.pair, batches, self.settings, self.device)
+        watch = EarlyLearningHandler(self.settings, lambda epoch: self._refine(trainer, epoch))
+        watch.attach(trainer)
+        TensorBoardStatsHandler(
+            log_dir=str(self.state.events / f"round-{self.number:04d}"),
+            output_transform=lambda output: output["loss"],
+        ).attach(trainer)
+
+        def report(engine: Any) -> None:  # noqa: ANN401 - an ignite Engine
+            metric = self._validate(self.pair)
+            values: dict[str, Any] = {"epoch": engine.state.epoch, "round": self.number}
+            if metric is not None:
+                values["best_metric"] = metric
+            self.progress(values)
+
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, report)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            trainer.run()
+        self.pair.eval()
+        return watch.iou
+
+    def _refine(self, trainer: MeanTeacherTrainer, epoch: int) -> None:
+        self.at_trigger = self.pair.weights()
+        path = self.state.checkpoints / f"round-{self.number:04d}-fusion.pt"
+        digest = save_checkpoint(path, self._payload({}))
+        self.refinement = refine_labels(
+            self.train_items,
+            self.pair,
+            self.frames,
+            self.labels,
+            self.state.refined.stage(self.number),
+            self.settings,
+            epoch=epoch,
+            round_number=self.number,
+            checkpoint_digest=digest,
+            device=self.device,
+        )
+        logger.info("Fusion in round %d: %s", self.number, self.refinement)
+        if self.settings.after_fusion == "stop":
+            trainer.terminate()
+
+    def _validate(self, pair: DualNetwork) -> float | None:
+        return validation_dice(pair, self.validation, self.frames, self.labels, self.device)
+
+    def _gate(self, metric: float | None, before: float | None) -> tuple[bool, str]:
+        if self.previous is None:
+            return True, "first checkpoint of this study"
+        if metric is None or before is None:
+            return True, "no validation images yet: labels of at least two patients are needed"
+        if metric > before:
+            return True, f"validation Dice {metric:.4f} beats the published {before:.4f}"
+        return False, f"validation Dice {metric:.4f} does not beat the published {before:.4f}"
+
+    def _query_pair(self) -> dict[str, Weights] | None:
+        at_trigger = self.at_trigger if self.settings.pld_at == "trigger" else None
+        if self.settings.pld_pair == "consecutive_rounds":
+            weights = at_trigger or self.pair.weights()
+            before = {k: v.detach().cpu().clone() for k, v in self.reference_before.state_dict().items()}
+            return {"reference": weights["teacher"], "other": before}
+        if at_trigger is not None:
+            return {"reference": at_trigger["teacher"], "other": at_trigger["student"]}
+        return None
+
+    def _payload(self, extra: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "format": 1,
+            "architecture": {"name": self.pair.architecture.name, "kwargs": {}},
+            **self.pair.weights(),
+            "meta": {
+                "round": self.number,
+                "iterations": self.pair.updates,
+                "settings": self.settings.record(),
+                **extra,
+            },
+        }
+
+    def _save(self) -> tuple[Path, str]:
+        path = self.state.checkpoints / f"round-{self.number:04d}.pt"
+        payload = self._payload({"train_ids": [i.id for i in self.train_items]})
+        query_pair = self._query_pair()
+        if query_pair is not None:
+            payload["query_pair"] = query_pair
+        return path, save_checkpoint(path, payload)
+
+    def _score_pool(self, digest: str) -> dict[str, float | int | None]:
+        loaded = load_pair(self.state.published, self.device)
+        scores = score_items(
+            self.pool,
+            loaded.reference,
+            loaded.other,
+            self.frames,
+            self.settings,
+            self.device,
+            lambda *_: None,
+        )
+        by_name: dict[str, dict[str, float]] = {}
+        for image, values in scores.items():
+            for name, value in values.items():
+                by_name.setdefault(name, {})[image] = value
+        self.state.ledger.put_scores(digest, by_name)
+        pld = list(by_name.get("pld", {}).values())
+        return {
+            "scored": len(pld),
+            "mean": float(np.mean(pld)) if pld else None,
+            "max": float(np.max(pld)) if pld else None,
+        }
+
+    def _left_out(self) -> dict[str, str]:
+        return {**self.frames.unreadable, **self.labels.unusable}
+
+    def _record(self, report: RoundReport) -> None:
+        metrics = {k: v for k, v in asdict(report).items() if k not in {"round", "published", "reason", "seconds"}}
+        self.state.ledger.finish_round(
+            self.number,
+            status="published" if report.published else "rejected",
+            reason=report.reason,
+            metrics=metrics,
+            seconds=report.seconds,
+            checkpoint_digest=report.digest,
+        )

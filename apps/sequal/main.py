@@ -1,0 +1,101 @@
+"""The SEQUAL app for MONAI Label: reads the settings, wires the adapters, nothing else."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from monailabel.config import settings as server_settings
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+from monailabel.utils.async_tasks.utils import tasks
+
+from lib.acquisition import STRATEGIES
+from lib.activelearning import LeasedStrategy
+from lib.configs import Study
+from lib.datastores import LabelGuard, StudyFolder
+from lib.infers import CarotidInfer, SequalBatchInfer
+from lib.labels import LABEL_NAMES
+from lib.scoring import PldScoring, unscored
+from lib.state import file_digest
+from lib.trainers import CarotidTrain
+
+logger = logging.getLogger(__name__)
+
+MODEL = "carotid"
+
+
+class SequalApp(MONAILabelApp):
+    """Active learning from sparse, noisy labels, first for the carotid intima-media layer in ultrasound."""
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        self.study = Study.open(app_dir, studies, conf)
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf,
+            name="SEQUAL - carotid intima-media",
+            description="Active learning from sparse, noisy labels of the intima-media layer in carotid ultrasound",
+            version="0.1.0",
+            labels=list(LABEL_NAMES),
+        )
+        if not self.study.settings.auto_scoring:
+            self._auto_update_scoring = False
+
+    def init_datastore(self) -> Datastore:
+        """The studies folder, guarded; a remote study as MONAI Label opens it."""
+        if "://" in self.studies:
+            return super().init_datastore()
+        guard = LabelGuard(self.study.state)
+        return StudyFolder(self.studies, guard, auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD)
+
+    def init_infers(self) -> dict[str, Any]:
+        """The one model."""
+        return {MODEL: CarotidInfer(self.study)}
+
+    def init_trainers(self) -> dict[str, Any]:
+        """Its trainer."""
+        return {MODEL: CarotidTrain(self.study)}
+
+    def init_scoring_methods(self) -> dict[str, Any]:
+        """Pseudo Label Divergence."""
+        return {"pld": PldScoring(self.study)}
+
+    def init_strategies(self) -> dict[str, Any]:
+        """Every query strategy; the one in the settings first, since clients take the first as their default."""
+        default = self.study.settings.strategy
+        names = sorted(STRATEGIES, key=lambda name: (name != default, name))
+        return {name: LeasedStrategy(self.study, STRATEGIES[name]) for name in names}
+
+    def init_batch_infer(self) -> SequalBatchInfer:
+        """Batch inference that needs no GPU."""
+        return SequalBatchInfer()
+
+    def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The image that the strategy asks for; the one in the settings when the client names none."""
+        named = request.get("strategy") or self.study.settings.strategy
+        result: dict[str, Any] = super().next_sample({**request, "strategy": named})
+        return result
+
+    def async_scoring(self, method: str | None, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Start a scoring process only when something is unscored and none is running or waiting."""
+        if method is None:
+            if not unscored(self.study, self.datastore()):
+                return {}
+            if any(task["status"] in {"SUBMITTED", "RUNNING"} for task in tasks("scoring")):
+                return {}
+        result: dict[str, Any] = super().async_scoring(method, params)
+        return result
+
+    def on_save_label(self, image_id: str, label_id: str) -> None:
+        """End the lease, and forget a refined label that came from an older version of this one."""
+        state = self.study.state
+        state.ledger.release(image_id)
+        provenance = state.refined.provenance(image_id)
+        if provenance is None:
+            return
+        label = self.datastore().get_label_uri(label_id, DefaultLabelTag.FINAL)
+        if not label or not os.path.exists(label) or provenance.label_digest != file_digest(Path(label)):
+            state.refined.drop(image_id)
+            state.ledger.drop_refined(image_id)
+            logger.info("The expert changed the label of %s: its refined label is dropped", image_id)

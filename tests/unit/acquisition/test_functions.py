@@ -1,0 +1,152 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.acquisition import (
+    ACQUISITION_FUNCTIONS,
+    entropy,
+    least_confidence,
+    margin,
+    pseudo_label_divergence,
+    score_all,
+)
+
+
+def log_probabilities(*pixels):
+    """(1, C, W, 1) from one tuple of class probabilities a pixel."""
+    return torch.tensor(pixels, dtype=torch.float64).log().T[None, :, :, None]
+
+
+def random_pair(seed, batch=3, classes=3, size=(5, 4)):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, batch, classes, *size, generator=generator, dtype=torch.float64) * 3
+    return logits.log_softmax(dim=2).unbind(0)
+
+
+# Two pixels, worked by hand.
+TEACHER = log_probabilities((0.8, 0.2), (0.4, 0.6))
+STUDENT = log_probabilities((0.5, 0.5), (0.9, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("score", "by_hand"),
+    [
+        (
+            pseudo_label_divergence(TEACHER, STUDENT, form="kl"),
+            (
+                0.8 * math.log(0.8 / 0.5)
+                + 0.2 * math.log(0.2 / 0.5)
+                + 0.4 * math.log(0.4 / 0.9)
+                + 0.6 * math.log(0.6 / 0.1)
+            )
+            / 2,
+        ),
+        (pseudo_label_divergence(TEACHER, STUDENT), (-math.log(0.5) - math.log(0.1)) / 2),
+        (entropy(TEACHER, STUDENT), (0.5004024235381879 + 0.6730116670092565) / 2),
+        (least_confidence(TEACHER, STUDENT), (0.2 + 0.4) / 2),
+        (margin(TEACHER, STUDENT), ((1 - 0.6) + (1 - 0.2)) / 2),
+    ],
+    ids=["kl", "pseudo_label", "entropy", "least_confidence", "margin"],
+)
+def test_worked_by_hand(score, by_hand):
+    assert score.shape == (1,)
+    assert score.item() == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_against_scipy():
+    teacher, student = random_pair(0)
+    p, q = teacher.exp().numpy(), student.exp().numpy()
+    kl = scipy.stats.entropy(p, q, axis=1).mean(axis=(1, 2))
+    np.testing.assert_allclose(pseudo_label_divergence(teacher, student, form="kl").numpy(), kl, rtol=1e-12)
+    np.testing.assert_allclose(
+        entropy(teacher, student).numpy(), scipy.stats.entropy(p, axis=1).mean(axis=(1, 2)), rtol=1e-12
+    )
+
+
+def test_pseudo_label_form_is_the_kl_from_the_one_hot_label():
+    teacher, student = random_pair(1)
+    one_hot = torch.nn.functional.one_hot(teacher.argmax(1), 3).permute(0, 3, 1, 2).double().log()
+    torch.testing.assert_close(
+        pseudo_label_divergence(teacher, student, form="pseudo_label"),
+        pseudo_label_divergence(one_hot, student, form="kl"),
+    )
+
+
+def test_certain_teacher_gives_no_nan():
+    certain = log_probabilities((1.0, 0.0))
+    assert pseudo_label_divergence(certain, certain, form="kl").item() == 0
+    assert entropy(certain, certain).item() == 0
+    assert margin(certain, certain).item() == 0
+
+
+def test_confident_disagreement_is_not_bounded():
+    logits = torch.tensor([100.0, 0.0]).view(1, 2, 1, 1)
+    score = pseudo_label_divergence(logits.log_softmax(1), (-logits).log_softmax(1), form="kl")
+    assert score.item() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("name", ACQUISITION_FUNCTIONS)
+def test_mask_leaves_out_pixels_whatever_they_hold(name):
+    teacher, student = random_pair(2)
+    function = ACQUISITION_FUNCTIONS[name]
+    mask = torch.ones(3, 1, 5, 4)
+    mask[:, :, 3:] = 0
+    expected = function(teacher[:, :, :3], student[:, :, :3])
+    teacher[:, :, 3:] = torch.nan
+    student[:, :, 3:] = torch.nan
+    torch.testing.assert_close(function(teacher, student, mask), expected)
+
+
+@pytest.mark.parametrize("name", ACQUISITION_FUNCTIONS)
+def test_empty_mask_gives_nan_for_that_image_alone(name):
+    teacher, student = random_pair(3)
+    mask = torch.ones(3, 1, 5, 4, dtype=torch.bool)
+    mask[1] = False
+    assert ACQUISITION_FUNCTIONS[name](teacher, student, mask).isnan().tolist() == [False, True, False]
+
+
+def test_unknown_form_is_refused():
+    with pytest.raises(ValueError, match="pseudo_label"):
+        pseudo_label_divergence(TEACHER, STUDENT, form="js")
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), classes=st.integers(2, 4))
+def test_ranges(seed, classes):
+    teacher, student = random_pair(seed, classes=classes)
+    slack = 1e-12
+    assert (pseudo_label_divergence(teacher, student, form="kl") >= -slack).all()
+    assert pseudo_label_divergence(teacher, teacher, form="kl").abs().max() < slack
+    assert (entropy(teacher, student) <= math.log(classes) + slack).all()
+    assert (least_confidence(teacher, student) <= 1 - 1 / classes + slack).all()
+    assert ((margin(teacher, student) >= 0) & (margin(teacher, student) <= 1)).all()
+
+
+def test_score_all_names_every_function():
+    teacher, student = random_pair(4)
+    scores = score_all(teacher, student, pld_form="kl")
+    assert list(scores) == ["pld", "entropy", "least_confidence", "margin"]
+    assert all(values.dtype == torch.float64 and values.shape == (3,) for values in scores.values())
+    torch.testing.assert_close(
+        scores["pld"], pseudo_label_divergence(teacher.float(), student.float(), form="kl").double()
+    )
+
+
+def test_score_all_takes_the_other_scores_from_the_teacher():
+    reference, other = random_pair(5)
+    teacher, _ = random_pair(6)
+    scores = score_all(reference, other, teacher)
+    torch.testing.assert_close(scores["entropy"], entropy(teacher.float(), other).double())
+    torch.testing.assert_close(scores["pld"], pseudo_label_divergence(reference.float(), other.float()).double())
+
+
+def test_half_precision_is_scored_in_single():
+    teacher, student = random_pair(7)
+    halves = score_all(teacher.half(), student.half())
+    exact = score_all(teacher, student)
+    torch.testing.assert_close(halves["pld"], exact["pld"], rtol=2e-3, atol=2e-3)

@@ -1,0 +1,216 @@
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import nrrd
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.errors import LabelError
+from lib.imaging import NOT_CALIBRATED, Frame, check_label, clean_label, label_to_grid, read_label
+from lib.imaging.segments import Segment, merge_segments, segments_of
+
+GRID = (5, 7, 1)
+
+
+@pytest.fixture
+def label() -> np.ndarray:
+    array = np.zeros((5, 7), np.uint8)
+    array[1:4, 2:5] = 1
+    array[4] = 255
+    return array
+
+
+def _frame(grid: tuple[int, int, int] = GRID) -> Frame:
+    return Frame(np.zeros(grid, np.float32), np.eye(4), grid, NOT_CALIBRATED, Path("p01.nii.gz"))
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (1, 5, 7), (5, 7, 1, 1)])
+@pytest.mark.parametrize("frame_shape", [(5, 7), (5, 7, 1), (5, 7, 1, 1)])
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd"])
+def test_every_accepted_shape_is_the_same_label(
+    tmp_path: Path, label: np.ndarray, shape: tuple[int, ...], frame_shape: tuple[int, ...], suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    array = label.reshape(shape)
+    if suffix == ".nrrd":
+        nrrd.write(str(path), array)
+    else:
+        nib.save(nib.Nifti1Image(array, np.diag([-1.0, -1.0, 1.0, 1.0])), path)
+    found = read_label(path, frame_shape)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, label[..., np.newaxis])
+
+
+def test_clip_labels_and_the_grid_that_decides() -> None:
+    clip = np.arange(24).reshape(2, 3, 4)
+    np.testing.assert_array_equal(label_to_grid(clip, (2, 3, 4)), clip)
+    # (1, 3, 4) is the first column of frames of a clip, not a frame with a leading axis, when the image says
+    # so.
+    np.testing.assert_array_equal(label_to_grid(clip[:1], (1, 3, 4)), clip[:1])
+    np.testing.assert_array_equal(label_to_grid(clip[:1], (3, 4, 1))[..., 0], clip[0])
+    with pytest.raises(LabelError, match="grid"):
+        label_to_grid(clip[:1], (2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [((7, 5), "axes are swapped"), ((7, 5, 1), "axes are swapped"), ((5, 8), "Draw the label"), ((5, 7, 2), "Draw")],
+)
+def test_other_grids_are_refused(shape: tuple[int, ...], words: str) -> None:
+    with pytest.raises(LabelError, match=words):
+        label_to_grid(np.zeros(shape), GRID)
+
+
+@pytest.mark.parametrize("value", [0.5, -1.0, 256.0, np.nan, np.inf])
+def test_values_that_are_no_class_are_refused(tmp_path: Path, label: np.ndarray, value: float) -> None:
+    array = label.astype(np.float32)
+    array[0, 0] = value
+    nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii.gz")
+    with pytest.raises(LabelError, match="whole numbers from 0 to 255"):
+        read_label(tmp_path / "a.nii.gz", GRID)
+
+
+def test_whole_floats_are_classes(tmp_path: Path, label: np.ndarray) -> None:
+    nib.save(nib.Nifti1Image(label.astype(np.float64), np.eye(4)), tmp_path / "a.nii.gz")
+    np.testing.assert_array_equal(read_label(tmp_path / "a.nii.gz", GRID)[..., 0], label)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA"])
+def test_png_labels_in_any_mode(tmp_path: Path, label: np.ndarray, mode: str) -> None:
+    image = Image.fromarray(label.T)
+    if mode == "P":
+        image.putpalette([255, 0, 0, 0, 255, 0] + [9] * 762)
+    else:
+        image = image.convert(mode)
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_label(tmp_path / "a.png", GRID)[..., 0], label)
+
+
+def test_one_bit_png_is_zero_and_one(tmp_path: Path, label: np.ndarray) -> None:
+    Image.fromarray(label.T == 1).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_label(tmp_path / "a.png", GRID)[..., 0], label == 1)
+
+
+def test_coloured_png_is_refused(tmp_path: Path) -> None:
+    rows = np.zeros((7, 5, 3), np.uint8)
+    rows[2, 2] = 255, 0, 0
+    Image.fromarray(rows).save(tmp_path / "a.png")
+    with pytest.raises(LabelError, match="grid"):
+        read_label(tmp_path / "a.png", GRID)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("absent.nii.gz", None, "no such file"),
+        ("empty.nii.gz", b"", "empty file"),
+        ("broken.nii.gz", b"\x00" * 900, "readable label"),
+        ("broken.nrrd", b"NRRD0004\n", "readable label"),
+        ("lossy.jpg", b"anything", "without loss"),
+        ("notes.txt", b"anything", "another suffix"),
+    ],
+)
+def test_files_that_are_no_label(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(LabelError, match=words):
+        read_label(tmp_path / name, GRID)
+
+
+def test_missing_pynrrd_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nrrd.write(str(tmp_path / "a.nrrd"), np.zeros(GRID, np.uint8))
+    monkeypatch.setitem(sys.modules, "nrrd", None)
+    with pytest.raises(LabelError, match="pip install pynrrd"):
+        read_label(tmp_path / "a.nrrd", GRID)
+
+
+def _slicer_header(*segments: tuple[str, int, int], kinds: list[str]) -> dict[str, object]:
+    header: dict[str, object] = {"kinds": kinds, "Segmentation_ReferenceImageExtentOffset": "0 0 0"}
+    for number, (name, layer, value) in enumerate(segments):
+        header |= {
+            f"Segment{number}_ID": f"Segment_{number + 1}",
+            f"Segment{number}_Name": name,
+            f"Segment{number}_Layer": str(layer),
+            f"Segment{number}_LabelValue": str(value),
+        }
+    return header
+
+
+def test_layered_slicer_segmentation_goes_by_names(tmp_path: Path, label: np.ndarray) -> None:
+    layers = np.zeros((2, *GRID), np.uint8)
+    layers[0, 0:3, 0:3] = 1  # "look here", which overlaps the layer and has the value 1 too
+    layers[1][label == 1] = 1
+    header = _slicer_header(("look here", 0, 1), ("Intima-Media", 1, 1), kinds=["list", "domain", "domain", "domain"])
+    nrrd.write(str(tmp_path / "a.seg.nrrd"), layers, header)
+    found, dropped = clean_label(read_label(tmp_path / "a.seg.nrrd", GRID))
+    np.testing.assert_array_equal(found[..., 0], label == 1)
+    assert dropped == {2: 7}
+
+
+def test_flat_slicer_segmentation_goes_by_names(tmp_path: Path, label: np.ndarray) -> None:
+    array = np.where(label == 1, 2, 0).astype(np.uint8)[..., np.newaxis]
+    array[0, 0] = 1
+    header = _slicer_header(("lumen", 0, 1), ("intima-media", 0, 2), kinds=["domain"] * 3)
+    nrrd.write(str(tmp_path / "a.seg.nrrd"), array, header)
+    found, dropped = clean_label(read_label(tmp_path / "a.seg.nrrd", GRID))
+    np.testing.assert_array_equal(found[..., 0], label == 1)
+    assert dropped == {2: 1}
+
+
+def test_segments_without_known_names_go_by_values() -> None:
+    layers = np.array([[0, 1, 0, 0], [0, 0, 3, 3]])
+    segments = [Segment("Segment_1", 0, 1), Segment("Segment_2", 1, 3)]
+    assert merge_segments(layers, segments).tolist() == [0, 1, 3, 3]
+
+
+def test_not_annotated_stays_beside_a_known_name() -> None:
+    layers = np.array([[0, 4, 255, 5]])
+    segments = [Segment("intima-media", 0, 4), Segment("unknown", 0, 255), Segment("note", 0, 5)]
+    assert merge_segments(layers, segments).tolist() == [0, 1, 255, 2]
+
+
+def test_header_of_a_plain_image_has_no_segments() -> None:
+    assert segments_of({"type": "uint8", "sizes": [3, 4]}) == ()
+
+
+def test_cleaning_drops_strays_and_leaves_the_input() -> None:
+    given = np.array([[0, 1, 2], [255, 7, 7]], np.uint8)
+    before = given.copy()
+    found, dropped = clean_label(given)
+    assert found.tolist() == [[0, 1, 0], [255, 0, 0]]
+    assert dropped == {2: 1, 7: 2}
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(given, before)
+    same, nothing = clean_label(found)
+    assert nothing == {}
+    assert same is not found
+    np.testing.assert_array_equal(same, found)
+
+
+def test_good_label_passes_the_check(label: np.ndarray) -> None:
+    assert check_label(label[..., np.newaxis], _frame()) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0, r"only \[0\]"), (255, "255 means not annotated"), (3, "Remove the other segments")],
+)
+def test_label_without_the_layer_or_with_strays_is_refused(value: int, words: str) -> None:
+    with pytest.raises(LabelError, match=words):
+        check_label(np.full(GRID, value, np.uint8), _frame())
+
+
+def test_label_of_another_image_is_refused(label: np.ndarray) -> None:
+    with pytest.raises(LabelError, match=r"p01\.nii\.gz to be on the grid \(6, 7, 1\), got \(5, 7, 1\)"):
+        check_label(label[..., np.newaxis], _frame((6, 7, 1)))
+
+
+def test_known_segment_lies_above_strays_whatever_their_order() -> None:
+    layers = np.array([[0, 1, 1, 0], [0, 0, 1, 1]])
+    segments = [Segment("intima-media", 0, 1), Segment("look here", 1, 1)]
+    assert merge_segments(layers, segments).tolist() == [0, 1, 1, 2]
+    assert merge_segments(layers[::-1], [Segment("look here", 0, 1), Segment("intima-media", 1, 1)]).tolist() == [
+        0, 1, 1, 2,
+    ]  # fmt: skip

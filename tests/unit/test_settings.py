@@ -1,0 +1,192 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.errors import SettingsError
+from lib.settings import (
+    NETWORK_NAMES,
+    STRATEGY_NAMES,
+    Settings,
+    per_request_keys,
+    setting_keys,
+    settings_table,
+)
+
+
+def test_defaults_meet_their_own_rules():
+    plain = Settings()
+    again = Settings.from_conf({key: str(getattr(plain, key)) for key in setting_keys()})
+    assert again == plain
+
+
+def test_strings_become_typed_values():
+    settings = Settings.from_conf(
+        {"epochs": "3", "learning_rate": "2e-3", "auto_scoring": "False", "network": "unet", "state": " a b "}
+    )
+    assert settings.epochs == 3
+    assert settings.learning_rate == 0.002
+    assert settings.auto_scoring is False
+    assert settings.network == "unet"
+    assert settings.state == "a b"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", "-1"),
+        ("seed", "1.5"),
+        ("seed", "4294967296"),
+        ("device", "cuda:0"),
+        ("network", "resnet"),
+        ("working_spacing_mm", "0.6"),
+        ("working_spacing_mm", "nan"),
+        ("max_working_pixels", "65535"),
+        ("epochs", "0"),
+        ("epochs", ""),
+        ("iterations_per_epoch", "10001"),
+        ("batch_unlabelled", "65"),
+        ("patch", "100"),
+        ("patch", "32"),
+        ("learning_rate", "0"),
+        ("learning_rate", "inf"),
+        ("ramp_fraction", "0"),
+        ("ema_alpha", "1"),
+        ("fusion_lambda", "0.4"),
+        ("validation_fraction", "0.51"),
+        ("patient_pattern", "("),
+        ("patient_pattern", r"^(\d+)"),
+        ("lease_minutes", "0"),
+        ("keep_checkpoints", "0"),
+        ("auto_scoring", "maybe"),
+        ("strategy", "PLD"),
+        ("ledger", "ledger.db"),
+    ],
+)
+def test_bad_value_names_key_rule_and_value(key, value):
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_conf({key: value})
+    message = str(raised.value)
+    assert message.startswith(f"Expected `{key}` to be ")
+    assert f"got {value!r}" in message
+
+
+@pytest.mark.parametrize("value", [True, None, [1], 2.5, math.nan, math.inf])
+def test_bad_json_value_for_an_integer(value):
+    with pytest.raises(SettingsError, match="epochs"):
+        Settings().override({"epochs": value})
+
+
+def test_ends_of_ranges():
+    settings = Settings.from_conf(
+        {"ema_alpha": "0", "ramp_fraction": "1", "lease_minutes": "1440", "patch": "64", "epochs": "1000"}
+    )
+    assert (settings.ema_alpha, settings.ramp_fraction, settings.lease_minutes) == (0.0, 1.0, 1440.0)
+
+
+def test_unknown_key_is_refused_with_a_suggestion():
+    with pytest.raises(SettingsError, match="Did you mean `epochs`"):
+        Settings.from_conf({"epoch": "3"})
+    with pytest.raises(SettingsError, match="`models` to be a setting"):
+        Settings.from_conf({"models": "carotid"})
+
+
+PAPER = {
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "dice_weight": 0.0,
+    "ema_alpha": 0.9,
+    "trigger": "paper",
+    "after_fusion": "stop",
+    "pld_form": "kl",
+    "pld_at": "trigger",
+    "ramp": "paper",
+}
+
+
+def test_paper_preset_changes_exactly_the_published_settings():
+    default, paper = Settings(), Settings.from_conf({"preset": "paper"})
+    changed = {key: getattr(paper, key) for key in setting_keys() if getattr(paper, key) != getattr(default, key)}
+    assert changed == {"preset": "paper", **PAPER}
+
+
+def test_given_keys_win_over_the_preset_even_when_they_equal_the_default():
+    settings = Settings.from_conf({"optimizer": "adamw", "preset": "paper"})
+    assert (settings.optimizer, settings.learning_rate) == ("adamw", 0.01)
+    request = settings.override({"learning_rate": 0.5})
+    assert (request.optimizer, request.learning_rate, request.trigger) == ("adamw", 0.5, "paper")
+
+
+def test_preset_of_a_request_leaves_what_the_server_was_given():
+    server = Settings.from_conf({"learning_rate": "0.02", "epochs": "9"})
+    paper = server.override({"preset": "paper", "pld_form": "pseudo_label"})
+    assert (paper.learning_rate, paper.epochs, paper.optimizer, paper.pld_form) == (
+        0.02,
+        9,
+        "sgd",
+        "pseudo_label",
+    )
+    assert paper.override({"preset": "default"}).optimizer == "adamw"
+
+
+def test_override_keeps_the_rest_and_the_original():
+    server = Settings.from_conf({"epochs": "9", "state": "x"})
+    request = server.override({"epochs": 2, "seed": "7"})
+    assert (request.epochs, request.seed, request.state) == (2, 7, "x")
+    assert server.epochs == 9
+
+
+@pytest.mark.parametrize("key", ["state", "ledger", "strategy", "lease_minutes", "network", "validation_fraction"])
+def test_requests_may_not_change_what_belongs_to_the_server(key):
+    with pytest.raises(SettingsError, match=f"`{key}` to be set when the server starts"):
+        Settings().override({key: "x"})
+
+
+def test_training_settings_are_per_request():
+    assert {
+        "seed",
+        "preset",
+        "epochs",
+        "pld_form",
+        "pld_pair",
+        "pld_at",
+        "fusion_lambda",
+    } <= per_request_keys()
+
+
+def test_record_is_plain_and_holds_no_places():
+    record = Settings.from_conf({"ledger": "postgresql://u:secret@h/d", "epochs": "3"}).record()
+    assert record["epochs"] == 3
+    assert "secret" not in str(record)
+    assert set(record) == set(setting_keys()) - {"state", "ledger"}
+
+
+def test_table_has_one_row_for_each_setting():
+    rows = settings_table().splitlines()
+    assert [row.split("`")[1] for row in rows[2:-2]] == list(setting_keys())
+    cells = [row.replace("\\|", "").count("|") for row in rows[:-2]]
+    assert set(cells) == {5}
+    assert any("`learning_rate` †" in row and "(paper: `0.01`)" in row for row in rows)
+
+
+def test_names_are_spelled_once():
+    from lib.acquisition import PLD_FORMS, STRATEGIES
+
+    assert set(STRATEGIES) == set(STRATEGY_NAMES)
+    for form in PLD_FORMS:
+        assert Settings.from_conf({"pld_form": form}).pld_form == form
+    assert Settings().network in NETWORK_NAMES
+
+
+@given(st.dictionaries(st.sampled_from(setting_keys()), st.text(max_size=8), max_size=3))
+def test_any_string_gives_settings_or_a_settings_error(conf):
+    blamed = None
+    try:
+        settings = Settings.from_conf(conf)
+    except SettingsError as error:
+        blamed = str(error)
+    if blamed is None:
+        assert settings.given == frozenset(conf)
+    else:
+        assert any(f"`{key}`" in blamed for key in conf)
