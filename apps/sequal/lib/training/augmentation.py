@@ -9,7 +9,6 @@ from monai.transforms import (
     RandGaussianNoised,
     RandGaussianSmoothd,
     RandScaleIntensityd,
-    RandSimulateLowResolutiond,
     RandSpatialCropd,
     SpatialPadd,
 )
@@ -62,18 +61,17 @@ def intensity_view(*, strong: bool = False) -> Compose:
     """Perturb the grey values of `{"image": (1, W, H) in 0..1}`: gain, gamma, blur and noise.
 
     Args:
-        strong: also simulate a coarser scanner, with wider ranges; for starting weights.
+        strong: wider ranges, for starting weights that must fit scanners nobody has seen.
     """
-    gain, gamma = (0.4, (0.5, 2.0)) if strong else (0.25, (0.7, 1.5))
-    transforms = [
-        RandScaleIntensityd(IMAGE, factors=gain, prob=0.8),
-        RandAdjustContrastd(IMAGE, prob=0.6, gamma=gamma),
-        RandGaussianSmoothd(IMAGE, prob=0.2, sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0)),
-        RandGaussianNoised(IMAGE, prob=0.6, std=0.06),
-    ]
-    if strong:
-        transforms.insert(2, RandSimulateLowResolutiond(IMAGE, prob=0.2, zoom_range=(0.5, 1.0)))
-    return Compose(transforms)
+    gain, gamma, blur = (0.4, (0.5, 2.0), 1.6) if strong else (0.25, (0.7, 1.5), 1.0)
+    return Compose(
+        [
+            RandScaleIntensityd(IMAGE, factors=gain, prob=0.8),
+            RandAdjustContrastd(IMAGE, prob=0.6, gamma=gamma),
+            RandGaussianSmoothd(IMAGE, prob=0.2, sigma_x=(0.3, blur), sigma_y=(0.3, blur)),
+            RandGaussianNoised(IMAGE, prob=0.6, std=0.06),
+        ]
+    )
 
 
 class _LayerCrop(RandCropByPosNegLabeld):

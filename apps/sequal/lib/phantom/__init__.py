@@ -1,0 +1,23 @@
+"""A B-mode simulator of the carotid artery, and a simulated expert."""
+
+from lib.phantom.anatomy import KINDS, Anatomy, Kind, draw_anatomy, draw_kind
+from lib.phantom.expert import SimulatedExpert, draw_reader, fuse_readers
+from lib.phantom.frame import PhantomFrame, mask_from_boundaries, simulate_frame
+from lib.phantom.scanner import SCANNERS, Scanner, draw_scanner
+
+__all__ = [
+    "KINDS",
+    "SCANNERS",
+    "Anatomy",
+    "Kind",
+    "PhantomFrame",
+    "Scanner",
+    "SimulatedExpert",
+    "draw_anatomy",
+    "draw_kind",
+    "draw_reader",
+    "draw_scanner",
+    "fuse_readers",
+    "mask_from_boundaries",
+    "simulate_frame",
+]
