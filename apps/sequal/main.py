@@ -12,8 +12,9 @@ from monailabel.utils.async_tasks.utils import tasks
 
 from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
-from lib.configs import Study
+from lib.configs import Study, not_found, refusal
 from lib.datastores import LabelGuard, StudyFolder
+from lib.errors import SequalError
 from lib.infers import CarotidInfer, SequalBatchInfer
 from lib.labels import LABEL_NAMES
 from lib.scoring import PldScoring, unscored
@@ -39,6 +40,7 @@ class SequalApp(MONAILabelApp):
             version="0.1.0",
             labels=list(LABEL_NAMES),
         )
+        self._last_tried: tuple[str | None, frozenset[str]] | None = None
         if not self.study.settings.auto_scoring:
             self._auto_update_scoring = False
 
@@ -71,24 +73,60 @@ class SequalApp(MONAILabelApp):
         """Batch inference that needs no GPU."""
         return SequalBatchInfer()
 
+    def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Segment an image of the study, or a file sent along.
+
+        Raises:
+            HTTPException: 404 for a model or an image that is not there.
+        """
+        model, image = request.get("model"), request.get("image")
+        if model not in self._infers:
+            raise not_found("model", model, self._infers)
+        store = datastore or self.datastore()
+        if isinstance(image, str) and not os.path.exists(image) and not store.get_image_uri(image):
+            raise not_found("image", image)
+        result: dict[str, Any] = super().infer(request, store)
+        return result
+
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The image that the strategy asks for; the one in the settings when the client names none."""
+        """The image that the strategy asks for; the one in the settings when the client names none.
+
+        Raises:
+            HTTPException: 404 for a strategy that is not there; 500 when the study's state cannot be used.
+        """
         named = request.get("strategy") or self.study.settings.strategy
-        result: dict[str, Any] = super().next_sample({**request, "strategy": named})
+        if named not in self._strategies:
+            raise not_found("strategy", named, self._strategies)
+        try:
+            result: dict[str, Any] = super().next_sample({**request, "strategy": named})
+        except SequalError as error:
+            raise refusal(error) from error
         return result
 
     def async_scoring(self, method: str | None, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Start a scoring process only when something is unscored and none is running or waiting."""
+        """Start a scoring process, by itself only when something is unscored and none is running or waiting.
+
+        What was tried and is still unscored (the checkpoint is damaged, the process was stopped) is not tried
+        again by itself until something else is to be scored.
+        """
         if method is None:
-            if not unscored(self.study, self.datastore()):
+            stale = self.study.served.digest, frozenset(item.id for item in unscored(self.study, self.datastore()))
+            if not stale[1] or stale == self._last_tried:
                 return {}
             if any(task["status"] in {"SUBMITTED", "RUNNING"} for task in tasks("scoring")):
                 return {}
+            self._last_tried = stale
         result: dict[str, Any] = super().async_scoring(method, params)
         return result
 
     def on_save_label(self, image_id: str, label_id: str) -> None:
         """End the lease, and forget a refined label that came from an older version of this one."""
+        try:
+            self._accept(image_id, label_id)
+        except SequalError as error:
+            raise refusal(error) from error
+
+    def _accept(self, image_id: str, label_id: str) -> None:
         state = self.study.state
         state.ledger.release(image_id)
         provenance = state.refined.provenance(image_id)

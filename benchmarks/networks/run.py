@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
 
 import numpy as np
 import torch
+
 from lib.inference import load_pair, predict_frame
 from lib.phantom import simulate_frame
 from lib.settings import Settings

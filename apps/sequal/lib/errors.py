@@ -7,6 +7,7 @@ __all__ = [
     "MeasurementError",
     "PublishError",
     "SequalError",
+    "ServerError",
     "SettingsError",
     "StudyError",
 ]
@@ -42,3 +43,7 @@ class PublishError(SequalError):
 
 class StudyError(SequalError):
     """A study (its manifest, ledger or state folder) contradicts itself."""
+
+
+class ServerError(SequalError):
+    """A MONAI Label server does not answer, refuses a request, or fails at a task."""

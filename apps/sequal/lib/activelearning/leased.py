@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from lib.acquisition import Pool, QueryStrategy
-from lib.configs import Study
-from lib.configs.refusal import refusal
+from lib.configs import Study, refusal
 from lib.errors import SequalError
-from lib.state import Split
+from lib.study_pool import query_generator, study_pool
 
 __all__ = ["LeasedStrategy"]
 
@@ -32,9 +30,7 @@ class LeasedStrategy(Strategy):
 
     def _next(self, client: str | None, datastore: Datastore) -> dict[str, Any]:
         pool = self._pool(datastore)
-        # The seed moves with every label, so that ties and random draws do not repeat the same order for ever.
-        rng = np.random.default_rng([self._study.settings.seed, len(pool.labelled)])
-        ranked = self._strategy.rank(pool, rng)
+        ranked = self._strategy.rank(pool, query_generator(self._study.settings.seed, pool))
         image = self._study.state.ledger.acquire_lease(
             [query.id for query in ranked], client, self._study.settings.lease_minutes * 60.0
         )
@@ -45,15 +41,6 @@ class LeasedStrategy(Strategy):
 
     def _pool(self, datastore: Datastore) -> Pool:
         study = self._study
-        unlabelled, labelled = (
-            sorted(datastore.get_unlabeled_images()),
-            sorted(datastore.get_labeled_images()),
-        )
-        digest = study.served.digest
-        return Pool(
-            unlabelled=tuple(unlabelled),
-            labelled=tuple(labelled),
-            patients=study.patients(unlabelled + labelled),
-            scores=lambda name: study.state.ledger.scores(digest, name) if digest else {},
-            validation_patients=Split.load(study.state.split_file).patients,
-        )
+        unlabelled, labelled = datastore.get_unlabeled_images(), datastore.get_labeled_images()
+        patients = study.patients(unlabelled + labelled)
+        return study_pool(study.state, study.served.digest, unlabelled, labelled, patients)

@@ -1,12 +1,36 @@
 """How an error of this app reaches a MONAI Label client."""
 
+from collections.abc import Iterable
+from typing import Final
+
 from fastapi import HTTPException, status
 
-from lib.errors import SequalError
+from lib.errors import ImageError, LabelError, SequalError, SettingsError
 
-__all__ = ["refusal"]
+__all__ = ["not_found", "refusal"]
+
+#: What a client sent is wrong; anything else is wrong at the server.
+_OF_THE_CLIENT: Final = (ImageError, LabelError, SettingsError)
 
 
 def refusal(error: SequalError) -> HTTPException:
-    """The answer 400 with the error's own words; MONAI Label's exceptions would become a bare 500."""
-    return HTTPException(status_code=status.HTTP_400_BAD_REQUEST, detail=str(error))
+    """The answer 400 or 500 with the error's own words; MONAI Label's exceptions would become a bare 500."""
+    of_the_client = isinstance(error, _OF_THE_CLIENT)
+    code = status.HTTP_400_BAD_REQUEST if of_the_client else status.HTTP_500_INTERNAL_SERVER_ERROR
+    return HTTPException(status_code=code, detail=str(error))
+
+
+def not_found(kind: str, name: object, known: Iterable[str] = ()) -> HTTPException:
+    """The answer 404 for a name that the app does not know.
+
+    Args:
+        kind: what was named, `strategy` say.
+        name: as it came.
+        known: names that would do; empty when they are too many to tell.
+    """
+    options = ", ".join(sorted(known))
+    rule = f"one of {options}" if options else "one that this study has"
+    return HTTPException(
+        status_code=status.HTTP_404_NOT_FOUND,
+        detail=f"Expected `{kind}` to be {rule}, got {name!r}. Ask for `/info/` or `/datastore/` to see what there is.",
+    )

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
@@ -11,11 +10,9 @@ from lib.inference import ServedModel, choose_device
 from lib.items import Item
 from lib.settings import Settings
 from lib.state import MANIFEST_NAME, StudyState, patient_of, study_state_folder
+from lib.study_folder import STARTING_WEIGHTS
 
 __all__ = ["STARTING_WEIGHTS", "Study"]
-
-#: In the app's model folder; made by `cli.py pretrain`.
-STARTING_WEIGHTS: Final = "pretrained_carotid.pt"
 
 
 @dataclass(frozen=True)

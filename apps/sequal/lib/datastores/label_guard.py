@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.errors import ImageError, LabelError
-from lib.imaging import check_label, clean_label, image_suffix, read_frame, read_label
+from lib.errors import ImageError, LabelError, StudyError
+from lib.imaging import IMAGE_SUFFIXES, check_label, clean_label, image_stem, image_suffix, read_frame, read_label
 from lib.imaging.writing import write_mask
 from lib.state import StudyState
 
@@ -48,6 +48,23 @@ class LabelGuard:
                 "Use 'final' for a submitted label."
             )
 
+    @staticmethod
+    def check_new_image(image_id: str, file: Path) -> None:
+        """Refuse an image whose id would leave the study, or whose file is of no kind that the app reads.
+
+        Raises:
+            ImageError: it would, or is.
+        """
+        if Path(image_id).name != image_id or "\\" in image_id or image_id.startswith("."):
+            raise ImageError(
+                f"Expected `image` to be a plain file name, got {image_id!r}. Leave out folders and the leading dot."
+            )
+        if not image_suffix(file):
+            raise ImageError(
+                f"Expected the image to be one of {', '.join(IMAGE_SUFFIXES)}, got {file.suffix or 'no suffix'!r}. "
+                "Convert it first."
+            )
+
     @contextmanager
     def checked(self, image_id: str, image: Path, submitted: Path) -> Iterator[Path]:
         """The submitted label, cleaned and on its image's grid, as a temporary file.
@@ -62,20 +79,37 @@ class LabelGuard:
                 label, dropped = clean_label(read_label(submitted, frame.grid))
                 check_label(label, frame)
             except (LabelError, ImageError) as error:
-                copy = Path(folder) / f"submitted{image_suffix(submitted) or submitted.suffix}"
-                shutil.copyfile(submitted, copy)
-                kept = self._state.rejected.put(image_id, copy, str(error))
-                logger.warning("Rejected a label for %s, kept as %s: %s", image_id, kept, error)
+                self._reject(image_id, submitted, Path(folder), str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error
             if dropped:
                 logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
-            write_mask(clean, frame.to_file_grid(label), frame.affine)
+            try:
+                write_mask(clean, frame.to_file_grid(label), frame.affine)
+            except OSError as error:
+                raise LabelError(
+                    f"Expected {folder} to be writable, got: {error}. Free some space and submit the label again."
+                ) from error
             yield clean
 
+    def _reject(self, image_id: str, submitted: Path, folder: Path, reason: str) -> None:
+        """Keep a copy of what was submitted, if it can be kept, with the reason."""
+        copy = folder / f"submitted{image_suffix(submitted) or submitted.suffix}"
+        try:
+            shutil.copyfile(submitted, copy)
+            kept = self._state.rejected.put(image_id, copy, reason)
+        except (OSError, StudyError) as error:
+            logger.warning("Rejected a label for %s, which cannot be kept (%s): %s", image_id, error, reason)
+        else:
+            logger.warning("Rejected a label for %s, kept as %s: %s", image_id, kept, reason)
+
     def keep_replaced(self, image_id: str, current: Path) -> None:
-        """Copy the label that is about to be replaced to `replaced/`; nothing an expert drew is ever lost."""
+        """Copy the label that is about to be replaced to `replaced/`; nothing an expert drew is ever lost.
+
+        Raises:
+            OSError: it cannot be copied; then nothing may replace it.
+        """
         folder = self._state.root / "replaced"
         folder.mkdir(exist_ok=True)
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{time.time_ns() % 10**9:09d}"
-        shutil.copy2(current, folder / f"{current.name.split('.')[0]}.{stamp}{image_suffix(current)}")
+        shutil.copy2(current, folder / f"{image_stem(current)}.{stamp}{image_suffix(current)}")
         logger.info("Kept the former label of %s", image_id)

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from lib.errors import ImageError
+from lib.imaging.frame import Frame
 from lib.imaging.normalisation import normalise_intensity
 from lib.imaging.reading import read_frame
 from lib.imaging.working_grid import WorkingGrid
 from lib.items import Item
 from lib.settings import Settings
 
-__all__ = ["WorkingFrame", "WorkingFrames"]
+__all__ = ["WorkingFrame", "WorkingFrames", "to_working"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,19 @@ class WorkingFrame:
         return self.pixels.shape[0]
 
 
+def to_working(frame: Frame, settings: Settings) -> WorkingFrame:
+    """Bring every frame of an image to the working grid, normalised.
+
+    Args:
+        frame: as read from file, any size and spacing.
+        settings: `working_spacing_mm` and `max_working_pixels` are used.
+    """
+    width, height, count = frame.grid
+    grid = WorkingGrid.of((width, height), frame.calibration, settings.working_spacing_mm, settings.max_working_pixels)
+    pixels = [grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])).half() for f in range(count)]
+    return WorkingFrame(torch.stack(pixels), grid)
+
+
 class WorkingFrames:
     """Reads images, brings them to the working grid and keeps the last used ones.
 
@@ -49,8 +63,7 @@ class WorkingFrames:
     """
 
     def __init__(self, settings: Settings, cache_bytes: int = 1 << 30) -> None:
-        self._spacing_mm = settings.working_spacing_mm
-        self._max_pixels = settings.max_working_pixels
+        self._settings = settings
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[str, WorkingFrame] = OrderedDict()
         self._held_bytes = 0
@@ -63,7 +76,7 @@ class WorkingFrames:
         frame = self._cache.get(item.id)
         if frame is None:
             try:
-                frame = self._read(item)
+                frame = to_working(read_frame(item.image), self._settings)
             except ImageError as error:
                 logger.warning("Leaving out image %s: %s", item.id, error)
                 self.unreadable[item.id] = str(error)
@@ -75,13 +88,6 @@ class WorkingFrames:
     def readable(self, items: list[Item]) -> list[Item]:
         """Those of `items` whose file can be read, in the same order."""
         return [item for item in items if self.get(item) is not None]
-
-    def _read(self, item: Item) -> WorkingFrame:
-        frame = read_frame(item.image)
-        width, height, count = frame.grid
-        grid = WorkingGrid.of((width, height), frame.calibration, self._spacing_mm, self._max_pixels)
-        pixels = [grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])) for f in range(count)]
-        return WorkingFrame(torch.stack(pixels).half(), grid)
 
     def _keep(self, key: str, frame: WorkingFrame) -> None:
         self._cache[key] = frame

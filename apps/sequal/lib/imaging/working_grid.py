@@ -45,8 +45,12 @@ class WorkingGrid:
         dx, dy = calibration.spacing_mm or (working_spacing_mm, working_spacing_mm)
         width = native[0] * dx / (working_spacing_mm * LATERAL_FACTOR)
         height = native[1] * dy / working_spacing_mm
-        shrink = min(1.0, math.sqrt(max_pixels / (width * height)))
-        return cls(native, (max(1, round(width * shrink)), max(1, round(height * shrink))))
+        columns, rows = max(1, round(width)), max(1, round(height))
+        if columns * rows > max_pixels:
+            shrink = math.sqrt(max_pixels / (width * height))
+            columns = max(1, min(math.floor(width * shrink), max_pixels))
+            rows = max(1, min(math.floor(height * shrink), max_pixels // columns))
+        return cls(native, (columns, rows))
 
     @property
     def padded(self) -> tuple[int, int]:

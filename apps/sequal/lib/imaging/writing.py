@@ -14,6 +14,20 @@ __all__ = ["WRITABLE_SUFFIXES", "write_mask"]
 
 WRITABLE_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 
+#: NumPy types that both formats hold.
+_WRITABLE_TYPES = (
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "uint32",
+    "int32",
+    "uint64",
+    "int64",
+    "float32",
+    "float64",
+)
+
 #: From nibabel's RAS to the LPS in which NRRD files from 3D Slicer and ITK are written.
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -26,16 +40,23 @@ def write_mask(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], *, c
 
     Args:
         path: ends in `.nii.gz`, `.nii` or `.nrrd`.
-        mask: (W, H), (W, H, 1) or (W, H, F), integer or float; the type is kept.
+        mask: (W, H), (W, H, 1) or (W, H, F), integer or float; the type is kept, bool becomes uint8.
         affine: float64 (4, 4), pixel to RAS millimetres.
         compress: gzip encoding for NRRD (OHIF reads only raw ones).
 
     Raises:
-        ImageError: the suffix is none of the three.
+        ImageError: the suffix is none of the three, or the files cannot hold the type.
     """
     name = path.name.lower()
+    mask = mask.astype(np.uint8) if mask.dtype == np.bool_ else mask
+    if mask.dtype.name not in _WRITABLE_TYPES:
+        raise ImageError(
+            f"Expected the type of the result to be one of {', '.join(_WRITABLE_TYPES)}, got {mask.dtype}. "
+            "Ask for one of these as `result_dtype`."
+        )
     if name.endswith((".nii", ".nii.gz")):
-        image = nib.Nifti1Image(mask, affine)
+        # nibabel wants 64-bit integers to be asked for by name.
+        image = nib.Nifti1Image(mask, affine, dtype=mask.dtype)
         image.header.set_xyzt_units("mm")
         nib.save(image, path)
     elif name.endswith(".nrrd"):

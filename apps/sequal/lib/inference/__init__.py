@@ -2,7 +2,8 @@
 
 from lib.inference.device import choose_device
 from lib.inference.loading import LoadedPair, load_pair
-from lib.inference.pair import PairPrediction, predict_pair
+from lib.inference.pair import PairPrediction, log_probabilities, predict_pair, predict_probability
+from lib.inference.pool_scoring import PoolScores, score_pool, unscored_items
 from lib.inference.prediction import Prediction, predict_frame
 from lib.inference.scoring import score_items
 from lib.inference.serving import ServedModel
@@ -10,11 +11,16 @@ from lib.inference.serving import ServedModel
 __all__ = [
     "LoadedPair",
     "PairPrediction",
+    "PoolScores",
     "Prediction",
     "ServedModel",
     "choose_device",
     "load_pair",
+    "log_probabilities",
     "predict_frame",
     "predict_pair",
+    "predict_probability",
     "score_items",
+    "score_pool",
+    "unscored_items",
 ]

@@ -10,7 +10,7 @@ from torch import nn
 
 from lib.errors import CheckpointError
 from lib.networks import Architecture, DualNetwork
-from lib.state import file_digest, load_checkpoint
+from lib.state import load_checkpoint
 
 __all__ = ["LoadedPair", "load_pair"]
 
@@ -40,25 +40,27 @@ def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> Load
     Args:
         path: file written by a round or by `pretrain`.
         device: where the networks go.
-        alpha_max: of the teacher's moving average, if the pair is trained on.
+        alpha_max: of the teacher's moving average, if the pair is to be trained on.
 
     Raises:
         CheckpointError: unreadable, holds more than plain tensors, or does not fit its own architecture.
     """
     checkpoint = load_checkpoint(path)
-    pair = DualNetwork(Architecture(checkpoint.architecture["name"]), alpha_max)
     try:
+        pair = DualNetwork(Architecture(checkpoint.architecture["name"]), alpha_max)
         pair.load_weights(checkpoint.student, checkpoint.teacher, int(checkpoint.meta.get("iterations", 0)))
         reference, other = pair.teacher, pair.student
         if checkpoint.query_pair is not None:
             reference, other = copy.deepcopy(pair.teacher), copy.deepcopy(pair.teacher)
             reference.load_state_dict(checkpoint.query_pair["reference"])
             other.load_state_dict(checkpoint.query_pair["other"])
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, TypeError) as error:
+        # torch names every tensor that does not fit: the first is enough.
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])[:200]
         raise CheckpointError(
             f"Expected the weights in {path.name} to fit the architecture {checkpoint.architecture['name']!r}, "
-            f"got: {error}. Remove the file, or set --conf network to the architecture it was trained with."
+            f"got: {reason} Use a checkpoint that this version of the app wrote."
         ) from error
     for network in (pair, reference, other):
         network.to(device).eval()
-    return LoadedPair(pair, reference, other, file_digest(path), checkpoint.meta)
+    return LoadedPair(pair, reference, other, checkpoint.digest, checkpoint.meta)

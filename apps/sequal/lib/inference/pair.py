@@ -1,7 +1,10 @@
-"""Both networks over all frames of one image, in one pass over the data."""
+"""Networks over all frames of one image, in one pass over the data."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,10 +15,10 @@ from lib.imaging.working_frames import WorkingFrame
 from lib.imaging.working_grid import WorkingGrid
 from lib.labels import INTIMA_MEDIA
 
-__all__ = ["PairPrediction", "predict_pair"]
+__all__ = ["FRAMES_AT_ONCE", "PairPrediction", "log_probabilities", "predict_pair", "predict_probability"]
 
-#: Frames of a clip that go through the networks together.
-_FRAMES_AT_ONCE = 4
+#: Frames that go through a network together; more are not faster on a CPU, and each takes memory.
+FRAMES_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True)
@@ -35,28 +38,55 @@ class PairPrediction:
     @cached_property
     def native_probability(self) -> NDArray[np.float32]:
         """The first network's probability of the layer on the image's own grid: float32 (W, H, F) in 0..1."""
-        layer = self.log_p_reference[:, INTIMA_MEDIA].exp()
-        return np.ascontiguousarray(np.moveaxis(self.grid.to_native(layer), 0, 2))
+        return _to_native(self.log_p_reference, self.grid)
 
 
 @torch.inference_mode()
+def log_probabilities(
+    networks: Sequence[nn.Module], pixels: Tensor, grid: WorkingGrid, device: torch.device
+) -> dict[nn.Module, Tensor]:
+    """Log-softmax of several networks, each in evaluation mode for the time, in one pass over the data.
+
+    Args:
+        networks: on `device`; one that is named twice runs once.
+        pixels: floating point (N, 1, W, H) in 0..1 on the working grid; N is bounded by the caller's memory.
+        grid: the grid that `pixels` are on.
+        device: where the networks are.
+
+    Returns:
+        Float32 (N, 2, W, H) by network, on `device`.
+    """
+    parts: dict[nn.Module, list[Tensor]] = {network: [] for network in networks}
+    with _evaluating(list(parts)):
+        for part in torch.split(pixels, FRAMES_AT_ONCE):
+            padded = grid.pad(part.to(device).float())
+            for network, found in parts.items():
+                found.append(torch.log_softmax(grid.crop(network(padded)).float(), dim=1))
+    return {network: torch.cat(found) for network, found in parts.items()}
+
+
 def predict_pair(reference: nn.Module, other: nn.Module, frame: WorkingFrame, device: torch.device) -> PairPrediction:
     """Run two networks, both in evaluation mode for the time, over every frame of an image."""
-    modes = reference.training, other.training
-    reference.eval()
-    other.eval()
+    log_p = log_probabilities((reference, other), frame.pixels, frame.grid, device)
+    return PairPrediction(log_p[reference], log_p[other], frame.grid)
+
+
+def predict_probability(network: nn.Module, frame: WorkingFrame, device: torch.device) -> NDArray[np.float32]:
+    """One network's probability of the layer on the image's own grid: float32 (W, H, F) in 0..1."""
+    return _to_native(log_probabilities((network,), frame.pixels, frame.grid, device)[network], frame.grid)
+
+
+def _to_native(log_p: Tensor, grid: WorkingGrid) -> NDArray[np.float32]:
+    return np.ascontiguousarray(np.moveaxis(grid.to_native(log_p[:, INTIMA_MEDIA].exp()), 0, 2))
+
+
+@contextmanager
+def _evaluating(networks: Sequence[nn.Module]) -> Iterator[None]:
+    modes = [network.training for network in networks]
+    for network in networks:
+        network.eval()
     try:
-        parts = [
-            tuple(_log_softmax(net, part, frame.grid) for net in (reference, other))
-            for part in torch.split(frame.pixels.float().to(device), _FRAMES_AT_ONCE)
-        ]
+        yield
     finally:
-        reference.train(modes[0])
-        other.train(modes[1])
-    first, second = (torch.cat(p) for p in zip(*parts, strict=True))
-    return PairPrediction(first, second, frame.grid)
-
-
-def _log_softmax(network: nn.Module, pixels: Tensor, grid: WorkingGrid) -> Tensor:
-    logits = grid.crop(network(grid.pad(pixels)))
-    return torch.log_softmax(logits.float(), dim=1)
+        for network, mode in zip(networks, modes, strict=True):
+            network.train(mode)

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 
 from lib.acquisition import pseudo_label_divergence
 from lib.imaging import Frame
-from lib.imaging.normalisation import normalise_intensity
-from lib.imaging.working_frames import WorkingFrame
-from lib.imaging.working_grid import WorkingGrid
+from lib.imaging.working_frames import to_working
 from lib.inference.loading import LoadedPair
 from lib.inference.pair import predict_pair
 from lib.labels import INTIMA_MEDIA
@@ -48,10 +46,7 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         settings: `working_spacing_mm`, `max_working_pixels` and `pld_form` are used.
         device: where the networks are.
     """
-    width, height, count = frame.grid
-    grid = WorkingGrid.of((width, height), frame.calibration, settings.working_spacing_mm, settings.max_working_pixels)
-    stack = torch.stack([grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])) for f in range(count)])
-    working = WorkingFrame(stack, grid)
+    working, count = to_working(frame, settings), frame.grid[2]
     shown = predict_pair(loaded.pair.teacher, loaded.pair.student, working, device)
     query = shown
     if loaded.reference is not loaded.pair.teacher:

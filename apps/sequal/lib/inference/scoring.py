@@ -1,17 +1,20 @@
-"""Acquisition scores of many images, from one pass of both networks over each."""
+"""Acquisition scores of many images, from one pass of the networks over the data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from lib.acquisition import score_all
-from lib.imaging.working_frames import WorkingFrames
-from lib.inference.pair import predict_pair
+from lib.acquisition import ACQUISITION_FUNCTIONS, score_all
+from lib.imaging.working_frames import WorkingFrame, WorkingFrames
+from lib.imaging.working_grid import WorkingGrid
+from lib.inference.pair import FRAMES_AT_ONCE, log_probabilities
 from lib.items import Item
 from lib.settings import Settings
 
 __all__ = ["score_items"]
+
+Scores = dict[str, dict[str, float]]
 
 
 def score_items(
@@ -22,28 +25,58 @@ def score_items(
     settings: Settings,
     device: torch.device,
     on_scored: Callable[[str, dict[str, float]], None],
-) -> dict[str, dict[str, float]]:
+    *,
+    teacher: nn.Module | None = None,
+) -> Scores:
     """Every pointwise acquisition score of every readable image.
 
+    Consecutive images whose working grids are equal go through the networks together.
+
     Args:
-        items: the images, one after the other; a clip's score is the mean over its frames.
-        reference: gives the pseudo-label, and the entropy, margin and confidence.
+        items: the images; a clip's score is the mean over its frames.
+        reference: gives the pseudo-label that PLD takes.
         other: what PLD compares with it.
         frames: source of the images; unreadable ones are left out and remembered there.
         settings: `pld_form` is used.
         device: where the networks are.
         on_scored: called after each image with its id and scores, for progress and for writing them down.
+        teacher: gives entropy, margin and confidence; None: `reference` does.
 
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first.
     """
-    result: dict[str, dict[str, float]] = {}
+    shown = reference if teacher is None else teacher
+
+    def score(pixels: Tensor, grid: WorkingGrid) -> dict[str, Tensor]:
+        log_p = log_probabilities((reference, other, shown), pixels, grid, device)
+        return score_all(log_p[reference], log_p[other], log_p[shown], pld_form=settings.pld_form)
+
+    result: Scores = {}
+    for group in _groups(items, frames):
+        pixels = torch.cat([frame.pixels for _, frame in group])
+        # A long clip is scored part by part, so that its probabilities are never all in memory at once.
+        parts = [score(part, group[0][1].grid) for part in torch.split(pixels, FRAMES_AT_ONCE)]
+        by_name = {name: torch.cat([part[name] for part in parts]) for name in ACQUISITION_FUNCTIONS}
+        start = 0
+        for item, frame in group:
+            end = start + frame.frames
+            result[item.id] = {name: float(values[start:end].mean()) for name, values in by_name.items()}
+            on_scored(item.id, result[item.id])
+            start = end
+    return result
+
+
+def _groups(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:
+    """Readable neighbours of one working grid, as many as go through the networks together."""
+    group: list[tuple[Item, WorkingFrame]] = []
     for item in items:
         frame = frames.get(item)
         if frame is None:
             continue
-        prediction = predict_pair(reference, other, frame, device)
-        scores = score_all(prediction.log_p_reference, prediction.log_p_other, pld_form=settings.pld_form)
-        result[item.id] = {name: float(value.mean()) for name, value in scores.items()}
-        on_scored(item.id, result[item.id])
-    return result
+        held = sum(other.frames for _, other in group)
+        if group and (frame.grid.working != group[0][1].grid.working or held + frame.frames > FRAMES_AT_ONCE):
+            yield group
+            group = []
+        group.append((item, frame))
+    if group:
+        yield group

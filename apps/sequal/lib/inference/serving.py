@@ -11,7 +11,7 @@ from lib.state import file_digest
 
 __all__ = ["ServedModel"]
 
-_Stamp = tuple[str, int, int]
+_Stamp = tuple[str, int, int, int]
 
 
 class ServedModel:
@@ -70,4 +70,5 @@ class ServedModel:
 
 def _stamp(path: Path) -> _Stamp:
     status = path.stat()
-    return str(path), status.st_mtime_ns, status.st_size
+    # Publishing renames a new file into place: its inode tells two of one size and one coarse time stamp apart.
+    return str(path), status.st_ino, status.st_mtime_ns, status.st_size

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from lib.configs import Study
-from lib.configs.refusal import refusal
-from lib.errors import ImageError, SequalError
+from lib.configs import Study, refusal
+from lib.errors import ImageError, SequalError, SettingsError
 from lib.imaging import read_frame
 from lib.imaging.writing import WRITABLE_SUFFIXES, write_mask
 from lib.inference import predict_frame
@@ -53,6 +52,7 @@ class CarotidInfer(InferTask):
             raise refusal(error) from error
 
     def _run(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        suffix, result_dtype = _result_suffix(request), _result_dtype(request)
         start = time.perf_counter()
         frame = read_frame(self._path(request))
         read = time.perf_counter()
@@ -60,8 +60,8 @@ class CarotidInfer(InferTask):
         inferred = time.perf_counter()
         file = None
         if request.get("result_write_to_file", True):
-            mask = frame.to_file_grid(prediction.mask).astype(np.dtype(request.get("result_dtype") or "uint8"))
-            file = _result_file(request)
+            mask = frame.to_file_grid(prediction.mask).astype(result_dtype)
+            file = _result_file(suffix)
             write_mask(file, mask, frame.affine, compress=_is_true(request.get("result_compress")))
         end = time.perf_counter()
         params: dict[str, Any] = {
@@ -91,14 +91,28 @@ class CarotidInfer(InferTask):
         return Path(image)
 
 
-def _result_file(request: dict[str, Any]) -> Path:
+def _result_suffix(request: dict[str, Any]) -> str:
     suffix = str(request.get("result_extension") or ".nii.gz")
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     if suffix not in WRITABLE_SUFFIXES:
-        raise ImageError(
+        raise SettingsError(
             f"Expected `result_extension` to be one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}. "
             "Ask for one of these."
         )
+    return suffix
+
+
+def _result_dtype(request: dict[str, Any]) -> np.dtype[Any]:
+    name = str(request.get("result_dtype") or "uint8")
+    try:
+        return np.dtype(name)
+    except TypeError as error:
+        raise SettingsError(
+            f"Expected `result_dtype` to be a type of pixels, got {name!r}. Ask for 'uint8', for example."
+        ) from error
+
+
+def _result_file(suffix: str) -> Path:
     # MONAI Label removes the file after sending it.
     with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as file:
         return Path(file.name)

@@ -23,7 +23,9 @@ class DualNetwork(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.alpha_max = alpha_max
+        # Twice as fast on CPUs and on GPUs with mixed precision.
         self.student = create_network(architecture)
+        self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = AveragedModel(self.student, avg_fn=self._ema, use_buffers=True)
         self._average.requires_grad_(False)
         self._average.eval()

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from monai.networks.nets import AttentionUnet, BasicUNet, BasicUNetPlusPlus, DynUNet, SegResNet, UNet
+from monai.networks.nets import (
+    AttentionUnet,
+    BasicUNet,
+    BasicUNetPlusPlus,
+    DynUNet,
+    FlexibleUNet,
+    SegResNet,
+    UNet,
+)
 from torch import Tensor, nn
 
 from lib.errors import CheckpointError
@@ -67,6 +75,10 @@ def _segresnet() -> nn.Module:
     )
 
 
+def _flexible_unet() -> nn.Module:
+    return FlexibleUNet(1, NUM_CLASSES, "efficientnet-b0", pretrained=False, spatial_dims=2)
+
+
 class _UNetPlusPlus(nn.Module):
     """UNet++, the published S1 network, without deep supervision: one output instead of a list of one."""
 
@@ -86,6 +98,7 @@ _BUILDERS: Final[dict[str, Callable[[], nn.Module]]] = {
     "attention_unet": _attention_unet,
     "segresnet": _segresnet,
     "unetplusplus": _UNetPlusPlus,
+    "flexible_unet": _flexible_unet,
 }
 
 

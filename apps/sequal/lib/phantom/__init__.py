@@ -1,6 +1,7 @@
 """A B-mode simulator of the carotid artery, and a simulated expert."""
 
 from lib.phantom.anatomy import KINDS, Anatomy, Kind, draw_anatomy, draw_kind
+from lib.phantom.display import Display, draw_display
 from lib.phantom.expert import SimulatedExpert, draw_reader, fuse_readers
 from lib.phantom.frame import PhantomFrame, mask_from_boundaries, simulate_frame
 from lib.phantom.scanner import SCANNERS, Scanner, draw_scanner
@@ -9,11 +10,13 @@ __all__ = [
     "KINDS",
     "SCANNERS",
     "Anatomy",
+    "Display",
     "Kind",
     "PhantomFrame",
     "Scanner",
     "SimulatedExpert",
     "draw_anatomy",
+    "draw_display",
     "draw_kind",
     "draw_reader",
     "draw_scanner",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class SimulatedExpert:
         return self._sparse(label, rng)
 
     def annotate_mask(
-        self, mask: NDArray[np.integer], spacing_mm: tuple[float, float], rng: np.random.Generator
+        self, mask: NDArray[np.integer[Any]], spacing_mm: tuple[float, float], rng: np.random.Generator
     ) -> Label:
         """Label a frame of which only a mask is known; every run of a column gets the same errors.
 
@@ -164,7 +164,7 @@ def _staple(stack: NDArray[np.uint8], everybody: NDArray[np.bool_]) -> Label:
     import SimpleITK as sitk  # noqa: N813 - its customary name; heavy, and needed by this method alone
 
     images = [sitk.GetImageFromArray(((layer == INTIMA_MEDIA) & everybody).astype(np.uint8)) for layer in stack]
-    probability = sitk.GetArrayFromImage(sitk.STAPLE(images, float(INTIMA_MEDIA)))
+    probability = sitk.GetArrayFromImage(sitk.STAPLE(images, float(INTIMA_MEDIA)))  # type: ignore[no-untyped-call]
     fused = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
     fused[~everybody] = IGNORE
     return fused

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.phantom.anatomy import SAMPLES, Anatomy, Kind, draw_anatomy, draw_kind, traceable
+from lib.phantom.display import Display, draw_display, scan_sides, show
 from lib.phantom.overlay import burn_in, place_on_screen
 from lib.phantom.render import render
 from lib.phantom.scanner import Scanner, draw_scanner
@@ -55,6 +56,7 @@ def simulate_frame(
     scanner: Scanner | None = None,
     anatomy: Anatomy | None = None,
     screen: bool = True,
+    display: Display | None = None,
 ) -> PhantomFrame:
     """Simulate one frame; what is not given is drawn at random.
 
@@ -63,11 +65,14 @@ def simulate_frame(
         kind: what the anatomy must show.
         scanner: probe and display.
         anatomy: what lies under the probe; then `kind` is not used.
+        display: how the scan area is shown; drawn only where the scanner is drawn too, else plain.
         screen: add margins and burned-in text as a scanner shows them; without, the bare scan area.
     """
+    if display is None:  # a spawned stream: the frame's own draws stay the same with and without a display
+        display = draw_display(rng.spawn(1)[0]) if scanner is None else Display()
     scanner = scanner or draw_scanner(rng)
     anatomy = anatomy or draw_anatomy(rng, kind or draw_kind(rng), scanner.width_mm, scanner.depth_mm)
-    area = render(anatomy, scanner, rng)
+    area = show(render(anatomy, scanner, rng), display)
     width, height = area.shape
     columns = np.linspace(0, SAMPLES - 1, width)
     seen = traceable(anatomy, scanner.depth_mm)[np.round(columns).astype(int)]
@@ -75,6 +80,8 @@ def simulate_frame(
         np.where(seen, np.interp(columns, np.arange(SAMPLES), curve) / scanner.spacing_mm, np.nan)
         for curve in (anatomy.li_mm, anatomy.ma_mm)
     )
+    cut = _cut_away(li, display, height) | _cut_away(ma, display, height)
+    li[cut], ma[cut] = np.nan, np.nan
     place = (0, 0)
     if screen:
         area, place = place_on_screen(area, rng)
@@ -83,3 +90,10 @@ def simulate_frame(
     full_li[place[0] : place[0] + width] = li + place[1]
     full_ma[place[0] : place[0] + width] = ma + place[1]
     return PhantomFrame(area, (scanner.spacing_mm, scanner.spacing_mm), full_li, full_ma, anatomy.kind)
+
+
+def _cut_away(curve: NDArray[np.float64], display: Display, height: int) -> NDArray[np.bool_]:
+    """Columns (W,) in which a boundary lies outside the slanted sides; a NaN is not cut."""
+    columns, rows = np.arange(len(curve)), np.arange(height)
+    left, right = (np.interp(curve, rows, side) for side in scan_sides(display, len(curve), height))
+    return np.isfinite(curve) & ((columns < left) | (columns > right))

@@ -4,6 +4,8 @@ The image of a linear array is taken as a complex scatterer field convolved with
 baseband of the pulse along the depth, the beam across), as in Field II's linear model without its beam forming.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
@@ -14,6 +16,9 @@ from lib.phantom.scanner import Scanner
 __all__ = ["render"]
 
 Field = NDArray[np.float32]
+
+#: Log compression and smoothing let an edge appear this much higher still (half-rise of the mean grey profile).
+_DISPLAY_MM = 0.05
 
 
 def render(anatomy: Anatomy, scanner: Scanner, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -68,8 +73,8 @@ def _echo_levels(
         thick = rng.uniform(0.03, 0.18)
         lines += (strength * wane * np.exp(-(((depth - at) / thick) ** 2))).astype(np.float32) * 0.8
     if anatomy.vein is not None:
-        centre, half, at, radius = anatomy.vein
-        inside = ((x - centre) / half) ** 2 + ((depth - at) / radius) ** 2 < 1
+        centre, half, at, semi_axis = anatomy.vein
+        inside = ((x - centre) / half) ** 2 + ((depth - at) / semi_axis) ** 2 < 1
         db = np.where(inside, -52.0, db)
         lines = np.where(inside, 0.0, lines).astype(np.float32)
     if anatomy.kind == "no_wall":
@@ -82,10 +87,11 @@ def _echo_levels(
             lines = np.where(radius < r, 0.0, lines + 0.8 * rim.astype(np.float32))
         return (10 ** (db / 20)).astype(np.float32), lines
     artery_db, artery_lines = _artery(anatomy, curve, depth, scanner, rng, db, lines)
-    cut = curve["in_plane"][:, None].astype(np.float32)
-    db = cut * artery_db + (1.0 - cut) * db
-    lines = cut * artery_lines + (1.0 - cut) * lines
-    return (10 ** (db / 20)).astype(np.float32), lines
+    cut: Field = curve["in_plane"][:, None].astype(np.float32)
+    tissue_db: NDArray[np.floating[Any]] = np.asarray(db)
+    mixed_db: NDArray[np.floating[Any]] = np.add(cut * artery_db, (1.0 - cut) * tissue_db)
+    mixed_lines: Field = cut * artery_lines + (1.0 - cut) * lines
+    return (10 ** (mixed_db / 20)).astype(np.float32), mixed_lines
 
 
 def _artery(
@@ -94,9 +100,9 @@ def _artery(
     depth: Field,
     scanner: Scanner,
     rng: np.random.Generator,
-    db: NDArray[np.floating],
+    db: NDArray[np.floating[Any]],
     lines: Field,
-) -> tuple[NDArray[np.floating], Field]:
+) -> tuple[NDArray[np.floating[Any]], Field]:
     near, li, ma = (curve[name][:, None] for name in ("near_mm", "li_mm", "ma_mm"))
     sigma = scanner.axial_sigma_mm
     slope = np.gradient(curve["ma_mm"]) / (scanner.width_mm / len(curve["ma_mm"]))
@@ -121,8 +127,8 @@ def _artery(
     thick = np.clip((imt - 1.3) / 0.5, 0.0, 1.0)
     media = rng.uniform(-32.0, -17.0) * (1 - thick) + anatomy.plaque_db * thick - 8.0 * thick
     db = np.where(wall, media, db)
-    intima = rng.uniform(0.12, 0.9) * strength * _line(depth, li + 1.4 * sigma, 0.04)
-    start = ma + 0.4 * sigma
+    intima = rng.uniform(0.12, 0.9) * strength * _line(depth, li + 1.4 * sigma + _DISPLAY_MM, 0.04)
+    start = ma + 0.4 * sigma + _DISPLAY_MM
     decay = np.maximum(depth - start, 0.0) / anatomy.adventitia_mm
     adventitia = rng.uniform(-5.0, 4.0) - 14.0 * np.clip(decay, 0.0, 1.6) ** 1.3
     behind = (depth >= start) & (decay < 1.6)
@@ -133,12 +139,12 @@ def _artery(
     lines = lines + rng.uniform(0.2, 1.2) * strength * _line(depth, start + 0.05, 0.05)
     if anatomy.kind == "plaque" and anatomy.plaque_db > 3.0:  # calcified: bright cap, dark behind
         cap = np.clip((imt - 1.4) / 0.4, 0.0, 1.0)
-        lines = lines + cap * _line(depth, li + 1.4 * sigma, 0.12)
+        lines = lines + cap * _line(depth, li + 1.4 * sigma + _DISPLAY_MM, 0.12)
         db = np.where((depth > li + 0.5), db - 10.0 * cap, db)
     return db, lines.astype(np.float32)
 
 
-def _line(depth: Field, at: NDArray[np.floating], thickness_mm: float) -> NDArray[np.floating]:
+def _line(depth: Field, at: NDArray[np.floating[Any]], thickness_mm: float) -> NDArray[np.floating[Any]]:
     return np.exp(-(((depth - at) / thickness_mm) ** 2))
 
 

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import OptimizeWarning, curve_fit
+from scipy.optimize import least_squares
 
 __all__ = ["EarlyLearningFit", "early_learning_over", "fit_early_learning", "paper_trigger"]
 
 #: Three parameters need at least three epochs.
 _MIN_EPOCHS = 3
-#: A slope per epoch below this is a curve that was saturated from its first epoch.
+#: A slope per epoch below this is flat.
 _FLAT = 1e-3
+#: A flat curve under this IoU belongs to a network that has learnt nothing yet.
+_NOTHING_LEARNT = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,25 +51,28 @@ def fit_early_learning(iou: Sequence[float]) -> EarlyLearningFit | None:
     x, y = x[np.isfinite(y)], y[np.isfinite(y)]
     if len(y) < _MIN_EPOCHS:
         return None
-    try:
-        (a, b, c), _ = curve_fit(
-            lambda t, a, b, c: a * (1 - np.exp(-(t**b) / c)),
-            x,
-            y,
-            p0=(min(max(float(y.max()), 0.05), 1.0), 1.0, 1.0),
-            bounds=((1e-6, 1e-2, 1e-3), (1.0, 5.0, 1e3)),
-            maxfev=2000,
-        )
-    except (RuntimeError, ValueError, OptimizeWarning):
-        return None
-    return EarlyLearningFit(float(a), float(b), float(c))
+    start = (min(max(float(y.max()), 0.05), 1.0), 1.0, 1.0)
+    # Not curve_fit: it would also estimate a covariance, and warn about a flat curve, which has none.
+    found = least_squares(
+        lambda p: p[0] * (1 - np.exp(-(x ** p[1]) / p[2])) - y,
+        start,
+        bounds=((1e-6, 1e-2, 1e-3), (1.0, 5.0, 1e3)),
+        max_nfev=2000,
+    )
+    return EarlyLearningFit(*(float(p) for p in found.x)) if found.success else None
 
 
 def early_learning_over(iou: Sequence[float], fall: float = 0.9) -> bool:
-    """True when |f'(t) − f'(1)| / |f'(1)| > `fall` at the last epoch t.
+    """True when the slope has fallen by more than `fall` of its first value: (f'(1) − f'(t)) / f'(1) > `fall`.
 
-    A curve that is flat from its first epoch (slope under 0.001 an epoch: the pair came trained) has no early
-    learning left, so it counts as over; the published ratio would be 0/0 there.
+    t is the last epoch. Deviations: the published rule takes the absolute difference, and so also fires when the
+    slope has *risen*, on the S-shaped curve of a network that starts from scratch. A curve that is flat from its
+    first epoch to its last (slope under 0.001 an epoch: the pair came trained) has no early learning left and
+    counts as over, where the published ratio is 0/0; but not below an IoU of 0.05, where nothing was learnt.
+
+    Args:
+        iou: as `fit_early_learning`; under three epochs nothing is ever over.
+        fall: r, in 0..1.
 
     >>> early_learning_over([0.30, 0.55, 0.68, 0.69, 0.70, 0.70])
     True
@@ -78,9 +83,9 @@ def early_learning_over(iou: Sequence[float], fall: float = 0.9) -> bool:
     if fit is None:
         return False
     first, last = (float(s) for s in fit.slope([1.0, float(len(iou))]))
-    if abs(first) < _FLAT:
-        return True
-    return abs(last - first) / abs(first) > fall
+    if first < _FLAT:
+        return last < _FLAT and float(np.nanmax(iou)) >= _NOTHING_LEARNT
+    return (first - last) / first > fall
 
 
 def paper_trigger(iou: Sequence[float], bound: float = 0.05) -> bool:

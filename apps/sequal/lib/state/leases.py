@@ -62,6 +62,11 @@ class Leases(LedgerPart):
         held = self._read(lambda connection: self._held(connection, at))
         return {image: client for image, (client, _) in held.items()}
 
+    def lease_terms(self, now: float | None = None) -> dict[str, tuple[str, float]]:
+        """Images with a running lease, and for each the client that holds it and the time at which it ends."""
+        at = time.time() if now is None else now
+        return self._read(lambda connection: self._held(connection, at))
+
     def _acquire(
         self, connection: Connection, candidates: Sequence[str], client: str, now: float, until: float
     ) -> str | None:

@@ -10,7 +10,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 from lib.configs import Study
 from lib.errors import SequalError
 from lib.settings import Settings, per_request_keys, setting_keys
-from lib.training import TrainStats, run_round
+from lib.training import RoundReport, TrainStats, run_round
 
 __all__ = ["CarotidTrain"]
 
@@ -35,7 +35,7 @@ class CarotidTrain(TrainTask):
     def stats(self) -> dict[str, Any]:
         """The stats of the running or last round."""
         stats = TrainStats.read(self._study.train_stats)
-        if stats and "total_time" not in stats and not psutil.pid_exists(stats["pid"]):
+        if stats and "total_time" not in stats and not _is_running(stats):
             # Clients wait for `total_time`: a killed round must not keep them waiting.
             return {
                 **stats,
@@ -48,27 +48,32 @@ class CarotidTrain(TrainTask):
         """Run one round; returns its stats.
 
         Raises:
-            SequalError: as `run_round`; the stats then hold it under `error`.
+            SequalError: as `run_round`, or a setting of the request breaks its rule; the stats then hold it under
+                `error`, as they do any other error.
         """
+        stats = TrainStats(self._study.train_stats, self._study.settings.epochs)
+        try:
+            return stats.finish(self._round(request, datastore, stats).as_stats())
+        except Exception as error:
+            reason = str(error) if isinstance(error, SequalError) else f"{type(error).__name__}: {error}"
+            stats.finish({"error": reason, "published": False, "published_reason": reason})
+            raise
+
+    def _round(self, request: dict[str, Any], datastore: Datastore, stats: TrainStats) -> RoundReport:
         study = self._study
         settings = self._settings(request)
+        stats.update({"total_epochs": settings.epochs})
         for number in study.state.ledger.fail_running_rounds("stopped before its end"):
             logger.warning("Round %d was stopped before its end", number)
             study.state.refined.discard(number)
-        stats = TrainStats(study.train_stats, settings.epochs)
-        try:
-            report = run_round(
-                study.labelled(datastore),
-                study.unlabelled(datastore),
-                study.state,
-                settings,
-                starting_weights=study.starting_weights,
-                progress=stats.update,
-            )
-        except SequalError as error:
-            stats.finish({"error": str(error), "published": False, "published_reason": str(error)})
-            raise
-        return stats.finish(report.as_stats())
+        return run_round(
+            study.labelled(datastore),
+            study.unlabelled(datastore),
+            study.state,
+            settings,
+            starting_weights=study.starting_weights,
+            progress=stats.update,
+        )
 
     def _settings(self, request: dict[str, Any]) -> Settings:
         # Viewers send the whole advertised config back: what equals it was not chosen by anyone, so a preset
@@ -80,3 +85,12 @@ class CarotidTrain(TrainTask):
             if name in advertised and str(value) != str(advertised[name]):
                 wanted[name] = value
         return self._study.settings.override(wanted)
+
+
+def _is_running(stats: dict[str, Any]) -> bool:
+    """Whether the process that reports in `stats` still works; its number may be another's by now."""
+    try:
+        process = psutil.Process(stats["pid"])
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= stats["start_ts"] + 1)
+    except psutil.NoSuchProcess:
+        return False

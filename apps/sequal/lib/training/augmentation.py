@@ -1,5 +1,6 @@
 """Random patches and random intensities: the geometry is drawn once for image and label, intensities per view."""
 
+from monai.data import MetaTensor
 from monai.transforms import (
     Compose,
     RandAdjustContrastd,
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from lib.labels import IGNORE, INTIMA_MEDIA
 
-__all__ = ["IMAGE", "LABEL", "intensity_view", "patch_geometry"]
+__all__ = ["IMAGE", "LABEL", "intensity_view", "patch_geometry", "plain"]
 
 IMAGE, LABEL = "image", "label"
 _KEYS = (IMAGE, LABEL)
@@ -72,6 +73,11 @@ def intensity_view(*, strong: bool = False) -> Compose:
             RandGaussianNoised(IMAGE, prob=0.6, std=0.06),
         ]
     )
+
+
+def plain(image: Tensor) -> Tensor:
+    """The tensor without MONAI's metadata, which would slow every operation of the network down."""
+    return image.as_tensor().float() if isinstance(image, MetaTensor) else image.float()
 
 
 class _LayerCrop(RandCropByPosNegLabeld):

@@ -108,7 +108,7 @@ def _optimizer(pair: DualNetwork, settings: Settings) -> Optimizer:
     weights = pair.student.parameters()
     if settings.optimizer == "sgd":
         return SGD(weights, settings.learning_rate, momentum=0.9, weight_decay=settings.weight_decay)
-    return AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay)
+    return AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 
 def _overlap(logits: torch.Tensor, label: torch.Tensor) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import torch
 
 from lib.errors import LabelError
 from lib.imaging.working_frames import WorkingFrames
-from lib.inference import predict_pair
+from lib.inference import predict_probability
 from lib.items import Item
 from lib.labels import IGNORE, INTIMA_MEDIA
 from lib.networks import DualNetwork
@@ -38,7 +38,7 @@ def validation_dice(
         except LabelError as error:
             labels.unusable[item.id] = str(error)
             continue
-        mask = predict_pair(pair.teacher, pair.student, frame, device).native_probability > 0.5
+        mask = predict_probability(pair.teacher, frame, device) > 0.5
         annotated, layer = expert != IGNORE, expert == INTIMA_MEDIA
         overlap = np.count_nonzero(mask & layer)
         values.append(2.0 * overlap / (np.count_nonzero(mask & annotated) + np.count_nonzero(layer)))

@@ -24,13 +24,15 @@ class LabelsInUse:
     """Current labels ỹ of labelled items, on their own grid and on the working grid.
 
     ỹ is the refined label when one exists for exactly this version of the expert's file, else y with the
-    supervision rule applied. The expert's file is only ever read. A label that cannot be used is logged once and
-    remembered in `unusable` with its reason.
+    supervision rule applied. The expert's file is only ever read, and only once: what an expert changes during a
+    round counts from the next one. A label that cannot be used is logged once and remembered in `unusable` with its
+    reason.
     """
 
     def __init__(self, frames: WorkingFrames, refined: RefinedStore, settings: Settings) -> None:
         self._frames, self._refined = frames, refined
         self._supervision = settings.supervision
+        self._expert: dict[str, tuple[NDArray[np.uint8], str]] = {}
         self._working: dict[str, NDArray[np.uint8]] = {}
         self._replaced: dict[str, NDArray[np.uint8]] = {}
         self.unusable: dict[str, str] = {}
@@ -45,24 +47,28 @@ class LabelsInUse:
         Raises:
             LabelError: the label cannot be read, does not fit the image or is empty.
         """
-        frame = self._frame(item)
-        if item.label is None:
-            raise LabelError(f"Expected {item.id} to have a label, got none. Label it first.")
-        label, _ = clean_label(read_label(item.label, (*frame.grid.native, frame.frames)))
-        if not (label == INTIMA_MEDIA).any():
-            raise LabelError(f"Expected the label of {item.id} to show the layer, got an empty one. Label it again.")
-        return _per_frame(label, self._supervision)
+        return self._read(item)[0]
+
+    def digest(self, item: Item) -> str:
+        """Digest of the expert's file from which `expert` was read.
+
+        Raises:
+            LabelError: as `expert`.
+        """
+        return self._read(item)[1]
 
     def current(self, item: Item) -> NDArray[np.uint8]:
-        """ỹ on the file's own grid: uint8 (W, H, F) in {0, 1, 255}."""
+        """ỹ on the file's own grid: uint8 (W, H, F) in {0, 1, 255}.
+
+        Raises:
+            LabelError: as `expert`.
+        """
         replaced = self._replaced.get(item.id)
         if replaced is not None:
             return replaced
-        if item.label is not None:
-            refined = self._refined.get(item.id, file_digest(item.label))
-            if refined is not None:
-                return refined
-        return self.expert(item)
+        expert, digest = self._read(item)
+        refined = self._refined.get(item.id, digest)
+        return expert if refined is None or refined.shape != expert.shape else refined
 
     def working(self, item: Item) -> NDArray[np.uint8]:
         """ỹ on the working grid: uint8 (F, W, H)."""
@@ -78,6 +84,28 @@ class LabelsInUse:
         """Use `label` (uint8 (W, H, F)) from now on in this round; nothing is written."""
         self._replaced[item.id] = label
         self._working.pop(item.id, None)
+
+    def _read(self, item: Item) -> tuple[NDArray[np.uint8], str]:
+        read = self._expert.get(item.id)
+        if read is None:
+            read = self._expert[item.id] = self._read_file(item)
+        return read
+
+    def _read_file(self, item: Item) -> tuple[NDArray[np.uint8], str]:
+        frame = self._frame(item)
+        if item.label is None:
+            raise LabelError(f"Expected {item.id} to have a label, got none. Label it first.")
+        try:
+            # Before the pixels: a label that is replaced meanwhile then gets the older digest, and counts as stale.
+            digest = file_digest(item.label)
+        except OSError as error:
+            raise LabelError(
+                f"Expected the label of {item.id} to be readable, got: {error}. Label it again."
+            ) from error
+        label, _ = clean_label(read_label(item.label, (*frame.grid.native, frame.frames)))
+        if not (label == INTIMA_MEDIA).any():
+            raise LabelError(f"Expected the label of {item.id} to show the layer, got an empty one. Label it again.")
+        return _per_frame(label, self._supervision), digest
 
     def _frame(self, item: Item) -> WorkingFrame:
         frame = self._frames.get(item)

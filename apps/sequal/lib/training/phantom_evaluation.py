@@ -9,7 +9,7 @@ import torch
 
 from lib.imaging import Calibration, Frame
 from lib.inference import LoadedPair, predict_frame
-from lib.measurement import boundaries_from_mask, bland_altman, measure_imt, score_segmentation
+from lib.measurement import bland_altman, boundaries_from_mask, measure_imt, score_segmentation
 from lib.phantom import PhantomFrame
 from lib.settings import Settings
 

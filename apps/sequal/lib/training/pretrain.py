@@ -18,7 +18,7 @@ from lib.networks import Architecture, DualNetwork
 from lib.phantom import PhantomFrame, simulate_frame
 from lib.settings import Settings
 from lib.state import atomic_write, save_checkpoint
-from lib.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry
+from lib.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, plain
 from lib.training.batches import Batch
 from lib.training.engine import MeanTeacherTrainer
 
@@ -26,8 +26,8 @@ __all__ = ["PATCH", "PhantomBatches", "PhantomSample", "phantom_sample", "pretra
 
 logger = logging.getLogger(__name__)
 
-#: (W, H) of a patch in working pixels: 31 mm across, 23 mm deep, so that lumen and both walls are usually seen.
-PATCH = (256, 384)
+#: (W, H) of a patch in working pixels: 23 mm across and deep, so that lumen and both walls are usually seen.
+PATCH = (192, 384)
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class PhantomBatches:
                 {IMAGE: torch.from_numpy(sample.image)[None] / 255.0, LABEL: torch.from_numpy(sample.label)[None]}
             )
             cut = cut[0] if isinstance(cut, list) else cut
-            images.append(torch.as_tensor(self._view({IMAGE: cut[IMAGE]})[IMAGE]).float())
-            labels.append(torch.as_tensor(cut[LABEL]).to(torch.uint8))
+            images.append(plain(self._view({IMAGE: cut[IMAGE]})[IMAGE]))
+            labels.append(plain(cut[LABEL]).to(torch.uint8))
         image = torch.stack(images)
         return Batch(image, image, torch.stack(labels))
 

@@ -1,6 +1,7 @@
 """What a client sees of a running round."""
 
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from typing import Any
 from lib.state import atomic_write
 
 __all__ = ["TrainStats"]
+
+logger = logging.getLogger(__name__)
 
 
 class TrainStats:
@@ -32,10 +35,13 @@ class TrainStats:
         self.update({})
 
     def update(self, values: Mapping[str, Any]) -> None:
-        """Set values and write the file."""
+        """Set values and write the file; a full disk stops the stats, not the round."""
         self._values.update(values)
-        with atomic_write(self._path) as file:
-            file.write(json.dumps(self._values).encode())
+        try:
+            with atomic_write(self._path) as file:
+                file.write(json.dumps(self._values).encode())
+        except OSError as error:
+            logger.warning("Cannot write the train stats %s: %s", self._path, error)
 
     def finish(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Set the last values and the total time; returns everything."""

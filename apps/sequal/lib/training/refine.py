@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from lib.imaging.working_frames import WorkingFrames
-from lib.inference import predict_pair
+from lib.inference import predict_probability
 from lib.items import Item
 from lib.labels import INTIMA_MEDIA
 from lib.networks import DualNetwork
 from lib.refinement import fuse
 from lib.settings import Settings
-from lib.state import Provenance, RefinedStore, file_digest
+from lib.state import Provenance, RefinedStore
 from lib.training.labels_in_use import LabelsInUse
 
 __all__ = ["RefinementReport", "refine_labels"]
@@ -61,10 +61,10 @@ def refine_labels(
     changed = rejected = pixels = 0
     for item in items:
         frame = frames.get(item)
-        if frame is None or item.label is None:
+        if frame is None:
             continue
         current, expert = labels.current(item), labels.expert(item)
-        probability = predict_pair(pair.teacher, pair.student, frame, device).native_probability
+        probability = predict_probability(pair.teacher, frame, device)
         fused = current.copy()
         accepted = True
         for f in range(frame.frames):
@@ -90,7 +90,7 @@ def refine_labels(
             item.id,
             fused,
             Provenance(
-                label_digest=file_digest(item.label),
+                label_digest=labels.digest(item),
                 round=round_number,
                 checkpoint_digest=checkpoint_digest,
                 fusion_lambda=settings.fusion_lambda,

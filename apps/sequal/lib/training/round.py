@@ -8,7 +8,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ import torch
 from ignite.engine import Events
 from monai.handlers import TensorBoardStatsHandler
 
+from lib.acquisition import PLD
 from lib.errors import CheckpointError, StudyError
 from lib.imaging.working_frames import WorkingFrames
-from lib.inference import LoadedPair, choose_device, load_pair, score_items
+from lib.inference import LoadedPair, choose_device, load_pair, score_pool
 from lib.items import Item
 from lib.networks import Architecture, DualNetwork
 from lib.settings import Settings
@@ -31,58 +32,14 @@ from lib.training.engine import MeanTeacherTrainer
 from lib.training.evaluation import validation_dice
 from lib.training.labels_in_use import LabelsInUse
 from lib.training.refine import RefinementReport, refine_labels
+from lib.training.round_report import RoundReport
 
-__all__ = ["RoundReport", "round_seed", "run_round"]
+__all__ = ["round_seed", "run_round"]
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[Mapping[str, Any]], None]
 Weights = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class RoundReport:
-    """What a round did; `as_stats` is its JSON form.
-
-    Attributes:
-        round: its number in the study, from 1.
-        published: whether its pair is now the published one.
-        reason: why, or why not.
-        metric: validation Dice of its teacher, None without validation images.
-        published_metric: validation Dice, in the same round on the same images, of the pair that was published before.
-        refinement: what fusion did.
-        pld: `scored`, `mean`, `max` over the pool.
-        trained_on: images.
-        left_out: unreadable images and unusable labels, `{id: reason}`.
-        digest: of the round's checkpoint.
-        seconds: of the whole round.
-    """
-
-    round: int
-    published: bool
-    reason: str
-    metric: float | None
-    published_metric: float | None
-    refinement: RefinementReport
-    pld: Mapping[str, float | int | None]
-    trained_on: int
-    left_out: Mapping[str, str]
-    digest: str
-    seconds: float
-    iou: Sequence[float] = field(default_factory=tuple)
-
-    def as_stats(self) -> dict[str, Any]:
-        """The train stats of the contract, without `epoch`, `total_epochs` and `total_time`."""
-        return {
-            "best_metric": self.metric if self.metric is not None else 0.0,
-            "round": self.round,
-            "published": self.published,
-            "published_reason": self.reason,
-            "refinement": self.refinement.as_dict(),
-            "pld": dict(self.pld),
-            "trained_on": self.trained_on,
-            "left_out": dict(self.left_out),
-        }
 
 
 def round_seed(base: int, number: int) -> int:
@@ -132,12 +89,27 @@ def run_round(
         validation_ids=parts.validation_ids,
         unlabelled_count=len(unlabelled),
     )
+    published: list[str] = []
     try:
-        return _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress).run()
+        this = _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress)
+        return this.run(published.append)
     except BaseException as error:
         state.refined.discard(number)
-        state.ledger.finish_round(number, status="failed", reason=f"{type(error).__name__}: {error}")
+        _record_failure(state, number, error, published)
         raise
+
+
+def _record_failure(state: StudyState, number: int, error: BaseException, published: Sequence[str]) -> None:
+    """Close a round that an error ended; one that had already published stays published in the record."""
+    reason = f"{type(error).__name__}: {error}"
+    try:
+        if published:
+            reason = f"{published[0]}; ended after publishing by {reason}"
+            state.ledger.finish_round(number, status="published", reason=reason)
+        else:
+            state.ledger.finish_round(number, status="failed", reason=reason)
+    except StudyError:  # the same full disk, say: the first error is the one to tell
+        logger.exception("Cannot record the end of round %d (%s)", number, reason)
 
 
 class _Round:
@@ -163,8 +135,9 @@ class _Round:
         self.labels = LabelsInUse(self.frames, state.refined, settings)
         by_id = {item.id: item for item in labelled}
         self.train_items = self.labels.usable([by_id[i] for i in parts.train_ids])
-        self.validation = [by_id[i] for i in parts.validation_ids]
-        self.pool = self.frames.readable(sorted(unlabelled, key=lambda i: i.id))
+        self.validation = self.labels.usable([by_id[i] for i in parts.validation_ids])
+        self.unlabelled = sorted(unlabelled, key=lambda i: i.id)
+        self.pool = self.frames.readable(self.unlabelled)
         if not self.train_items:
             raise StudyError(
                 f"Expected at least one usable labelled image to train on, got {len(labelled)} labelled of which "
@@ -172,11 +145,11 @@ class _Round:
             )
         self.previous = self._load(state.published)
         self.pair = self._starting_pair(starting_weights)
-        self.reference_before = copy.deepcopy(self.pair.teacher).to(self.device)
+        self.teacher_before = self.pair.weights()["teacher"]
         self.at_trigger: dict[str, Weights] | None = None
         self.refinement = RefinementReport()
 
-    def run(self) -> RoundReport:
+    def run(self, on_published: Callable[[str], None]) -> RoundReport:
         before = self._validate(self.previous.pair) if self.previous else None
         iou = self._train()
         metric = self._validate(self.pair)
@@ -184,10 +157,11 @@ class _Round:
         published, reason = self._gate(metric, before)
         if published:
             publish(checkpoint, self.state.published)
+            on_published(reason)
             self._commit_refined()
         else:
             self.state.refined.discard(self.number)
-        pld = self._score_pool(digest) if published else {"scored": 0, "mean": None, "max": None}
+        pld = self._score_pool() if published else {"scored": 0, "mean": None, "max": None}
         prune(self.state.checkpoints, self.settings.keep_checkpoints)
         report = RoundReport(
             round=self.number,
@@ -244,10 +218,11 @@ class _Round:
         trainer = MeanTeacherTrainer(self.pair, batches, self.settings, self.device)
         watch = EarlyLearningHandler(self.settings, lambda epoch: self._refine(trainer, epoch))
         watch.attach(trainer)
-        TensorBoardStatsHandler(
+        events = TensorBoardStatsHandler(
             log_dir=str(self.state.events / f"round-{self.number:04d}"),
             output_transform=lambda output: output["loss"],
-        ).attach(trainer)
+        )
+        events.attach(trainer)
 
         def report(engine: Any) -> None:  # noqa: ANN401 - an ignite Engine
             metric = self._validate(self.pair)
@@ -259,7 +234,10 @@ class _Round:
         trainer.add_event_handler(Events.EPOCH_COMPLETED, report)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            trainer.run()
+            try:
+                trainer.run()
+            finally:
+                events.close()
         self.pair.eval()
         return watch.iou
 
@@ -287,6 +265,8 @@ class _Round:
         return validation_dice(pair, self.validation, self.frames, self.labels, self.device)
 
     def _gate(self, metric: float | None, before: float | None) -> tuple[bool, str]:
+        if not all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values()):
+            return False, "training diverged (weights are not finite): use a lower learning_rate"
         if self.previous is None:
             return True, "first checkpoint of this study"
         if metric is None or before is None:
@@ -295,12 +275,11 @@ class _Round:
             return True, f"validation Dice {metric:.4f} beats the published {before:.4f}"
         return False, f"validation Dice {metric:.4f} does not beat the published {before:.4f}"
 
-    def _query_pair(self) -> dict[str, Weights] | None:
+    def _query_pair(self, weights: dict[str, Weights]) -> dict[str, Weights] | None:
+        """What PLD compares, where it is not the `weights` that the round ends with."""
         at_trigger = self.at_trigger if self.settings.pld_at == "trigger" else None
         if self.settings.pld_pair == "consecutive_rounds":
-            weights = at_trigger or self.pair.weights()
-            before = {k: v.detach().cpu().clone() for k, v in self.reference_before.state_dict().items()}
-            return {"reference": weights["teacher"], "other": before}
+            return {"reference": (at_trigger or weights)["teacher"], "other": self.teacher_before}
         if at_trigger is not None:
             return {"reference": at_trigger["teacher"], "other": at_trigger["student"]}
         return None
@@ -321,28 +300,15 @@ class _Round:
     def _save(self) -> tuple[Path, str]:
         path = self.state.checkpoints / f"round-{self.number:04d}.pt"
         payload = self._payload({"train_ids": [i.id for i in self.train_items]})
-        query_pair = self._query_pair()
+        query_pair = self._query_pair({"student": payload["student"], "teacher": payload["teacher"]})
         if query_pair is not None:
             payload["query_pair"] = query_pair
         return path, save_checkpoint(path, payload)
 
-    def _score_pool(self, digest: str) -> dict[str, float | int | None]:
+    def _score_pool(self) -> dict[str, float | int | None]:
         loaded = load_pair(self.state.published, self.device)
-        scores = score_items(
-            self.pool,
-            loaded.reference,
-            loaded.other,
-            self.frames,
-            self.settings,
-            self.device,
-            lambda *_: None,
-        )
-        by_name: dict[str, dict[str, float]] = {}
-        for image, values in scores.items():
-            for name, value in values.items():
-                by_name.setdefault(name, {})[image] = value
-        self.state.ledger.put_scores(digest, by_name)
-        pld = list(by_name.get("pld", {}).values())
+        found = score_pool(self.unlabelled, loaded, self.state.ledger, self.settings, self.device, frames=self.frames)
+        pld = [scores[PLD] for scores in found.scores.values()]
         return {
             "scored": len(pld),
             "mean": float(np.mean(pld)) if pld else None,

@@ -1,0 +1,180 @@
+"""The command line: `python apps/sequal/cli.py COMMAND --help`.
+
+What a command needs is imported when it runs, so that `--help` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lib.errors import SequalError
+
+APP = Path(__file__).resolve().parent
+#: Exit code for bad input, as for an option that does not exist.
+BAD_INPUT = 2
+
+
+class Commands(TyperGroup):
+    """Turns an error that is meant for the user into its message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer has it
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except SequalError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="SEQUAL for MONAI Label: annotate, measure, score, look at a study, make starting weights. "
+    "A research tool, not a medical device.",
+)
+
+Studies = Annotated[Path, typer.Argument(help="The studies folder.", show_default=False)]
+AppFolder = Annotated[Path, typer.Option("--app", help="Folder of the app.", show_default="this one")]
+State = Annotated[Path | None, typer.Option(help="The study's state folder.", show_default="as the server's")]
+Conf = Annotated[
+    list[str] | None,
+    typer.Option(help="A setting as key=value, as the server's --conf; may be repeated.", show_default=False),
+]
+
+
+@app.callback()
+def main() -> None:
+    """Show warnings of the library above the progress bars."""
+    from lib.commands.console import log_warnings
+
+    log_warnings()
+
+
+@app.command()
+def annotate(
+    server: Annotated[str, typer.Option(help="Address of a running server.")] = "http://127.0.0.1:8000",
+    studies: Annotated[Path | None, typer.Option(help="The studies folder, for truth and patients.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Folder of true masks, <image id>.nii.gz.", show_default="STUDIES/truth")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Trainings.")] = 2,
+    per_round: Annotated[int, typer.Option(min=1, help="Labels before each training.")] = 4,
+    strategy: Annotated[str, typer.Option(help="Query strategy.")] = "pld",
+    test_images: Annotated[int, typer.Option(min=0, help="Images kept for judging, never labelled.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Of the test images and of the expert's errors.")] = 0,
+    noisy: Annotated[
+        bool, typer.Option("--noisy/--exact", help="Draw as a reader does, sparse and noisy, or submit the truth.")
+    ] = True,
+    out: Annotated[Path, typer.Option(help="Folder for annotate.json and annotate.png.")] = Path("annotate"),
+    demo: Annotated[
+        Path | None, typer.Option(help="Start a server of its own on a copy of STUDIES in this folder; see there.")
+    ] = None,
+    app_folder: AppFolder = APP,
+) -> None:
+    """Play an annotator over REST: next sample, auto-segment, submit, train, judge."""
+    from lib.commands.annotate import AnnotateOptions, annotate_command
+    from lib.commands.annotate_play import PlayOptions
+
+    how = PlayOptions(strategy, rounds, per_round, test_images, seed)
+    annotate_command(AnnotateOptions(app_folder, server, studies, truth, out, demo, noisy, how))
+
+
+@app.command()
+def status(
+    studies: Studies,
+    app_folder: AppFolder = APP,
+    state: State = None,
+    strategy: Annotated[str | None, typer.Option(help="Query strategy.", show_default="as the settings say")] = None,
+    conf: Conf = None,
+) -> None:
+    """Show how a study stands, from its folders alone: labels, leases, rounds, model in service, next images."""
+    from lib.commands.place import StudyPlace
+    from lib.commands.status import show_status
+
+    show_status(StudyPlace.find(studies, app_folder, state, conf or ()), strategy)
+
+
+@app.command()
+def score(studies: Studies, app_folder: AppFolder = APP, state: State = None, conf: Conf = None) -> None:
+    """Score what the model in service has not scored yet, as the server does, and write it to the ledger."""
+    from lib.commands.place import StudyPlace
+    from lib.commands.score import show_scores
+
+    show_scores(StudyPlace.find(studies, app_folder, state, conf or ()))
+
+
+@app.command()
+def measure(
+    folder: Annotated[Path, typer.Argument(help="Folder of images.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")] = Path("measurements"),
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The model.", show_default="published for FOLDER, else the starting weights")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Measure these labels, <image id>.nii.gz, instead.")] = None,
+    spacing_mm: Annotated[
+        str | None, typer.Option(help="Millimetres per pixel, X or X,Y, whatever the files say.")
+    ] = None,
+    overlays: Annotated[bool, typer.Option(help="Write a picture of each frame with LI and MA.")] = True,
+    app_folder: AppFolder = APP,
+    conf: Conf = None,
+) -> None:
+    """Measure the intima-media thickness in every image of a folder."""
+    from lib.commands.measure import measure_command
+
+    measure_command(
+        folder,
+        out,
+        app=app_folder,
+        checkpoint=checkpoint,
+        labels=labels,
+        spacing=spacing_mm,
+        overlays=overlays,
+        conf=conf or (),
+    )
+
+
+@app.command()
+def pretrain(
+    frames: Annotated[int, typer.Option(min=1, help="Simulated frames to train on.")] = 1500,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 3000,
+    batch: Annotated[int, typer.Option(min=1, help="Patches a step.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Of training set, network and batches.")] = 0,
+    out: Annotated[Path, typer.Option(help="Checkpoint to write; its card goes beside it.")] = APP
+    / "model"
+    / "pretrained_carotid.pt",
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps simulated frames for the next time.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 2,
+    cpu_bfloat16: Annotated[
+        bool, typer.Option(help="Compute in bfloat16 on a CPU that has it: twice as fast.")
+    ] = False,
+    network: Annotated[str, typer.Option(help="Architecture.")] = "dynunet",
+    learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 0.002,
+    test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
+) -> None:
+    """Make starting weights from simulated frames alone, with a card that says what they are."""
+    from lib.commands.pretrain import PretrainOptions, pretrain_command
+
+    pretrain_command(
+        PretrainOptions(
+            out=out,
+            frames=frames,
+            steps=steps,
+            batch=batch,
+            seed=seed,
+            cache=cache,
+            workers=workers,
+            cpu_bfloat16=cpu_bfloat16,
+            network=network,
+            learning_rate=learning_rate,
+            test_frames=test_frames,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,137 @@
+"""`annotate`: play an annotator against a running server, or against one of its own (the demo)."""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from rich.progress import Progress as ProgressBar
+
+from lib.commands.annotate_client import AnnotationClient
+from lib.commands.annotate_picture import write_picture
+from lib.commands.annotate_play import Play, PlayedRound, PlayOptions, play
+from lib.commands.annotate_report import COLUMNS, Row, play_as_json, round_row, start_row, write_json
+from lib.commands.annotate_truth import Truth, exact_expert, noisy_expert
+from lib.commands.console import OUT, progress_bar, table
+from lib.commands.demo import prepare_demo, running_server
+from lib.commands.place import output_folder
+from lib.errors import SettingsError
+from lib.study_folder import StudyFiles
+
+__all__ = ["CLIENT_ID", "AnnotateOptions", "annotate_command"]
+
+#: The name under which the simulated annotator leases images.
+CLIENT_ID: Final = "simulated annotator"
+
+
+@dataclass(frozen=True)
+class AnnotateOptions:
+    """Where and how to annotate.
+
+    Attributes:
+        app: folder of the app, for the demo's server.
+        server: address of a running server; not used by a demo.
+        studies: the studies folder, for its truth and patients, and as what a demo copies; None: not known.
+        truth: masks by image id; None: `truth` in the studies folder.
+        out: where `annotate.json` and `annotate.png` go.
+        demo: folder of a demo; None: annotate at `server`.
+        noisy: draw as a simulated reader; else submit the truth itself.
+        play: rounds, strategy and so on.
+    """
+
+    app: Path
+    server: str
+    studies: Path | None
+    truth: Path | None
+    out: Path
+    demo: Path | None
+    noisy: bool
+    play: PlayOptions
+
+
+def annotate_command(options: AnnotateOptions) -> None:
+    """Play the annotator with progress bar and table, and leave the JSON file and the picture.
+
+    Raises:
+        SettingsError: neither studies nor truth are named, or a demo without studies.
+        SequalError: as `play` and `running_server`.
+    """
+    truth_folder = options.truth or (options.studies / "truth" if options.studies else None)
+    if truth_folder is None:
+        raise SettingsError("Expected --studies or --truth to be given, got neither. The annotator has to know truth.")
+    if options.demo is not None and options.studies is None:
+        raise SettingsError("Expected --studies with --demo, got none. Name the studies folder to copy.")
+    truth = Truth.open(truth_folder)
+    patients = StudyFiles.open(options.studies).patients() if options.studies else {}
+    with _server(options) as server:
+        _annotate(replace(options, server=server), truth, patients)
+
+
+def _server(options: AnnotateOptions) -> AbstractContextManager[str]:
+    if options.demo is None or options.studies is None:
+        output_folder(options.out)
+        return nullcontext(options.server)
+    study = prepare_demo(options.demo, options.studies)
+    OUT.print(f"Starting a server on a copy of {options.studies} in {options.demo} ...", markup=False)
+    return running_server(options.app, study, options.demo / "state", options.demo / "server.log")
+
+
+def _annotate(options: AnnotateOptions, truth: Truth, patients: Mapping[str, str]) -> None:
+    out = options.demo or options.out
+    expert = noisy_expert(options.play.seed) if options.noisy else exact_expert
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, progress_bar() as bar:
+        client = AnnotationClient(options.server, CLIENT_ID, Path(folder))
+        show = _Show(bar, options.play.rounds)
+        result = play(client, options.play, truth, expert, patients, on_round=show.round, progress=show.step)
+    how = {
+        "server": options.server,
+        "truth": str(truth.folder),
+        "expert": "noisy" if options.noisy else "exact",
+        **asdict(options.play),
+        "seconds": round(time.monotonic() - start, 1),
+    }
+    write_json(out / "annotate.json", play_as_json(result, how))
+    _print(result)
+    if result.rounds:
+        write_picture(out / "annotate.png", result)
+    OUT.print(f"Everything is in {out}: annotate.json, annotate.png", markup=False)
+
+
+class _Show:
+    """One progress bar for what is done now; a line for each round that is over.
+
+    Args:
+        bar: the progress bar.
+        rounds: how many there will be.
+    """
+
+    def __init__(self, bar: ProgressBar, rounds: int) -> None:
+        self._bar, self._rounds = bar, rounds
+        self._what = ""
+        self._task = bar.add_task("Starting", total=None)
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """Show what is done now; a new thing begins with a new clock."""
+        if what != self._what:
+            self._bar.remove_task(self._task)
+            self._what, self._task = what, self._bar.add_task(what, total=total)
+        self._bar.update(self._task, completed=done, total=total)
+
+    def round(self, number: int, played: PlayedRound) -> None:
+        """Tell of a round as soon as it is over."""
+        dice = played.evaluation.dice
+        self._bar.console.print(
+            f"Round {number} of {self._rounds}: {played.labels} labels, "
+            f"test Dice {'-' if dice is None else f'{dice:.3f}'}, {played.seconds:.0f} s",
+            markup=False,
+        )
+
+
+def _print(result: Play) -> None:
+    rows: list[Row] = [start_row(result.labels_before, result.before.dice, result.before.imt_bias_mm)]
+    rows += [round_row(number, played) for number, played in enumerate(result.rounds, 1)]
+    OUT.print(table(f"Annotated by a simulated expert, judged on {len(result.test)} test images", COLUMNS, rows))

@@ -1,0 +1,149 @@
+"""The demo's own server on a copy of a study, started and stopped again."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from lib.commands.annotate_client import AnnotationClient
+from lib.errors import ServerError, StudyError
+from lib.state import MANIFEST_NAME
+from lib.study_folder import FINAL_LABELS, StudyFiles
+
+__all__ = ["copy_study", "prepare_demo", "running_server"]
+
+_MARK: Final = "made-by-the-demo.txt"
+_STARTS_WITHIN_S: Final = 300
+_STOPS_WITHIN_S: Final = 10
+_POLL_S: Final = 0.5
+_LOG_LINES: Final = 3
+
+
+def prepare_demo(demo: Path, studies: Path) -> Path:
+    """An empty demo folder with a copy of the study in it; a former demo is replaced.
+
+    Args:
+        demo: the folder.
+        studies: what to copy; stays as it is.
+
+    Returns:
+        The copy, `demo/study`.
+
+    Raises:
+        StudyError: `demo` holds something else, holds `studies`, or cannot be written; `studies` has no images.
+    """
+    files = StudyFiles.open(studies)
+    if studies.resolve().is_relative_to(demo.resolve()):
+        raise StudyError(
+            f"Expected `{demo}` to lie outside the studies, got `{studies}` within it. Name another --demo folder."
+        )
+    try:
+        if demo.exists() and (not demo.is_dir() or any(demo.iterdir())):
+            if not (demo / _MARK).is_file():
+                raise StudyError(
+                    f"Expected `{demo}` to be empty, absent or a former demo, got other files in it. "
+                    "Name another --demo folder, or empty this one."
+                )
+            shutil.rmtree(demo)
+        demo.mkdir(parents=True, exist_ok=True)
+        (demo / _MARK).write_text("`cli.py annotate --demo` made this folder, and replaces it when it is run again.\n")
+        return copy_study(files, demo / "study")
+    except OSError as error:
+        raise StudyError(f"Expected `{demo}` to be writable, got: {error}. Name another --demo folder.") from error
+
+
+def copy_study(files: StudyFiles, target: Path) -> Path:
+    """Copy images, submitted labels and the patients' manifest, and nothing else: no truth, no server's notes."""
+    labels = target / FINAL_LABELS
+    labels.mkdir(parents=True)
+    for path in files.images.values():
+        shutil.copy2(path, target)
+    for path in files.labels.values():
+        shutil.copy2(path, labels)
+    if (files.folder / MANIFEST_NAME).is_file():
+        shutil.copy2(files.folder / MANIFEST_NAME, target)
+    return target
+
+
+@contextmanager
+def running_server(app: Path, studies: Path, state: Path, log: Path) -> Iterator[str]:
+    """A MONAI Label server for the time of a `with` block; it is stopped however the block ends.
+
+    Args:
+        app: folder of the app.
+        studies: the studies folder.
+        state: the state folder.
+        log: file that its output goes to.
+
+    Yields:
+        The server's address, when it answers.
+
+    Raises:
+        ServerError: MONAI Label is not installed beside this Python, or the server ends or does not answer.
+    """
+    command = Path(sys.executable).with_name("monailabel")
+    if not command.exists():
+        raise ServerError(
+            f"Expected MONAI Label to be installed beside {sys.executable}, got no `{command.name}` there. "
+            "Install requirements.txt into this environment."
+        )
+    port = _free_port()
+    arguments = [command, "start_server", "--app", app, "--studies", studies, "--host", "127.0.0.1"]
+    arguments += ["--port", str(port), "--conf", "state", state]
+    with log.open("wb") as output:
+        # A session of its own: Ctrl-C reaches this process alone, which then stops the server in order.
+        process = subprocess.Popen(
+            [str(argument) for argument in arguments], stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for_answer(process, address, log)
+            yield address
+        finally:
+            _stop(process)
+
+
+def _wait_for_answer(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    client = AnnotationClient(address, "demo", log.parent)
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            client.info()
+            return
+        except ServerError:
+            time.sleep(_POLL_S)
+    came = "no answer" if process.poll() is None else f"its end with code {process.returncode}"
+    last = " / ".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+    raise ServerError(f"Expected the server to start, got {came}: {last}. See {log}.")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server and what it started: a training under way would keep it waiting."""
+    if process.poll() is not None:
+        return
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    for child in children:
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    try:
+        process.wait(_STOPS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    psutil.wait_procs(children, timeout=_STOPS_WITHIN_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

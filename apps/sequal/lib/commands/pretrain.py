@@ -1,0 +1,197 @@
+"""`pretrain`: starting weights from simulated frames alone, with a card that says what they are."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import torch
+
+from lib.commands.console import OUT, progress_bar, table
+from lib.commands.place import output_folder
+from lib.commands.pretrain_card import METRICS, write_card
+from lib.errors import SettingsError
+from lib.inference import choose_device, load_pair
+from lib.phantom import SCANNERS, PhantomFrame, simulate_frame
+from lib.settings import Settings
+from lib.training.phantom_evaluation import PhantomMetrics, evaluate_on_phantoms
+from lib.training.pretrain import PhantomSample, phantom_sample, pretrain
+
+__all__ = ["TEST_SEED", "PretrainOptions", "pretrain_command"]
+
+#: Seed of the frames that judge every starting weights alike; no training set may have it.
+TEST_SEED: Final = 1_000_003
+_DRAWN: Final = "drawn at random, as in training"
+
+_T = TypeVar("_T")
+#: Maps a picklable function over numbers, lazily and in order.
+_Map = Callable[[Callable[[int], Any], Iterable[int]], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """How starting weights are made.
+
+    Attributes:
+        out: checkpoint to write; the card goes beside it, with the suffix `.md`.
+        frames: simulated frames to train on.
+        steps: optimiser steps.
+        batch: patches a step.
+        seed: of the training set, the network and the batches.
+        cache: folder that keeps simulated frames for the next time; None: they are not kept.
+        workers: processes that simulate.
+        cpu_bfloat16: compute in bfloat16 on a CPU.
+        network: architecture.
+        learning_rate: at the start; it falls to zero.
+        test_frames: held-out frames with drawn scanners; a quarter as many for each fixed scanner.
+    """
+
+    out: Path
+    frames: int = 1500
+    steps: int = 3000
+    batch: int = 4
+    seed: int = 0
+    cache: Path | None = None
+    workers: int = 2
+    cpu_bfloat16: bool = False
+    network: str = "unet"
+    learning_rate: float = 0.002
+    test_frames: int = 40
+
+    def settings(self) -> Settings:
+        """The settings of the training.
+
+        Consistency is off and the teacher slow: with every pixel annotated there is nothing for the teacher to
+        teach, and its average is what the study starts from.
+
+        Raises:
+            SettingsError: an option breaks its rule.
+        """
+        return Settings.from_conf(
+            {
+                "network": self.network,
+                "seed": self.seed,
+                "epochs": 1,
+                "iterations_per_epoch": self.steps,
+                "batch_labelled": self.batch,
+                "learning_rate": self.learning_rate,
+                "ema_alpha": 0.995,
+                "consistency_weight": 0.0,
+                "weight_decay": 0.01,
+            }
+        )
+
+
+def pretrain_command(options: PretrainOptions) -> None:
+    """Simulate, train, judge on held-out frames, write the card; with progress bars.
+
+    Raises:
+        SettingsError: an option breaks its rule.
+        StudyError: the folder cannot be written.
+        PublishError: the checkpoint cannot be written.
+    """
+    settings = _checked(options)
+    device = choose_device(settings.device)
+    start = time.monotonic()
+    with _pool(options.workers) as parallel:
+        simulate = partial(phantom_sample, options.seed, settings=settings, cache=options.cache)
+        samples: list[PhantomSample] = list(
+            _shown("Simulating", parallel(simulate, range(options.frames)), options.frames)
+        )
+        simulated = time.monotonic()
+        _train(options, settings, samples, device)
+        trained = time.monotonic()
+        metrics = _judge(options, settings, device, parallel)
+    seconds = {"simulate": simulated - start, "train": trained - simulated, "judge": time.monotonic() - trained}
+    card = write_card(options.out, settings, metrics, frames=options.frames, test_seed=TEST_SEED, seconds=seconds)
+    rows = [(name, *(getattr(found, metric) for metric in METRICS)) for name, found in metrics.items()]
+    OUT.print(table("Held-out simulated frames, by scanner", ("scanner", *METRICS), rows))
+    OUT.print(f"{options.out} and {card} are written.", markup=False)
+
+
+def _checked(options: PretrainOptions) -> Settings:
+    settings = options.settings()
+    if options.seed == TEST_SEED:
+        raise SettingsError(
+            f"Expected `--seed` to be other than that of the test frames, got {TEST_SEED}. Take another."
+        )
+    if options.frames < options.batch:
+        raise SettingsError(
+            f"Expected `--frames` to be at least `--batch`, got {options.frames} and {options.batch}. Simulate more."
+        )
+    if options.out.suffix != ".pt":
+        raise SettingsError(f"Expected `--out` to end in .pt, got {options.out.name!r}. The card gets the suffix .md.")
+    output_folder(options.out.parent)
+    if options.cache is not None:
+        output_folder(options.cache)
+    return settings
+
+
+def _train(options: PretrainOptions, settings: Settings, samples: list[PhantomSample], device: torch.device) -> None:
+    with progress_bar() as bar:
+        task = bar.add_task("Training", total=options.steps)
+        pretrain(
+            samples,
+            options.out,
+            settings,
+            meta={"phantoms": options.frames, "phantom_seed": options.seed},
+            device=device,
+            cpu_bfloat16=options.cpu_bfloat16,
+            progress=lambda step, loss: bar.update(task, completed=step, description=f"Training, loss {loss:.3f}"),
+        )
+
+
+def _judge(
+    options: PretrainOptions, settings: Settings, device: torch.device, parallel: _Map
+) -> dict[str, PhantomMetrics]:
+    """Figures by scanner: frames with drawn scanners, and those of the fixed scanners, which training never draws."""
+    counts = {_DRAWN: options.test_frames, **dict.fromkeys(SCANNERS, max(1, options.test_frames // 4))}
+    loaded = load_pair(options.out, device)
+    metrics = {}
+    with progress_bar() as bar:
+        task = bar.add_task("Judging", total=sum(counts.values()))
+        for place, (name, count) in enumerate(counts.items()):
+            phantoms = parallel(partial(_test_phantom, place, name), range(count))
+            advancing = _advancing(phantoms, lambda: bar.update(task, advance=1))
+            metrics[name] = evaluate_on_phantoms(advancing, loaded, settings, device)
+    return metrics
+
+
+def _test_phantom(place: int, scanner: str, index: int) -> PhantomFrame:
+    rng = np.random.default_rng([TEST_SEED, place, index])
+    return simulate_frame(rng, scanner=SCANNERS.get(scanner))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[_Map]:
+    """A map over `workers` processes, or in this one when there is only one."""
+    if workers == 1:
+        yield map
+        return
+    # Spawned, not forked: torch's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            yield pool.map
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _shown(what: str, results: Iterable[_T], total: int) -> Iterator[_T]:
+    """The same results, with a progress bar while they come."""
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=total)
+        yield from _advancing(results, lambda: bar.update(task, advance=1))
+
+
+def _advancing(results: Iterable[_T], advance: Callable[[], None]) -> Iterator[_T]:
+    for result in results:
+        yield result
+        advance()

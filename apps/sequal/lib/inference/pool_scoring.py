@@ -1,0 +1,83 @@
+"""Scoring the pool into the ledger: only what the model in service has not scored yet."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lib.acquisition import ACQUISITION_FUNCTIONS
+from lib.imaging.working_frames import WorkingFrames
+from lib.inference.loading import LoadedPair
+from lib.inference.scoring import score_items
+from lib.items import Item
+from lib.settings import Settings
+from lib.state import Ledger
+
+__all__ = ["PoolScores", "score_pool", "unscored_items"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PoolScores:
+    """What one scoring of the pool did.
+
+    Attributes:
+        scores: `{image id: {acquisition name: score}}`, higher is asked for first.
+        unreadable: reason by id of the images that could not be read.
+    """
+
+    scores: dict[str, dict[str, float]]
+    unreadable: dict[str, str]
+
+
+def unscored_items(items: Sequence[Item], digest: str | None, ledger: Ledger) -> list[Item]:
+    """Those of `items` that a checkpoint has not tried yet; none without a checkpoint."""
+    if digest is None:
+        return []
+    known = ledger.scored_images(digest, ACQUISITION_FUNCTIONS)
+    return [item for item in items if item.id not in known]
+
+
+def score_pool(
+    items: Sequence[Item],
+    loaded: LoadedPair,
+    ledger: Ledger,
+    settings: Settings,
+    device: torch.device,
+    on_scored: Callable[[str], None] = lambda _: None,
+    *,
+    frames: WorkingFrames | None = None,
+) -> PoolScores:
+    """Score images, each written to the ledger at once, so that a stopped scoring keeps what it did.
+
+    Args:
+        items: the images.
+        loaded: the model in service.
+        ledger: of the study.
+        settings: working grid and `pld_form` are used.
+        device: where the networks are.
+        on_scored: called after each readable image with its id.
+        frames: source of the images, for a caller that has read them already.
+
+    Returns:
+        The scores. An image that cannot be read is recorded as tried, so that this checkpoint does not try again.
+
+    Raises:
+        StudyError: the ledger cannot be written.
+    """
+    frames = frames or WorkingFrames(settings, cache_bytes=0)
+
+    def keep(image: str, scores: dict[str, float]) -> None:
+        ledger.put_scores(loaded.digest, {name: {image: value} for name, value in scores.items()})
+        logger.info("Scored %s: %s", image, {name: round(value, 5) for name, value in scores.items()})
+        on_scored(image)
+
+    teacher = loaded.pair.teacher
+    scores = score_items(items, loaded.reference, loaded.other, frames, settings, device, keep, teacher=teacher)
+    unreadable = {item.id: frames.unreadable[item.id] for item in items if item.id in frames.unreadable}
+    missing = dict.fromkeys(unreadable, math.nan)
+    ledger.put_scores(loaded.digest, dict.fromkeys(ACQUISITION_FUNCTIONS, missing))
+    return PoolScores(scores, unreadable)

@@ -1,0 +1,31 @@
+import pytest
+
+from integration.data import FRAMES, LABELLED
+from integration.server import Server
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
+
+
+def test_info_names_model_labels_and_strategies(server: Server) -> None:
+    info = server.client().info()
+    assert list(info["models"]) == ["carotid"]
+    assert info["models"]["carotid"]["labels"] == {"intima-media": 1}
+    assert info["labels"] == ["intima-media"]
+    assert list(info["trainers"]) == ["carotid"]
+    assert list(info["scoring"]) == ["pld"]
+    assert next(iter(info["strategies"])) == "pld"
+    assert set(info["strategies"]) >= {"pld", "random", "entropy", "least_confidence", "margin"}
+    assert set(info["train_stats"]) == {"carotid"}
+
+
+def test_info_counts_images_and_labels(server: Server) -> None:
+    store = server.client().info()["datastore"]
+    assert store["total"] >= len(FRAMES)
+    assert store["completed"] >= len(LABELLED)
+
+
+def test_the_trainer_advertises_what_a_request_may_change(server: Server) -> None:
+    config = server.client().info()["trainers"]["carotid"]["config"]
+    assert config["epochs"] == 6
+    assert "state" not in config
+    assert "network" not in config

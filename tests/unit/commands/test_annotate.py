@@ -1,0 +1,218 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.commands.annotate_client import AnnotationClient
+from lib.commands.annotate_play import PlayOptions, play
+from lib.commands.annotate_truth import Truth, choose_test_images, exact_expert, noisy_expert
+from lib.errors import ServerError, StudyError
+from lib.imaging import read_frame
+from unit.commands.fake_server import FIRST_SHIFT, IMT_MM, FakeStudy, serving
+from unit.commands.studies import make_folder
+
+THICKNESS_PX, THICKNESS_MM = 8, 8 * 0.06
+
+
+@pytest.fixture
+def studies(tmp_path):
+    return make_folder(tmp_path / "studies", images=12, labelled=2, per_patient=2)
+
+
+@pytest.fixture
+def study(studies):
+    """A server's view of the folder; it asks for the images from the last to the first."""
+    images = {f"im{index}": studies / f"im{index}.nii.gz" for index in range(12)}
+    masks = {
+        name: np.asarray(nib.load(studies / "truth" / path.name).dataobj).astype(np.uint8)
+        for name, path in images.items()
+    }
+    return FakeStudy(images, masks, labelled={"im0", "im1"}, order=sorted(images, key=lambda name: -int(name[2:])))
+
+
+@pytest.fixture
+def server(study):
+    with serving(study) as address:
+        yield address
+
+
+@pytest.fixture
+def client(server, tmp_path):
+    (tmp_path / "downloads").mkdir()
+    return AnnotationClient(server, "anna", tmp_path / "downloads", poll_s=0.01)
+
+
+def patients():
+    return {f"im{index}": f"p{index // 2}" for index in range(12)}
+
+
+def run_play(client, studies, expert=exact_expert, **options):
+    truth = Truth.open(studies / "truth")
+    return play(client, PlayOptions(**{"test_images": 3, **options}), truth, expert, patients())
+
+
+def test_every_round_asks_submits_trains_and_judges(client, study, studies):
+    result = run_play(client, studies, rounds=2, per_round=2)
+    assert [played.labels for played in result.rounds] == [4, 6]
+    asked = [answer.image for played in result.rounds for answer in played.answers]
+    test = [image.id for image in result.test]
+    assert sorted(study.submitted) == sorted(asked)
+    assert study.rounds == 2
+    # The server asks from the last to the first; what is kept for the test was passed over.
+    assert asked == [name for name in study.order if name not in test][:4]
+    assert study.clients == {"anna"}
+    # Whole patients without labels, three images at least: two patients of two images.
+    assert len(test) == 4
+    assert {patients()[image] for image in test}.isdisjoint({patients()[image] for image in asked} | {"p0"})
+
+
+def test_what_is_submitted_is_what_the_expert_draws_on_the_grid_of_the_image(client, study, studies):
+    result = run_play(client, studies, rounds=1, per_round=1)
+    answer = result.rounds[0].answers[0]
+    assert study.submitted[answer.image].shape == (96, 64, 1)
+    assert np.array_equal(study.submitted[answer.image], study.masks[answer.image])
+    assert answer.auto_dice == pytest.approx(1 - FIRST_SHIFT / THICKNESS_PX)
+    assert (answer.score, answer.reason) == (0.25, "pld 0.25")
+
+
+def test_figures_follow_the_model_from_round_to_round(client, studies):
+    result = run_play(client, studies, rounds=2, per_round=1)
+    expected = [1 - (FIRST_SHIFT - rounds) / THICKNESS_PX for rounds in range(3)]
+    dice = [result.before.dice, *(played.evaluation.dice for played in result.rounds)]
+    assert dice == [pytest.approx(value) for value in expected]
+    assert result.before.imt_bias_mm == pytest.approx(IMT_MM - THICKNESS_MM)
+    assert [played.stats["best_metric"] for played in result.rounds] == [pytest.approx(0.75), pytest.approx(0.8)]
+    assert [played.stats["published"] for played in result.rounds] == [True, False]
+
+
+def test_progress_shows_this_round_and_not_the_stats_of_the_one_before(client, studies):
+    steps = []
+    play(
+        client,
+        PlayOptions(rounds=2, per_round=1, test_images=2),
+        Truth.open(studies / "truth"),
+        exact_expert,
+        patients(),
+        progress=lambda *step: steps.append(step),
+    )
+    second = [done for what, done, _ in steps if what == "Round 2: training"]
+    assert second[0] == 0
+    assert second == sorted(second)
+    assert ("Round 1: labelling", 0, 1) in steps
+
+
+def test_the_play_ends_when_nothing_is_left(client, study, studies, caplog):
+    result = run_play(client, studies, rounds=4, per_round=3, test_images=2)
+    # Ten images without a label; asking for twelve leaves none for a test.
+    assert [len(played.answers) for played in result.rounds] == [3, 3, 3, 1]
+    assert result.test == []
+    assert result.before.dice is None
+    study.labelled = {"im0", "im1", *(f"im{index}" for index in range(6, 12))}
+    study.offered.clear()
+    result = run_play(client, studies, rounds=2, per_round=4, test_images=0)
+    assert [len(played.answers) for played in result.rounds] == [4]
+    assert "after 1 rounds" in caplog.text
+
+
+def test_an_image_that_is_unreadable_or_shows_no_layer_is_skipped(client, study, studies, caplog):
+    study.images["im11"].write_bytes(b"no image")
+    nib.save(nib.Nifti1Image(np.zeros((96, 64, 1), np.uint8), np.eye(4)), studies / "truth" / "im10.nii.gz")
+    result = run_play(client, studies, rounds=1, per_round=2, test_images=0)
+    assert [answer.image for answer in result.rounds[0].answers] == ["im9", "im8"]
+    assert "Skipping image im11" in caplog.text
+    assert "im10: it shows no layer" in caplog.text
+
+
+def test_missing_truth_is_told_before_anything_is_asked(client, study, studies):
+    (studies / "truth" / "im7.nii.gz").unlink()
+    with pytest.raises(StudyError, match="none of im7"):
+        run_play(client, studies)
+    assert study.clients == set()
+
+
+def test_a_server_without_a_model_is_refused(client, study, studies):
+    study.models = ()
+    with pytest.raises(ServerError, match=r"cli\.py pretrain"):
+        run_play(client, studies)
+
+
+def test_nothing_to_label_is_refused(client, study, studies):
+    study.labelled = set(study.images)
+    with pytest.raises(StudyError, match="unlabelled"):
+        run_play(client, studies)
+
+
+def test_a_failed_training_ends_the_play_with_its_reason(client, study, studies):
+    study.training_error = "the disk is full"
+    with pytest.raises(ServerError, match="ERROR: the disk is full"):
+        run_play(client, studies)
+
+
+def test_a_refused_label_ends_the_play_with_the_reason_of_the_server(client, study, studies):
+    study.refuse_labels = True
+    with pytest.raises(ServerError, match="400: The label was not accepted"):
+        run_play(client, studies)
+
+
+def test_no_server_is_told_as_such(tmp_path):
+    with pytest.raises(ServerError, match="make serve"):
+        AnnotationClient("http://127.0.0.1:9", "anna", tmp_path).info()
+
+
+def test_a_proxy_is_not_asked_for_this_machine(client, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    assert "carotid" in client.info()["models"]
+
+
+def test_a_scoring_that_runs_already_is_waited_for(client, study):
+    study.start("scoring")
+    client.score("pld")
+    assert [task["status"] for task in study.tasks["scoring"]] == ["DONE"]
+
+
+def test_the_noisy_expert_is_sparse_noisy_and_replayable(studies):
+    frame = read_frame(studies / "im3.nii.gz")
+    mask = Truth.open(studies / "truth").mask("im3", frame)
+    label = noisy_expert(5)(mask, frame)
+    assert label.shape == mask.shape
+    assert set(np.unique(label)) == {0, 1, 255}
+    assert not np.array_equal(label[label != 255], mask[label != 255])
+    assert np.array_equal(label, noisy_expert(5)(mask, frame))
+    assert not np.array_equal(label, noisy_expert(6)(mask, frame))
+
+
+def test_test_images_are_whole_patients_and_leave_enough_to_label():
+    ids = [f"im{index}" for index in range(12)]
+    rng = np.random.default_rng
+    chosen = choose_test_images(ids[2:], ids[:2], patients(), 3, 4, rng(0))
+    assert len(chosen) == 4
+    assert chosen == choose_test_images(ids[2:], ids[:2], patients(), 3, 4, rng(0))
+    assert chosen == choose_test_images(ids[:1:-1], ids[:2], patients(), 3, 4, rng(0))
+    assert len(choose_test_images(ids[2:], ids[:2], patients(), 8, 4, rng(0))) == 6
+    assert choose_test_images(ids[2:], ids[:2], patients(), 8, 10, rng(0)) == []
+    # A patient with labels is taken only when there is no other.
+    assert choose_test_images(["im1", "im2", "im3"], ["im0"], patients(), 1, 1, rng(0)) == ["im2", "im3"]
+    assert choose_test_images(["im1"], ["im0"], patients(), 1, 0, rng(0)) == ["im1"]
+
+
+def test_the_command_leaves_table_json_and_picture(run, server, studies, tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.commands.annotate_client._POLL_S", 0.01)
+    out = tmp_path / "out"
+    options = ("--rounds", 2, "--per-round", 2, "--test-images", 2, "--out", out)
+    result = run("annotate", "--server", server, "--studies", studies, *options)
+    assert result.exit_code == 0, result.output
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines() if "│" in line]
+    assert [row[:2] for row in rows] == [["start", "2"], ["1", "4"], ["2", "6"]]
+    assert rows[1][2:6] == ["0.75", "yes", "3", "120"]
+    assert rows[2][3] == "no: does not beat it"
+    saved = json.loads((out / "annotate.json").read_text())
+    assert saved["expert"] == "noisy"
+    assert [len(entry["answers"]) for entry in saved["rounds"]] == [2, 2]
+    assert saved["rounds"][0]["stats"]["refinement"]["images"] == 3
+    assert saved["start"]["evaluation"]["dice"] == pytest.approx(1 - FIRST_SHIFT / THICKNESS_PX)
+    with Image.open(out / "annotate.png") as picture:
+        assert picture.width > 1000
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 100

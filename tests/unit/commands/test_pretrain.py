@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from lib.commands import pretrain as command
+from lib.commands.pretrain import TEST_SEED, PretrainOptions
+from lib.networks import Architecture, create_network
+from lib.phantom import PhantomFrame
+from lib.state import load_checkpoint
+from unit.synthetic_study import band
+
+
+def small_frame(rng, scanner=None):
+    """In place of a whole simulated screen, which takes a second: the same type, a fiftieth of the size."""
+    _, mask = band(rng, top=int(rng.integers(20, 40)))
+    pixels = np.where(mask[:, :, 0] == 1, 200, 60) + rng.integers(0, 30, mask.shape[:2])
+    li = np.full(96, float(np.flatnonzero(mask[0, :, 0])[0]))
+    return PhantomFrame(pixels.astype(np.uint8), (0.06, 0.06), li, li + 8.0, "ordinary")
+
+
+@pytest.fixture(autouse=True)
+def _small_frames(monkeypatch):
+    for module in ("lib.commands.pretrain", "lib.training.pretrain"):
+        monkeypatch.setattr(f"{module}.simulate_frame", small_frame)
+    monkeypatch.setattr("lib.training.pretrain.PATCH", (64, 64))
+
+
+def test_weights_and_card_are_written(run, tmp_path):
+    out = tmp_path / "weights" / "start.pt"
+    arguments = ("--frames", 3, "--steps", 2, "--batch", 2, "--workers", 1, "--test-frames", 4, "--network", "unet")
+    result = run("pretrain", *arguments, "--out", out, "--seed", 5, "--cache", tmp_path / "cache")
+    assert result.exit_code == 0, result.output
+    checkpoint = load_checkpoint(out, "unet")
+    create_network(Architecture("unet")).load_state_dict(checkpoint.teacher)
+    assert checkpoint.meta["phantoms"] == 3
+    assert checkpoint.meta["settings"]["seed"] == 5
+    card = out.with_suffix(".md").read_text()
+    assert checkpoint.digest in card
+    assert "| `network` | unet |" in card
+    assert "seed 5" in card
+    assert all(f"\n| {scanner} | 1 |" in card for scanner in "ABCD")
+    assert len(list((tmp_path / "cache").iterdir())) == 3
+    assert "{" not in card
+
+
+def test_test_frames_are_others_than_those_of_any_training(tmp_path):
+    trained = [np.random.default_rng([seed, index]).random() for seed in range(3) for index in range(20)]
+    judged = [np.random.default_rng([TEST_SEED, place, index]).random() for place in range(5) for index in range(4)]
+    assert not set(trained) & set(judged)
+    first = command._test_phantom(0, "A", 0)
+    assert np.array_equal(first.pixels, command._test_phantom(0, "A", 0).pixels)
+    assert not np.array_equal(first.pixels, command._test_phantom(1, "A", 0).pixels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--network", "transformer"), "network"),
+        (("--batch", 65, "--frames", 99), "batch_labelled"),
+        (("--frames", 1, "--batch", 2), "--frames"),
+        (("--seed", TEST_SEED), "--seed"),
+        (("--learning-rate", 0), "learning_rate"),
+        (("--out", "weights.md"), "--out"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_simulated(run, tmp_path, monkeypatch, arguments, named):
+    monkeypatch.chdir(tmp_path)
+    result = run("pretrain", "--workers", 1, "--out", "x.pt", *arguments)
+    assert result.exit_code == 2
+    assert named in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_defaults_are_those_of_the_command_line():
+    assert PretrainOptions(out=None).settings().batch_labelled == 4
+    with command._pool(2) as parallel:
+        assert list(parallel(abs, [-1, 2, -3])) == [1, 2, 3]

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from lib.commands.place import StudyPlace
+from lib.commands.status import next_queries
+from lib.settings import Settings
+from lib.state import RefinedRecord, StudyState, file_digest
+from unit.commands.studies import random_checkpoint
+
+
+@pytest.fixture
+def state(tmp_path):
+    return StudyState.open(tmp_path / "state", Settings())
+
+
+def place_of(studies, app_folder, state=None):
+    return StudyPlace.find(studies, app_folder, state and state.root, ())
+
+
+def test_a_new_study_is_counted_and_left_untouched(run, studies, app_folder):
+    result = run("status", studies, "--app", app_folder)
+    assert result.exit_code == 0
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines()]
+    assert ["images", "6"] in rows
+    assert ["labelled", "2"] in rows
+    assert ["unlabelled", "4"] in rows
+    assert "No round yet." in result.stdout
+    assert "cold start" in result.stdout
+    assert list((app_folder / "model").iterdir()) == []
+    assert not (studies / "datastore_v2.json").exists()
+
+
+def test_leases_rounds_and_refined_labels_are_shown(run, studies, app_folder, state):
+    state.ledger.acquire_lease(["im3"], "[anna]", 3600)
+    number = state.ledger.start_round(
+        settings={}, seed=0, versions={}, train_ids=["im0"], validation_ids=["im1"], unlabelled_count=4
+    )
+    state.ledger.finish_round(number, status="rejected", reason="does not beat it", metrics={"metric": 0.8125})
+    records = [RefinedRecord("im0", round_, "a", "b", fraction, 0.8, 1.0) for round_, fraction in ((1, 0.5), (2, 0.25))]
+    state.ledger.put_refined(records)
+    out = run("status", studies, "--app", app_folder, "--state", state.root).stdout
+    assert "[anna]" in out
+    assert "does not beat it" in out
+    assert "0.8125" in out
+    assert "0.2500" in out  # the newest record of the image counts
+    assert "im3" in out.split("Next")[0]
+    assert "im3" not in out.split("Next")[1]
+
+
+def test_next_images_follow_the_scores_of_the_checkpoint_in_service(studies, app_folder, state):
+    checkpoint = random_checkpoint(state.published)
+    scores = {"im2": 0.1, "im3": 0.9, "im4": float("nan"), "im5": 0.4}
+    state.ledger.put_scores(file_digest(checkpoint), {"pld": scores})
+    state.ledger.put_scores("another checkpoint", {"pld": {"im2": 5.0}})
+    queries = next_queries(place_of(studies, app_folder, state), state, "pld")
+    assert [query.id for query in queries] == ["im3", "im5", "im2", "im4"]
+    assert queries[0].score == 0.9
+
+
+def test_next_images_come_in_the_order_in_which_a_server_gives_them(studies, app_folder, state):
+    place = place_of(studies, app_folder, state)
+    expected = [query.id for query in next_queries(place, state, "random")]
+    pool = np.random.default_rng([0, 2]).permutation(4)
+    assert expected == [f"im{2 + index}" for index in pool]
+    state.ledger.acquire_lease([expected[0]], "anna", 60)
+    assert [query.id for query in next_queries(place, state, "random")] == expected[1:]
+
+
+def test_lease_terms_tell_holder_and_end(state):
+    state.ledger.acquire_lease(["im3"], "anna", 60, now=100)
+    assert state.ledger.lease_terms(now=110) == {"im3": ("anna", 160.0)}
+    assert state.ledger.lease_terms(now=160) == {}

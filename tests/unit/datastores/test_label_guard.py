@@ -1,0 +1,168 @@
+import json
+
+import nibabel as nib
+import nrrd
+import numpy as np
+import pytest
+
+from lib.datastores import LabelGuard
+from lib.errors import LabelError
+from lib.state import StudyState
+from unit.synthetic_study import band, settings
+
+AFFINE = np.array([[-0.06, 0, 0, 3.0], [0, -0.05, 0, 4.0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]])
+
+
+@pytest.fixture
+def state(tmp_path):
+    return StudyState.open(tmp_path / "state", settings())
+
+
+@pytest.fixture
+def image(tmp_path):
+    pixels, _ = band(np.random.default_rng(0), (12, 9), top=3, thickness=3)
+    nib.save(nib.Nifti1Image(pixels.astype(np.uint8), AFFINE), tmp_path / "im.nii.gz")
+    return tmp_path / "im.nii.gz"
+
+
+@pytest.fixture
+def drawn():
+    label = np.zeros((12, 9), np.uint8)
+    label[2:9, 3:6] = 1
+    label[9:] = 255
+    return label
+
+
+def _submit(state, image, path):
+    with LabelGuard(state).checked("im", image, path) as clean:
+        assert clean.name.endswith(".nii.gz")
+        stored = nib.load(clean)
+        return np.asarray(stored.dataobj).copy(), stored.affine
+
+
+@pytest.mark.parametrize("shape", [(12, 9), (12, 9, 1), (1, 12, 9)])
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_three_shapes_are_one_label(tmp_path, state, image, drawn, shape, suffix):
+    path = tmp_path / f"submitted{suffix}"
+    if suffix == ".nrrd":
+        nrrd.write(str(path), drawn.reshape(shape))
+    else:
+        nib.save(nib.Nifti1Image(drawn.reshape(shape), np.diag([1.0, -1, 1, 1])), path)
+    stored, affine = _submit(state, image, path)
+    np.testing.assert_array_equal(stored, drawn[:, :, None])
+    assert stored.dtype == np.uint8
+    np.testing.assert_allclose(affine, AFFINE, atol=1e-6)
+    assert not list((state.root / "rejected").iterdir())
+
+
+def test_stray_segments_are_dropped(tmp_path, state, image, drawn):
+    drawn[0, :4] = 7
+    nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")
+    stored, _ = _submit(state, image, tmp_path / "s.nii.gz")
+    assert set(np.unique(stored)) == {0, 1, 255}
+    assert (stored[0] == 0).all()
+
+
+def _empty(path, drawn):
+    nib.save(nib.Nifti1Image(np.where(drawn == 1, 0, drawn).astype(np.uint8), np.eye(4)), path)
+
+
+def _wrong_grid(path, drawn):
+    nib.save(nib.Nifti1Image(drawn[:-1], np.eye(4)), path)
+
+
+def _swapped(path, drawn):
+    nib.save(nib.Nifti1Image(np.ascontiguousarray(drawn.T), np.eye(4)), path)
+
+
+def _unreadable(path, drawn):
+    path.write_bytes(b"\x1f\x8bnothing")
+
+
+def _only_strays(path, drawn):
+    nib.save(nib.Nifti1Image(np.where(drawn == 1, 4, 0).astype(np.uint8), np.eye(4)), path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_empty, "got only"),
+        (_wrong_grid, "to be on the grid"),
+        (_swapped, "axes are swapped"),
+        (_unreadable, "readable label"),
+        (_only_strays, "got only"),
+    ],
+)
+def test_a_bad_label_is_kept_with_its_reason(tmp_path, state, image, drawn, spoil, words):
+    path = tmp_path / "submitted.nii.gz"
+    spoil(path, drawn)
+    content = path.read_bytes()
+    guard = LabelGuard(state)
+    with pytest.raises(LabelError, match=words), guard.checked("im", image, path):
+        pytest.fail("a bad label was handed on")
+    folder = state.root / "rejected"
+    reason = json.loads((folder / "im-1.json").read_text())
+    assert words in reason["reason"]
+    assert reason["image"] == "im"
+    assert (folder / "im-1.nii.gz").read_bytes() == content
+    # The client's own file is not ours to move.
+    assert path.read_bytes() == content
+
+
+def test_a_label_of_an_unreadable_image_is_kept_too(tmp_path, state, drawn):
+    (tmp_path / "bad.png").write_bytes(b"not an image")
+    nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")
+    guard = LabelGuard(state)
+    with pytest.raises(LabelError, match=r"bad\.png"), guard.checked("im", tmp_path / "bad.png", tmp_path / "s.nii.gz"):
+        pytest.fail("handed on")
+    assert (state.root / "rejected" / "im-1.nii.gz").exists()
+
+
+def test_a_submitted_file_that_is_gone_is_a_label_error(tmp_path, state, image):
+    guard = LabelGuard(state)
+    with pytest.raises(LabelError, match="no such file"), guard.checked("im", image, tmp_path / "gone.nii.gz"):
+        pytest.fail("handed on")
+
+
+def test_a_full_disk_is_told_as_such(tmp_path, state, image, drawn, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")
+    monkeypatch.setattr("lib.datastores.label_guard.write_mask", full)
+    guard = LabelGuard(state)
+    with pytest.raises(LabelError, match="No space left"), guard.checked("im", image, tmp_path / "s.nii.gz"):
+        pytest.fail("handed on")
+
+
+def test_an_error_while_storing_does_not_reject_the_label(tmp_path, state, image, drawn):
+    nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")
+    with (
+        pytest.raises(LabelError, match="disk"),
+        LabelGuard(state).checked("im", image, tmp_path / "s.nii.gz") as clean,
+    ):
+        raise LabelError("disk")
+    assert not clean.exists()
+    assert not list((state.root / "rejected").iterdir())
+
+
+@pytest.mark.parametrize("tag", ["../..", "..", ".", "a/b", "a\\b", "", "/etc", ".hidden", "final\n", "x" * 65, "é"])
+def test_tags_that_are_no_plain_folder_name(tag):
+    with pytest.raises(LabelError, match="tag"):
+        LabelGuard.check_tag(tag)
+
+
+@pytest.mark.parametrize("tag", ["final", "original", "reader-2", "v1.0"])
+def test_plain_tags(tag):
+    LabelGuard.check_tag(tag)
+
+
+def test_the_replaced_label_is_kept_under_its_own_name(tmp_path, state):
+    current = tmp_path / "1.2.840.nii.gz"
+    for content in (b"first", b"second"):
+        current.write_bytes(content)
+        LabelGuard(state).keep_replaced("1.2.840", current)
+    kept = sorted((state.root / "replaced").iterdir())
+    assert [path.read_bytes() for path in kept] == [b"first", b"second"]
+    assert all(path.name.startswith("1.2.840.2") and path.name.endswith(".nii.gz") for path in kept)
+    assert current.read_bytes() == b"second"

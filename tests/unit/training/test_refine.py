@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+import torch
+
+from lib.imaging.working_frames import WorkingFrames
+from lib.state import file_digest
+from lib.training.evaluation import validation_dice
+from lib.training.labels_in_use import LabelsInUse
+from lib.training.refine import refine_labels
+from unit.synthetic_study import make_study, settings, write_label
+
+CPU = torch.device("cpu")
+
+
+class _Bright(torch.nn.Module):
+    """Sure of the layer where the frame is bright."""
+
+    def forward(self, x):
+        p = (x > 0.6).float() * 0.98 + 0.01
+        return torch.cat([(1 - p).log(), p.log()], dim=1)
+
+
+class _Nothing(torch.nn.Module):
+    """Sure that there is no layer."""
+
+    def forward(self, x):
+        return torch.cat([torch.full_like(x, 5.0), torch.full_like(x, -5.0)], dim=1)
+
+
+class _Pair:
+    def __init__(self, teacher):
+        self.teacher, self.student = teacher, _Nothing()
+
+
+def _refine(study, teacher, chosen=settings()):  # noqa: B008
+    frames = WorkingFrames(chosen)
+    labels = LabelsInUse(frames, study.state.refined, chosen)
+    store = study.state.refined.stage(4)
+    report = refine_labels(
+        labels.usable(study.labelled),
+        _Pair(teacher),
+        frames,
+        labels,
+        store,
+        chosen,
+        epoch=2,
+        round_number=4,
+        checkpoint_digest="abc",
+        device=CPU,
+    )
+    return report, labels, store
+
+
+@pytest.fixture
+def study(tmp_path):
+    return make_study(tmp_path / "study", labelled=2, unlabelled=0)
+
+
+def test_the_columns_that_the_expert_left_out_are_filled(study):
+    contents = [item.label.read_bytes() for item in study.labelled]
+    report, labels, store = _refine(study, _Bright())
+    item = study.labelled[0]
+    refined, expert = labels.current(item), labels.expert(item)
+    assert (expert[:10] == 255).all()
+    # The band of image 0 is at depths 20 to 27; its edge pixels may be off by the resampling.
+    assert (refined[2:94, 21:27] == 1).mean() > 0.95
+    assert (refined[:, 40:] != 1).all()
+    assert report.epoch == 2
+    assert report.images == 2
+    assert report.rejected == 0
+    changed = [np.count_nonzero(labels.current(i) != labels.expert(i)) for i in study.labelled]
+    assert report.pixels_changed == sum(changed)
+    provenance = store.provenance("im0")
+    assert provenance.label_digest == file_digest(item.label)
+    assert (provenance.round, provenance.checkpoint_digest, provenance.fusion_lambda) == (4, "abc", 0.8)
+    assert provenance.fraction_changed == pytest.approx(changed[0] / (96 * 64))
+    np.testing.assert_array_equal(store.get("im0", provenance.label_digest), refined)
+    # Staged, not committed; and the expert's files are as they were.
+    assert study.state.refined.image_ids() == []
+    assert [i.label.read_bytes() for i in study.labelled] == contents
+
+
+def test_a_teacher_that_sees_nothing_is_refused(study):
+    report, labels, store = _refine(study, _Nothing())
+    assert (report.images, report.rejected, report.pixels_changed) == (0, 2, 0)
+    assert store.image_ids() == []
+    np.testing.assert_array_equal(labels.current(study.labelled[0]), labels.expert(study.labelled[0]))
+
+
+def test_frames_that_the_expert_did_not_draw_in_stay_unknown(tmp_path):
+    study = make_study(tmp_path / "clip", labelled=1, unlabelled=0, frames=3)
+    label = np.zeros((96, 64, 3), np.uint8)
+    label[10:80, 20:28, 1] = 1
+    write_label(study.labelled[0].label, label)
+    report, labels, _ = _refine(study, _Bright())
+    refined = labels.current(study.labelled[0])
+    assert report.images == 1
+    assert (refined[:, :, [0, 2]] == 255).all()
+    assert (refined[:, :, 1] == 1).sum() > 8 * 85
+
+
+def test_a_label_that_is_edited_meanwhile_leaves_a_stale_copy_only(study):
+    item = study.labelled[0]
+    frames = WorkingFrames(settings())
+    labels = LabelsInUse(frames, study.state.refined, settings())
+    usable = labels.usable(study.labelled)
+    write_label(item.label, np.ones((96, 64, 1)))
+    study.labelled[1].label.unlink()
+    store = study.state.refined.stage(1)
+    refine_labels(
+        usable,
+        _Pair(_Bright()),
+        frames,
+        labels,
+        store,
+        settings(),
+        epoch=1,
+        round_number=1,
+        checkpoint_digest="abc",
+        device=CPU,
+    )
+    study.state.refined.commit(1)
+    assert study.state.refined.get("im0", file_digest(item.label)) is None
+
+
+def _dice(study, teacher, items=None, chosen=settings(supervision="full")):  # noqa: B008
+    frames = WorkingFrames(chosen)
+    labels = LabelsInUse(frames, study.state.refined, chosen)
+    return validation_dice(_Pair(teacher), items or study.labelled, frames, labels, CPU), labels
+
+
+def test_validation_dice_by_hand(study):
+    # All of the band is predicted, 70 of 96 columns are drawn: 2 · 70 / (96 + 70) with every pixel annotated.
+    value, _ = _dice(study, _Bright())
+    assert value == pytest.approx(2 * 70 / (96 + 70), abs=0.03)
+    by_columns, _ = _dice(study, _Bright(), chosen=settings())
+    assert by_columns > 0.95
+    assert _dice(study, _Nothing())[0] == 0.0
+
+
+def test_validation_judges_the_expert_not_the_refined_label(study):
+    report, labels, _ = _refine(study, _Bright(), settings(supervision="full"))
+    assert report.images == 2
+    value = validation_dice(_Pair(_Bright()), study.labelled, WorkingFrames(settings()), labels, CPU)
+    assert value == pytest.approx(_dice(study, _Bright())[0])
+
+
+def test_validation_without_usable_images(study):
+    write_label(study.labelled[0].label, np.zeros((96, 64, 1)))
+    value, labels = _dice(study, _Bright())
+    assert value == pytest.approx(2 * 70 / (96 + 70), abs=0.03)
+    assert labels.unusable.keys() == {"im0"}
+    study.labelled[1].image.unlink()
+    assert _dice(study, _Bright())[0] is None
