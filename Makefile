@@ -20,7 +20,7 @@ $(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
 	touch $@
 
 serve: $(VENV)/.ready
-	$(BIN)/monailabel start_server --app apps/sequal --studies sample-data --host 127.0.0.1 --port $(PORT)
+	. $(BIN)/activate && monailabel start_server --app apps/sequal --studies sample-data --host 127.0.0.1 --port $(PORT)
 
 demo: $(VENV)/.ready
 	$(BIN)/python apps/sequal/cli.py annotate --demo demo --studies sample-data

@@ -59,7 +59,7 @@ class Settings:
         "auto", choice(("auto", "cpu", "cuda")), "where networks run; auto: CUDA where there is one"
     )
     network: NetworkName = _fixed(  # noqa: RUF009 - a Literal, immutable
-        "dynunet", choice(NETWORK_NAMES), "architecture of student and teacher"
+        "unet", choice(NETWORK_NAMES), "architecture of student and teacher"
     )
     working_spacing_mm: float = _fixed(0.06, number(0.02, 0.5), "pixel size that calibrated frames are resampled to")
     max_working_pixels: int = _fixed(1_000_000, integer(65_536), "larger working frames are resampled to this size")

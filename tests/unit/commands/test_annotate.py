@@ -209,7 +209,7 @@ def test_the_command_leaves_table_json_and_picture(run, server, studies, tmp_pat
     assert rows[1][2:6] == ["0.75", "yes", "3", "120"]
     assert rows[2][3] == "no: does not beat it"
     saved = json.loads((out / "annotate.json").read_text())
-    assert saved["expert"] == "noisy"
+    assert (saved["expert"], saved["options"]["rounds"]) == ("noisy", 2)
     assert [len(entry["answers"]) for entry in saved["rounds"]] == [2, 2]
     assert saved["rounds"][0]["stats"]["refinement"]["images"] == 3
     assert saved["start"]["evaluation"]["dice"] == pytest.approx(1 - FIRST_SHIFT / THICKNESS_PX)

@@ -93,3 +93,12 @@ def test_damaged_record_is_an_error_not_a_new_choice(tmp_path, content):
 def test_unwritable_folder(tmp_path):
     with pytest.raises(StudyError, match="writable"):
         freeze_split(tmp_path / "missing" / "split.json", study("abc"), 0.3, 0)
+
+
+def test_a_patient_that_was_trained_on_is_never_set_aside(tmp_path):
+    for seed in range(12):
+        split = freeze_split(tmp_path / f"s{seed}", study("abc"), 0.5, seed, trained={"a", "b"})
+        assert split.patients == {"c"}
+
+    assert freeze_split(tmp_path / "none", study("ab"), 0.5, 0, trained={"a", "b"}) == Split()
+    assert not (tmp_path / "none").exists()

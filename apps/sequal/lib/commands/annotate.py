@@ -91,7 +91,7 @@ def _annotate(options: AnnotateOptions, truth: Truth, patients: Mapping[str, str
         "server": options.server,
         "truth": str(truth.folder),
         "expert": "noisy" if options.noisy else "exact",
-        **asdict(options.play),
+        "options": asdict(options.play),
         "seconds": round(time.monotonic() - start, 1),
     }
     write_json(out / "annotate.json", play_as_json(result, how))

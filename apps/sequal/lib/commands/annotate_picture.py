@@ -21,7 +21,7 @@ _MODEL_COLOUR: Final = "#ffd400"
 _ASKED_PER_ROW: Final = 4
 _COMPARED: Final = 3
 #: Rows of pixels shown above and below the layer where before and after are compared.
-_MARGIN_PX: Final = 45
+_MARGIN_PX: Final = 80
 _WIDTH_IN, _DPI = 13.0, 120
 
 Axes = Any  # matplotlib comes without types
@@ -68,9 +68,11 @@ def _draw_asked(figure: Axes, asked: list[Answer], rows: int) -> None:
 
 def _draw_comparison(figure: Axes, result: Play) -> None:
     figure.suptitle("Test images, never labelled: truth (blue), model (yellow)", fontsize=11)
-    compared = result.test[:_COMPARED]
-    if not compared:
+    if not result.test:
         return
+    # Spread over the sorted ids, so that not all are of one patient.
+    spread = np.linspace(0, len(result.test) - 1, min(_COMPARED, len(result.test)))
+    compared = [result.test[round(place)] for place in spread]
     axes = figure.subplots(2, len(compared), squeeze=False)
     evaluations = (("before", result.before), ("after", result.rounds[-1].evaluation))
     for row, (when, evaluation) in enumerate(evaluations):

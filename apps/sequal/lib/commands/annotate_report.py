@@ -53,7 +53,7 @@ def play_as_json(result: Play, how: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         result: the play.
-        how: server, strategy, seed and so on, as plain values.
+        how: server, expert, options and so on, as plain values.
     """
     return {
         **how,

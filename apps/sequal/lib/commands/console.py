@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -21,6 +22,8 @@ _ERR = Console(stderr=True, width=None if sys.stderr.isatty() else _FILE_WIDTH, 
 
 def log_warnings() -> None:
     """Show warnings of the library on standard error, above a running progress bar."""
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.simplefilter("ignore", category)  # of the packages below: nothing that a user could act on
     handler = RichHandler(console=_ERR, show_time=False, show_path=False, markup=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 

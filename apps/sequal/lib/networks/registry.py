@@ -27,6 +27,8 @@ __all__ = ["NETWORK_STRIDE", "Architecture", "create_network"]
 NETWORK_STRIDE: Final = 32
 
 _FILTERS: Final = (16, 32, 48, 64, 96, 128)
+#: Little, so that a thin layer is not lost; it makes MC-dropout possible and adds no weights.
+_DROPOUT: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def _dynunet() -> nn.Module:
 
 
 def _unet() -> nn.Module:
-    return UNet(2, 1, NUM_CLASSES, _FILTERS, (2, 2, 2, 2, 2), num_res_units=2, norm="batch")
+    return UNet(2, 1, NUM_CLASSES, _FILTERS, (2, 2, 2, 2, 2), num_res_units=2, norm="batch", dropout=_DROPOUT)
 
 
 def _basic_unet() -> nn.Module:

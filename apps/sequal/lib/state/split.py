@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -83,7 +83,9 @@ class Split:
         return cls(frozenset(images), frozenset(patients))
 
 
-def freeze_split(path: Path, labelled: Mapping[str, str], fraction: float, seed: int) -> Split:
+def freeze_split(
+    path: Path, labelled: Mapping[str, str], fraction: float, seed: int, trained: Collection[str] = ()
+) -> Split:
     """The study's validation split, chosen at the first call that can and recorded for all later ones.
 
     Args:
@@ -91,20 +93,22 @@ def freeze_split(path: Path, labelled: Mapping[str, str], fraction: float, seed:
         labelled: patient by id of all images with an expert's label.
         fraction: part of the labelled patients to set aside, in 0..0.5: at least one, rounded, never all.
         seed: chooses the patients.
+        trained: patients that a round without a split has trained on; they can no longer be set aside.
 
     Returns:
-        The recorded split, whatever the other arguments. With fraction 0 or fewer than two labelled
-        patients, where nothing was recorded yet, an empty split, which is not recorded.
+        The recorded split, whatever the other arguments. With fraction 0, fewer than two labelled patients or
+        none that is still unseen, where nothing was recorded yet, an empty split, which is not recorded.
 
     Raises:
         StudyError: the recorded split cannot be understood, or a new one cannot be written.
     """
     recorded = Split.load(path)
     patients = sorted(set(labelled.values()))
-    if recorded.patients or fraction <= 0 or len(patients) < 2:
+    unseen = [patient for patient in patients if patient not in set(trained)]
+    if recorded.patients or fraction <= 0 or len(patients) < 2 or not unseen:
         return recorded
-    count = min(max(1, round(fraction * len(patients))), len(patients) - 1)
-    chosen = set(np.random.default_rng(seed).permutation(patients)[:count].tolist())
+    count = min(max(1, round(fraction * len(patients))), len(patients) - 1, len(unseen))
+    chosen = set(np.random.default_rng(seed).permutation(unseen)[:count].tolist())
     record = {
         "format": 1,
         "patients": sorted(chosen),

@@ -75,7 +75,8 @@ def run_round(
         PublishError: the checkpoint could not be written; the published one is as it was.
     """
     patients = {item.id: item.patient for item in labelled}
-    split = freeze_split(state.split_file, patients, settings.validation_fraction, settings.seed)
+    trained = {patients[image] for record in state.ledger.rounds() for image in record.train_ids if image in patients}
+    split = freeze_split(state.split_file, patients, settings.validation_fraction, settings.seed, trained)
     parts = split.partition(patients, patients)
     number = state.ledger.start_round(
         settings=settings.record(),
