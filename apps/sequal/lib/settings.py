@@ -20,7 +20,9 @@ __all__ = [
 ]
 
 NetworkName = Literal["dynunet", "unet", "basic_unet", "attention_unet", "segresnet", "unetplusplus", "flexible_unet"]
-StrategyName = Literal["pld", "random", "entropy", "least_confidence", "margin"]
+StrategyName = Literal[
+    "pld", "pld_diverse", "random", "entropy", "least_confidence", "margin", "bald", "coreset", "badge"
+]
 NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
 STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
 
@@ -74,11 +76,11 @@ class Settings:
         "`columns`: a column without foreground is unknown, not background",
     )
     epochs: int = _per_request(6, integer(1, 1000), "epochs of a round")
-    iterations_per_epoch: int = _per_request(8, integer(1, 10_000), "optimiser steps of an epoch")
+    iterations_per_epoch: int = _per_request(10, integer(1, 10_000), "optimiser steps of an epoch")
     batch_labelled: int = _per_request(2, integer(1, 64), "labelled patches in a batch")
     batch_unlabelled: int = _per_request(2, integer(0, 64), "unlabelled patches in a batch")
     patch: int = _per_request(256, integer(64, 1024, multiple_of=32), "side of a training patch in working pixels")
-    learning_rate: float = _per_request(0.001, number(0, open_low=True), "learning rate at the start", paper=0.01)
+    learning_rate: float = _per_request(0.0002, number(0, open_low=True), "learning rate at the start", paper=0.01)
     optimizer: Literal["adamw", "sgd"] = _per_request(
         "adamw", choice(("adamw", "sgd")), "`sgd` has momentum 0.9", paper="sgd"
     )

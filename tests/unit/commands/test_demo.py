@@ -1,4 +1,4 @@
-import sys
+import importlib.util
 
 import psutil
 import pytest
@@ -8,8 +8,8 @@ from lib.commands.demo import prepare_demo, running_server
 from lib.errors import ServerError, StudyError
 from unit.commands.studies import make_folder
 
-#: Stands in for MONAI Label's command: answers `/info/`, and keeps a child busy as a training does.
-SERVER = """#!{python}
+#: Stands in for MONAI Label's main module: answers `/info/`, and keeps a child busy as a training does.
+SERVER = """
 import http.server, subprocess, sys
 port = int(sys.argv[sys.argv.index("--port") + 1])
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -34,15 +34,14 @@ def studies(tmp_path):
 
 @pytest.fixture
 def environment(tmp_path, monkeypatch):
-    """A folder with a Python and a `monailabel` beside it."""
+    """A `monailabel` package that comes before the real one."""
 
     def make(fails=""):
-        command = tmp_path / "bin" / "monailabel"
-        command.parent.mkdir()
-        command.write_text(SERVER.format(python=sys.executable, fails=fails))
-        command.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(command.with_name("python")))
-        return command
+        package = tmp_path / "packages" / "monailabel"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "main.py").write_text(SERVER.format(fails=fails))
+        monkeypatch.setenv("PYTHONPATH", str(package.parent))
 
     return make
 
@@ -125,6 +124,6 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(environment, t
 
 
 def test_missing_monai_label_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ServerError, match=r"requirements\.txt"):
         running_server(tmp_path, tmp_path, tmp_path, tmp_path / "server.log").__enter__()

@@ -1,5 +1,6 @@
 """The demo's own server on a copy of a study, started and stopped again."""
 
+import importlib.util
 import shutil
 import socket
 import subprocess
@@ -88,14 +89,25 @@ def running_server(app: Path, studies: Path, state: Path, log: Path) -> Iterator
     Raises:
         ServerError: MONAI Label is not installed beside this Python, or the server ends or does not answer.
     """
-    command = Path(sys.executable).with_name("monailabel")
-    if not command.exists():
+    if importlib.util.find_spec("monailabel") is None:
         raise ServerError(
-            f"Expected MONAI Label to be installed beside {sys.executable}, got no `{command.name}` there. "
+            f"Expected MONAI Label to be installed for {sys.executable}, got no package `monailabel` there. "
             "Install requirements.txt into this environment."
         )
     port = _free_port()
-    arguments = [command, "start_server", "--app", app, "--studies", studies, "--host", "127.0.0.1"]
+    # The module, not the `monailabel` script: that runs whatever `python` is on PATH, and splits paths at spaces.
+    arguments = [
+        sys.executable,
+        "-m",
+        "monailabel.main",
+        "start_server",
+        "--app",
+        app,
+        "--studies",
+        studies,
+        "--host",
+        "127.0.0.1",
+    ]
     arguments += ["--port", str(port), "--conf", "state", state]
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches this process alone, which then stops the server in order.

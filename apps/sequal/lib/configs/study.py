@@ -70,7 +70,7 @@ class Study:
         return self._items(datastore, sorted(datastore.get_unlabeled_images()), labelled=False)
 
     def _items(self, datastore: Datastore, ids: list[str], *, labelled: bool) -> list[Item]:
-        patients = self.patients(ids)
+        patients = self.patients(sorted(datastore.list_images()))
         tag = DefaultLabelTag.FINAL
         return [
             Item(
