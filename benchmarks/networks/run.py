@@ -23,7 +23,7 @@ from lib.settings import Settings
 from lib.training.phantom_evaluation import as_frame, evaluate_on_phantoms
 from lib.training.pretrain import PhantomSample, phantom_sample, pretrain
 
-NETWORKS = ("unet", "dynunet", "basic_unet", "segresnet", "attention_unet", "unetplusplus")
+NETWORKS = ("unet", "dynunet", "basic_unet", "segresnet")
 HERE = Path(__file__).resolve().parent
 CPU = torch.device("cpu")
 
