@@ -152,7 +152,7 @@ def pretrain(
     cpu_bfloat16: Annotated[
         bool, typer.Option(help="Compute in bfloat16 on a CPU that has it: twice as fast.")
     ] = False,
-    network: Annotated[str, typer.Option(help="Architecture.")] = "dynunet",
+    network: Annotated[str, typer.Option(help="Architecture.")] = "unet",
     learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 0.002,
     test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
 ) -> None:
@@ -174,6 +174,92 @@ def pretrain(
             test_frames=test_frames,
         )
     )
+
+
+@app.command()
+def simulate(
+    experiment: Annotated[Path, typer.Argument(help="Folder of the experiment.", show_default=False)],
+    images: Annotated[str | None, typer.Option(help="Folder of images.")] = None,
+    masks: Annotated[str | None, typer.Option(help="Folder of their true masks; not 0 is the layer.")] = None,
+    test_images: Annotated[str | None, typer.Option(help="Folder of images to judge by.")] = None,
+    test_masks: Annotated[str | None, typer.Option(help="Folder of their true masks.")] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option(help="Part of the patients to judge by, without --test-images.", show_default="0.3")
+    ] = None,
+    phantom: Annotated[int | None, typer.Option(help="Simulated frames in the pool, instead of images.")] = None,
+    phantom_test: Annotated[int | None, typer.Option(help="Simulated frames to judge by.")] = None,
+    size: Annotated[str | None, typer.Option(help="Shrink frames to fit within WxH pixels.")] = None,
+    readers: Annotated[int | None, typer.Option(help="Simulated readers.", show_default="1")] = None,
+    fusion: Annotated[
+        str | None,
+        typer.Option(help="Of several readers: majority, staple, or none (one of them).", show_default="majority"),
+    ] = None,
+    noise: Annotated[str | None, typer.Option(help="default or none.", show_default="default")] = None,
+    traced: Annotated[
+        tuple[float, float] | None, typer.Option(help="Part of the columns that is traced.", show_default="0.4 0.9")
+    ] = None,
+    start: Annotated[int | None, typer.Option(help="Labels before the first round.", show_default="8")] = None,
+    budget: Annotated[int | None, typer.Option(help="Labels added a round.", show_default="8")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds.", show_default="5")] = None,
+    strategies: Annotated[
+        str | None, typer.Option(help="Names, separated by commas.", show_default="random,entropy,pld")
+    ] = None,
+    refinement: Annotated[str | None, typer.Option(help="on, off or both.", show_default="on")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Numbers, separated by commas.", show_default="0")] = None,
+    network: Annotated[str | None, typer.Option(help="Architecture.", show_default="unet")] = None,
+    gate: Annotated[
+        str | None, typer.Option(help="on: a round must beat the one before on validation.", show_default="off")
+    ] = None,
+    starting_weights: Annotated[str | None, typer.Option(help="A checkpoint, or none.", show_default="none")] = None,
+    full: Annotated[bool | None, typer.Option("--full", help="Also train on every label of the pool.")] = None,
+    thumbnails: Annotated[
+        bool | None, typer.Option(help="Keep small pictures of the frames for the report.", show_default="yes")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; may differ between machines.")] = "auto",
+) -> None:
+    """Play active-learning experiments without a server; the same call again goes on with them."""
+    from lib.commands.simulate import given_options, simulate_command
+
+    options = {
+        "images": images,
+        "masks": masks,
+        "test_images": test_images,
+        "test_masks": test_masks,
+        "test_fraction": test_fraction,
+        "phantom": phantom,
+        "phantom_test": phantom_test,
+        "size": size,
+        "readers": readers,
+        "fusion": fusion,
+        "noise": noise,
+        "traced": traced,
+        "start": start,
+        "budget": budget,
+        "rounds": rounds,
+        "strategies": strategies,
+        "refinement": refinement,
+        "seeds": seeds,
+        "network": network,
+        "gate": gate,
+        "starting_weights": starting_weights,
+        "full": full,
+        "thumbnails": thumbnails,
+    }
+    simulate_command(experiment, given_options(options, set_ or ()), device)
+
+
+@app.command()
+def report(
+    experiment: Annotated[Path, typer.Argument(help="Folder of the experiment.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.", show_default="EXPERIMENT/report")] = None,
+) -> None:
+    """Tables, figures and one page from the finished rounds of an experiment."""
+    from lib.commands.report import report_command
+
+    report_command(experiment, out)
 
 
 if __name__ == "__main__":

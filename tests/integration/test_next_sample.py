@@ -7,7 +7,7 @@ from monailabel.client.client import MONAILabelClientException
 from integration.conftest import CLIP_FRAMES
 from integration.data import frame, save_nifti
 from integration.server import Server
-from lib.settings import Settings
+from lib.settings import STRATEGY_NAMES, Settings
 from lib.state import StudyState
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
@@ -45,7 +45,7 @@ def test_submitting_ends_the_lease_and_the_image_is_not_asked_for_again(server: 
     assert image in server.client().datastore()["objects"]
 
 
-@pytest.mark.parametrize("strategy", ["pld", "random", "entropy", "least_confidence", "margin"])
+@pytest.mark.parametrize("strategy", STRATEGY_NAMES)
 def test_every_strategy_answers(server: Server, strategy: str) -> None:
     reply = server.client("eva").next_sample(strategy, {})
     assert reply["id"]

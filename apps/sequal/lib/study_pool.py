@@ -24,7 +24,7 @@ def study_pool(
 
     Args:
         state: of the study.
-        digest: of the checkpoint in service, whose scores count; None: there are no scores.
+        digest: of the checkpoint in service, whose scores and features count; None: there are none.
         unlabelled: image ids.
         labelled: image ids.
         patients: patient by image id, for all of them.
@@ -38,6 +38,7 @@ def study_pool(
         patients=patients,
         scores=lambda name: state.ledger.scores(digest, name) if digest else {},
         validation_patients=Split.load(state.split_file).patients,
+        features=lambda kind: state.features.get(digest, kind) if digest else {},
     )
 
 

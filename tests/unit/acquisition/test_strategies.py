@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.acquisition import STRATEGIES, Pool, ScoredStrategy
+from lib.acquisition import ACQUISITION_FUNCTIONS, STRATEGIES, Pool, ScoredStrategy
 
-SCORED = [name for name in STRATEGIES if name != "random"]
+SCORED = [*ACQUISITION_FUNCTIONS, "bald"]
+IN_FEATURE_SPACE = ["coreset", "badge"]
 IMAGES = st.lists(st.text("abc/._1", min_size=1, max_size=4), unique=True, max_size=12)
+VECTORS = st.lists(st.sampled_from([0.0, 1.0, -2.5, math.nan]), min_size=2, max_size=2)
 SCORES = st.one_of(st.floats(0, 1), st.sampled_from([0.5, math.nan, math.inf, -math.inf]))
 
 
-def pool_of(unlabelled, scores=None, labelled=(), validation=()):
-    """A pool in which every image is its own patient, with the same scores for every function."""
+def pool_of(unlabelled, scores=None, labelled=(), validation=(), features=None):
+    """A pool in which every image is its own patient, with the same scores and features of every kind."""
     by_image = scores or {}
     return Pool(
         unlabelled=tuple(sorted(unlabelled)),
@@ -23,6 +25,7 @@ def pool_of(unlabelled, scores=None, labelled=(), validation=()):
         patients={image: image for image in (*unlabelled, *labelled)},
         scores=lambda acquisition: by_image,
         validation_patients=frozenset(validation),
+        features=lambda kind: features or {},
     )
 
 
@@ -36,7 +39,8 @@ def pools(draw):
     cut = draw(st.integers(0, len(images)))
     scores = {image: draw(SCORES) for image in images if draw(st.booleans())}
     validation = [image for image in images if draw(st.booleans())]
-    return pool_of(images[cut:], scores, images[:cut], validation)
+    features = {image: np.float32(draw(VECTORS)) for image in images if draw(st.booleans())}
+    return pool_of(images[cut:], scores, images[:cut], validation, features)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -73,17 +77,25 @@ class TestContract:
 
     def test_ties_depend_on_the_seed(self, name):
         images = [f"i{number}" for number in range(8)]
-        pool = pool_of(images, dict.fromkeys(images, 0.5))
+        pool = pool_of(images, dict.fromkeys(images, 0.5), features=dict.fromkeys(images, np.ones(2, np.float32)))
         orders = {tuple(ids(STRATEGIES[name].rank(pool, np.random.default_rng(seed)))) for seed in range(10)}
         assert len(orders) > 5
 
     def test_order_of_the_pool_does_not_matter(self, name):
         images = tuple(f"i{number}" for number in range(8))
+        vectors = dict(zip(images, np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32), strict=True))
         forward, backward = (
-            Pool(order, (), {}, lambda acquisition: {}, frozenset()) for order in (images, images[::-1])
+            Pool(order, (), {}, lambda _: dict.fromkeys(images, 0.5), frozenset(), lambda _: vectors)
+            for order in (images, images[::-1])
         )
         ranked = [ids(STRATEGIES[name].rank(pool, np.random.default_rng(3))) for pool in (forward, backward)]
         assert ranked[0] == ranked[1]
+
+    def test_without_scores_and_features_the_order_is_random_and_says_so(self, name):
+        images = [f"i{number}" for number in range(6)]
+        rankings = [STRATEGIES[name].rank(pool_of(images), np.random.default_rng(seed)) for seed in range(10)]
+        assert len({tuple(ids(ranking)) for ranking in rankings}) > 5
+        assert all("random order" in query.reason and query.score is None for ranking in rankings for query in ranking)
 
     def test_an_image_that_was_labelled_meanwhile_is_not_asked_for(self, name):
         pool = pool_of(["a", "b"], {"a": 1.0, "b": 0.5}, labelled=["a"])
@@ -112,6 +124,45 @@ class TestScored:
         pool = Pool(("a",), (), {}, lambda acquisition: asked.append(acquisition) or {"a": 1.0})
         STRATEGIES[name].rank(pool, np.random.default_rng(0))
         assert asked == [name]
+
+
+@pytest.mark.parametrize("name", IN_FEATURE_SPACE)
+class TestInFeatureSpace:
+    def test_with_features_first_then_without_then_validation(self, name):
+        vectors = {image: np.float32(at) for image, at in {"far": [4, 0], "near": [1, 0], "frozen": [9, 9]}.items()}
+        vectors["damaged"] = np.float32([np.nan, 0])
+        pool = pool_of([*vectors, "new"], validation=["frozen"], features=vectors)
+        queries = STRATEGIES[name].rank(pool, np.random.default_rng(0))
+        assert set(ids(queries)[:2]) == {"far", "near"}
+        assert set(ids(queries)[2:4]) == {"damaged", "new"}
+        assert ids(queries)[4] == "frozen"
+        assert [query.score is None for query in queries] == [False, False, True, True, True]
+        assert queries[1].reason.startswith(f"{name}: ")
+        assert queries[1].reason.endswith("rank 2 of 2")
+        assert all(query.reason.startswith("no features yet") for query in queries[2:4])
+
+    def test_cold_start_says_how_to_get_features(self, name):
+        queries = STRATEGIES[name].rank(pool_of(["a", "b"]), np.random.default_rng(0))
+        assert all("cold start" in query.reason for query in queries)
+        assert all('{"acquisitions": "features"}' in query.reason for query in queries)
+        assert all(f"--conf strategy {name}" in query.reason for query in queries)
+
+    def test_reads_its_own_kind_of_features_and_no_score(self, name):
+        asked = []
+        pool = Pool(("a",), (), {}, pytest.fail, features=lambda kind: asked.append(kind) or {})
+        STRATEGIES[name].rank(pool, np.random.default_rng(0))
+        assert asked == [{"coreset": "bottleneck", "badge": "gradient"}[name]]
+
+
+def test_a_large_pool_is_ranked_whole_without_a_matrix_of_all_pairs():
+    """2,500 images, so that the distances come in several blocks."""
+    rng = np.random.default_rng(0)
+    images = [f"i{number:04d}" for number in range(2500)]
+    vectors = dict(zip(images, rng.normal(size=(2500, 4)).astype(np.float32), strict=True))
+    pool = pool_of(images[1200:], dict.fromkeys(images, 0.5), images[:1200], features=vectors)
+    for name in ("coreset", "badge", "pld_diverse"):
+        queries = STRATEGIES[name].rank(pool, rng)
+        assert sorted(ids(queries)) == images[1200:]
 
 
 def test_random_ignores_scores():

@@ -129,3 +129,41 @@ def test_an_empty_pool(tmp_path, loaded):
     state = StudyState.open(tmp_path / "state", settings())
     found = score_pool([], loaded, state.ledger, settings(), CPU)
     assert (found.scores, found.unreadable) == ({}, {})
+
+
+def test_bald_is_computed_only_when_it_is_asked_for(tmp_path, items, loaded):
+    plain = _score(items[:5], loaded)
+    asked = _score(items[:5], loaded, acquisitions={"bald", "features"})
+    for image, scores in asked.items():
+        bald = scores.pop("bald")
+        assert math.isfinite(bald)
+        assert bald > 0
+        assert scores == plain[image]
+
+
+def test_bald_does_not_depend_on_the_group_nor_on_the_order(items, loaded):
+    together = _score(items[:4], loaded, acquisitions={"bald"})
+    for item in reversed(items[:4]):
+        alone = _score([item], loaded, acquisitions={"bald"})
+        assert alone[item.id]["bald"] == pytest.approx(together[item.id]["bald"], rel=1e-5)
+
+
+def test_bald_is_the_published_teachers(items, loaded, loaded_with_query_pair):
+    plain = _score(items[:1], loaded, acquisitions={"bald"})["im00"]
+    teacher = loaded_with_query_pair.pair.teacher
+    query = _score(items[:1], loaded_with_query_pair, teacher=teacher, acquisitions={"bald"})["im00"]
+    assert query["bald"] == pytest.approx(plain["bald"], rel=1e-6)
+
+
+def test_bald_goes_to_the_ledger_and_is_missed_only_by_those_who_want_it(tmp_path, items, loaded):
+    state = StudyState.open(tmp_path / "state", settings())
+    (tmp_path / "bad.png").write_bytes(b"not an image")
+    pool = [*items[:2], Item("bad", tmp_path / "bad.png")]
+    score_pool(pool, loaded, state.ledger, settings(), CPU)
+    assert unscored_items(pool, loaded.digest, state.ledger) == []
+    assert unscored_items(pool, loaded.digest, state.ledger, {"bald"}) == pool
+    found = score_pool(pool, loaded, state.ledger, settings(), CPU, acquisitions={"bald"})
+    stored = state.ledger.scores(loaded.digest, "bald")
+    assert math.isnan(stored.pop("bad"))
+    assert stored == {image: scores["bald"] for image, scores in found.scores.items()}
+    assert unscored_items(pool, loaded.digest, state.ledger, {"bald"}) == []

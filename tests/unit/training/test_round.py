@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from lib.acquisition import ACQUISITION_FUNCTIONS
+from lib.acquisition import ACQUISITION_FUNCTIONS, STRATEGIES
 from lib.errors import CheckpointError, PublishError, StudyError
 from lib.imaging.working_frames import WorkingFrames
 from lib.inference import load_pair, score_items, unscored_items
 from lib.items import Item
 from lib.networks import Architecture, DualNetwork, registry
 from lib.state import Split, file_digest, load_checkpoint, save_checkpoint
+from lib.study_pool import study_pool
 from lib.training import round_seed, run_round
 from lib.training.batches import TwoStreamBatches
 from unit.synthetic_study import make_study, settings, write_label
@@ -471,3 +472,35 @@ def test_clips_and_mixed_sizes_go_through_a_whole_round(tmp_path, tiny):
     report = run_round(labelled, [*study.unlabelled, *items], study.state, settings())
     assert report.published
     assert report.pld["scored"] == 3
+
+
+def test_a_round_computes_no_more_than_its_strategy_needs(study):
+    report = _run(study)
+    assert study.state.ledger.scores(report.digest, "bald") == {}
+    assert study.state.features.get(report.digest, "bottleneck") == {}
+
+
+def test_a_round_scores_bald_for_the_strategy_bald(study, monkeypatch):
+    monkeypatch.setitem(registry._BUILDERS, "unet", lambda: _tiny_network().insert(3, nn.Dropout(0.5)))
+    report = _run(study, settings(strategy="bald"))
+    scores = study.state.ledger.scores(report.digest, "bald")
+    assert scores.keys() == set(study.pool_ids)
+    assert all(math.isfinite(score) for score in scores.values())
+
+
+@pytest.mark.parametrize("strategy", ["coreset", "badge", "pld_diverse"])
+def test_a_round_keeps_features_for_a_strategy_in_feature_space(study, strategy):
+    chosen = settings(strategy=strategy, keep_checkpoints=1, learning_rate=1e-6)
+    for old in ("older", "old"):
+        study.state.features.put(old, "bottleneck", {"im0": np.ones(1, np.float32)})
+    report = _run(study, chosen)
+    for kind in ("bottleneck", "gradient"):
+        vectors = study.state.features.get(report.digest, kind)
+        assert vectors.keys() == {item.id for item in (*study.labelled, *study.unlabelled)}
+    assert study.state.features.get("older", "bottleneck") == {}
+    assert study.state.features.get("old", "bottleneck").keys() == {"im0"}
+    unlabelled = study.pool_ids
+    pool = study_pool(study.state, report.digest, unlabelled, [item.id for item in study.labelled], {})
+    queries = STRATEGIES[strategy].rank(pool, np.random.default_rng(0))
+    assert sorted(query.id for query in queries) == sorted(unlabelled)
+    assert all(query.score is not None for query in queries)

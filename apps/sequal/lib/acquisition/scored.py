@@ -40,17 +40,20 @@ class ScoredStrategy:
         scores = {image: float(every[image]) for image in pool.unlabelled if math.isfinite(every.get(image, math.nan))}
         order = candidates_in_order(pool, scores, rng)
         ranked = sum(not in_validation(pool, image) for image in scores)
+        failed = not scores and any(image in every for image in pool.unlabelled)
 
         def reason(image: str, rank: int) -> str:
             if in_validation(pool, image):
                 return VALIDATION_LAST
-            return self._reason(scores.get(image), rank, ranked)
+            return self._reason(scores.get(image), rank, ranked) if ranked else self._cold_start(failed)
 
         return [Query(image, scores.get(image), reason(image, rank)) for rank, image in enumerate(order, 1)]
 
     def _reason(self, score: float | None, rank: int, ranked: int) -> str:
-        if not ranked:
-            return f"cold start: no image has a {self.acquisition} score yet, random order"
         if score is None:
             return f"no {self.acquisition} score yet: after the scored images, random order"
         return f"{self.acquisition} {score:.4g}, rank {rank} of {ranked} scored images"
+
+    def _cold_start(self, failed: bool) -> str:
+        """Why nothing is ranked; `failed`: the model in service tried images, and none got a score."""
+        return f"cold start: no image has a {self.acquisition} score yet, random order"

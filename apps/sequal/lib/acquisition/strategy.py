@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["Pool", "Query", "QueryStrategy"]
+
+
+def _no_features(kind: str) -> Mapping[str, NDArray[np.float32]]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Pool:
         scores: score by image id, by name of the acquisition function, of the published checkpoint; empty
             before the first scoring, NaN where an image could not be scored.
         validation_patients: patients of the frozen validation split.
+        features: vector `(D,)` by image id, labelled and unlabelled, by kind ("bottleneck" or "gradient"), of
+            the published checkpoint; empty where none were computed.
     """
 
     unlabelled: tuple[str, ...]
@@ -42,6 +49,7 @@ class Pool:
     patients: Mapping[str, str]
     scores: Callable[[str], Mapping[str, float]]
     validation_patients: frozenset[str] = frozenset()
+    features: Callable[[str], Mapping[str, NDArray[np.float32]]] = _no_features
 
 
 class QueryStrategy(Protocol):

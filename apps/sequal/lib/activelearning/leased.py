@@ -14,7 +14,7 @@ __all__ = ["LeasedStrategy"]
 
 
 class LeasedStrategy(Strategy):
-    """Answers from the ledger alone: no network runs while an annotator waits."""
+    """Answers from the study's state alone: no network runs while an annotator waits."""
 
     def __init__(self, study: Study, strategy: QueryStrategy) -> None:
         super().__init__(f"Next frame by {strategy.name.replace('_', ' ')}, kept for the annotator who asked")

@@ -28,8 +28,12 @@ def log_warnings() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 
 
-def progress_bar() -> Progress:
-    """A progress bar with the time left, on standard error; it disappears when it is done."""
+def progress_bar(memory_s: float = 30.0) -> Progress:
+    """A progress bar with the time left, on standard error; it disappears when it is done.
+
+    Args:
+        memory_s: the speed is judged by the last so many seconds; longer than a step takes.
+    """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -39,6 +43,7 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         console=_ERR,
         transient=True,
+        speed_estimate_period=memory_s,
     )
 
 

@@ -1,20 +1,24 @@
 """From a frame and a pair of networks to probabilities, a mask, scores and a measurement."""
 
 from lib.inference.device import choose_device
+from lib.inference.features import ImageFeatures, image_features
 from lib.inference.loading import LoadedPair, load_pair
 from lib.inference.pair import PairPrediction, log_probabilities, predict_pair, predict_probability
+from lib.inference.pool_features import store_features, unfeatured_items
 from lib.inference.pool_scoring import PoolScores, score_pool, unscored_items
 from lib.inference.prediction import Prediction, predict_frame
 from lib.inference.scoring import score_items
 from lib.inference.serving import ServedModel
 
 __all__ = [
+    "ImageFeatures",
     "LoadedPair",
     "PairPrediction",
     "PoolScores",
     "Prediction",
     "ServedModel",
     "choose_device",
+    "image_features",
     "load_pair",
     "log_probabilities",
     "predict_frame",
@@ -22,5 +26,7 @@ __all__ = [
     "predict_probability",
     "score_items",
     "score_pool",
+    "store_features",
+    "unfeatured_items",
     "unscored_items",
 ]

@@ -2,12 +2,12 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from lib.acquisition import ACQUISITION_FUNCTIONS
+from lib.acquisition import ACQUISITION_FUNCTIONS, BALD
 from lib.imaging.working_frames import WorkingFrames
 from lib.inference.loading import LoadedPair
 from lib.inference.scoring import score_items
@@ -33,11 +33,13 @@ class PoolScores:
     unreadable: dict[str, str]
 
 
-def unscored_items(items: Sequence[Item], digest: str | None, ledger: Ledger) -> list[Item]:
-    """Those of `items` that a checkpoint has not tried yet; none without a checkpoint."""
+def unscored_items(
+    items: Sequence[Item], digest: str | None, ledger: Ledger, acquisitions: Collection[str] = ()
+) -> list[Item]:
+    """Those of `items` that a checkpoint has not tried yet, `bald` included if named; none without a checkpoint."""
     if digest is None:
         return []
-    known = ledger.scored_images(digest, ACQUISITION_FUNCTIONS)
+    known = ledger.scored_images(digest, _names(acquisitions))
     return [item for item in items if item.id not in known]
 
 
@@ -50,6 +52,7 @@ def score_pool(
     on_scored: Callable[[str], None] = lambda _: None,
     *,
     frames: WorkingFrames | None = None,
+    acquisitions: Collection[str] = (),
 ) -> PoolScores:
     """Score images, each written to the ledger at once, so that a stopped scoring keeps what it did.
 
@@ -57,10 +60,11 @@ def score_pool(
         items: the images.
         loaded: the model in service.
         ledger: of the study.
-        settings: working grid and `pld_form` are used.
+        settings: working grid and `pld_form` are used, and `seed` for BALD.
         device: where the networks are.
         on_scored: called after each readable image with its id.
         frames: source of the images, for a caller that has read them already.
+        acquisitions: extra scores, as for `score_items`.
 
     Returns:
         The scores. An image that cannot be read is recorded as tried, so that this checkpoint does not try again.
@@ -76,8 +80,13 @@ def score_pool(
         on_scored(image)
 
     teacher = loaded.pair.teacher
-    scores = score_items(items, loaded.reference, loaded.other, frames, settings, device, keep, teacher=teacher)
+    networks = loaded.reference, loaded.other
+    scores = score_items(items, *networks, frames, settings, device, keep, teacher=teacher, acquisitions=acquisitions)
     unreadable = {item.id: frames.unreadable[item.id] for item in items if item.id in frames.unreadable}
     missing = dict.fromkeys(unreadable, math.nan)
-    ledger.put_scores(loaded.digest, dict.fromkeys(ACQUISITION_FUNCTIONS, missing))
+    ledger.put_scores(loaded.digest, dict.fromkeys(_names(acquisitions), missing))
     return PoolScores(scores, unreadable)
+
+
+def _names(acquisitions: Collection[str]) -> list[str]:
+    return [*ACQUISITION_FUNCTIONS, *(name for name in (BALD,) if name in acquisitions)]

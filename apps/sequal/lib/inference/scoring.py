@@ -1,13 +1,14 @@
 """Acquisition scores of many images, from one pass of the networks over the data."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from lib.acquisition import ACQUISITION_FUNCTIONS, score_all
+from lib.acquisition import ACQUISITION_FUNCTIONS, BALD, score_all
 from lib.imaging.working_frames import WorkingFrame, WorkingFrames
 from lib.imaging.working_grid import WorkingGrid
+from lib.inference.mc_dropout import bald_of_frames
 from lib.inference.pair import FRAMES_AT_ONCE, log_probabilities
 from lib.items import Item
 from lib.settings import Settings
@@ -27,6 +28,7 @@ def score_items(
     on_scored: Callable[[str, dict[str, float]], None],
     *,
     teacher: nn.Module | None = None,
+    acquisitions: Collection[str] = (),
 ) -> Scores:
     """Every pointwise acquisition score of every readable image.
 
@@ -37,10 +39,12 @@ def score_items(
         reference: gives the pseudo-label that PLD takes.
         other: what PLD compares with it.
         frames: source of the images; unreadable ones are left out and remembered there.
-        settings: `pld_form` is used.
+        settings: `pld_form` is used, and `seed` for BALD.
         device: where the networks are.
         on_scored: called after each image with its id and scores, for progress and for writing them down.
         teacher: gives entropy, margin and confidence; None: `reference` does.
+        acquisitions: extra scores: `bald`, eight passes more of the teacher, NaN for a network without dropout. Other
+            names change nothing here.
 
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first.
@@ -57,6 +61,8 @@ def score_items(
         # A long clip is scored part by part, so that its probabilities are never all in memory at once.
         parts = [score(part, group[0][1].grid) for part in torch.split(pixels, FRAMES_AT_ONCE)]
         by_name = {name: torch.cat([part[name] for part in parts]) for name in ACQUISITION_FUNCTIONS}
+        if BALD in acquisitions:
+            by_name[BALD] = bald_of_frames(shown, pixels, group[0][1].grid, device, settings.seed)
         start = 0
         for item, frame in group:
             end = start + frame.frames

@@ -1,26 +1,36 @@
 """The `pld` scoring method: scores what the model in service has not scored yet."""
 
+from collections.abc import Collection
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 
+from lib.acquisition import FEATURES, extras_for, parse_extras
 from lib.configs import Study
-from lib.inference import score_pool, unscored_items
+from lib.inference import score_pool, store_features, unfeatured_items, unscored_items
 from lib.items import Item
 
 __all__ = ["PldScoring", "unscored"]
 
 
 def unscored(study: Study, datastore: Datastore) -> list[Item]:
-    """Unlabelled images that the model in service has not scored; empty when there is no model."""
-    return unscored_items(study.unlabelled(datastore), study.served.digest, study.state.ledger)
+    """Images that the model in service has not scored, with what the study's strategy needs; empty without a model.
+
+    Unlabelled images need scores; a strategy in feature space needs the features of labelled images as well.
+    """
+    extras = extras_for(study.settings.strategy)
+    wanted = {item.id: item for item in _unscored(study, datastore, extras)}
+    wanted |= {item.id: item for item in _unfeatured(study, datastore, extras)}
+    return list(wanted.values())
 
 
 class PldScoring(ScoringMethod):
     """Writes PLD, and the other pointwise scores that come for free with it, to the ledger.
 
-    Runs in a process of its own and never writes to the datastore, which would lose what the server writes.
+    What costs more (BALD; the features that CoreSet, BADGE and diverse PLD rank by) is computed when the study's
+    strategy needs it, or when a request names it: `{"acquisitions": "bald,features"}`. Runs in a process of its own
+    and never writes to the datastore, which would lose what the server writes.
     """
 
     def __init__(self, study: Study) -> None:
@@ -28,11 +38,31 @@ class PldScoring(ScoringMethod):
         self._study = study
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Score; returns `{"checkpoint", "scored", "left_out": {id: reason}}`."""
+        """Score; returns `{"checkpoint", "scored", "left_out": {id: reason}}`, and `features` where they were wanted.
+
+        Raises:
+            SettingsError: the request names an extra that is not there.
+        """
         study = self._study
-        items = unscored(study, datastore)
-        if not items:
-            return {"checkpoint": study.served.digest, "scored": 0, "left_out": {}}
-        loaded = study.served.load()
-        result = score_pool(items, loaded, study.state.ledger, study.settings, study.device)
-        return {"checkpoint": loaded.digest, "scored": len(result.scores), "left_out": result.unreadable}
+        extras = extras_for(study.settings.strategy) | parse_extras(str(request.get("acquisitions") or ""))
+        items, unfeatured = _unscored(study, datastore, extras), _unfeatured(study, datastore, extras)
+        result: dict[str, Any] = {"checkpoint": study.served.digest, "scored": 0, "left_out": {}}
+        if items or unfeatured:
+            loaded = study.served.load()
+            found = score_pool(items, loaded, study.state.ledger, study.settings, study.device, acquisitions=extras)
+            bad = store_features(unfeatured, loaded, study.state.features, study.settings, study.device)
+            left_out = {**found.unreadable, **bad}
+            result = {"checkpoint": loaded.digest, "scored": len(found.scores), "left_out": left_out}
+            result |= {"features": len(unfeatured) - len(bad)} if FEATURES in extras else {}
+        return result
+
+
+def _unscored(study: Study, datastore: Datastore, extras: Collection[str]) -> list[Item]:
+    return unscored_items(study.unlabelled(datastore), study.served.digest, study.state.ledger, extras)
+
+
+def _unfeatured(study: Study, datastore: Datastore, extras: Collection[str]) -> list[Item]:
+    if FEATURES not in extras:
+        return []
+    images = [*study.labelled(datastore), *study.unlabelled(datastore)]
+    return unfeatured_items(images, study.served.digest, study.state.features)

@@ -9,6 +9,7 @@ from lib.state.checkpoints import (
     publish,
     save_checkpoint,
 )
+from lib.state.features import FeatureStore
 from lib.state.folder import StudyState, study_state_folder
 from lib.state.leases import ANONYMOUS
 from lib.state.ledger import Ledger
@@ -23,6 +24,7 @@ __all__ = [
     "ANONYMOUS",
     "MANIFEST_NAME",
     "Checkpoint",
+    "FeatureStore",
     "Ledger",
     "Partition",
     "Provenance",

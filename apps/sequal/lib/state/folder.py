@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from lib.errors import StudyError
 from lib.settings import Settings
 from lib.state.atomic import create_once, remove_abandoned
+from lib.state.features import FeatureStore
 from lib.state.ledger import Ledger
 from lib.state.refined import RefinedStore
 from lib.state.rejected import RejectedStore
@@ -75,6 +76,11 @@ class StudyState:
     def checkpoints(self) -> Path:
         """Folder of the rounds' checkpoints."""
         return self.root / "checkpoints"
+
+    @property
+    def features(self) -> FeatureStore:
+        """Feature vectors of images by checkpoint."""
+        return FeatureStore(self.root / "features")
 
     @property
     def events(self) -> Path:

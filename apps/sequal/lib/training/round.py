@@ -18,10 +18,10 @@ import torch
 from ignite.engine import Events
 from monai.handlers import TensorBoardStatsHandler
 
-from lib.acquisition import PLD
+from lib.acquisition import FEATURES, PLD, extras_for
 from lib.errors import CheckpointError, StudyError
 from lib.imaging.working_frames import WorkingFrames
-from lib.inference import LoadedPair, choose_device, load_pair, score_pool
+from lib.inference import LoadedPair, choose_device, load_pair, score_pool, store_features
 from lib.items import Item
 from lib.networks import Architecture, DualNetwork
 from lib.settings import Settings
@@ -59,6 +59,7 @@ def run_round(
     *,
     starting_weights: Path | None = None,
     progress: Progress | None = None,
+    score: bool = True,
 ) -> RoundReport:
     """Run one round on a study.
 
@@ -69,6 +70,7 @@ def run_round(
         settings: of this round.
         starting_weights: checkpoint that a study without a published one starts from.
         progress: called with train stats after every epoch.
+        score: score the pool after publishing; a caller that scores it in a pass of its own leaves it out.
 
     Raises:
         StudyError: no usable labelled image.
@@ -93,7 +95,7 @@ def run_round(
     published: list[str] = []
     try:
         this = _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress)
-        return this.run(published.append)
+        return this.run(published.append, score=score)
     except BaseException as error:
         state.refined.discard(number)
         _record_failure(state, number, error, published)
@@ -137,6 +139,7 @@ class _Round:
         by_id = {item.id: item for item in labelled}
         self.train_items = self.labels.usable([by_id[i] for i in parts.train_ids])
         self.validation = self.labels.usable([by_id[i] for i in parts.validation_ids])
+        self.labelled = sorted(labelled, key=lambda i: i.id)
         self.unlabelled = sorted(unlabelled, key=lambda i: i.id)
         self.pool = self.frames.readable(self.unlabelled)
         if not self.train_items:
@@ -150,7 +153,7 @@ class _Round:
         self.at_trigger: dict[str, Weights] | None = None
         self.refinement = RefinementReport()
 
-    def run(self, on_published: Callable[[str], None]) -> RoundReport:
+    def run(self, on_published: Callable[[str], None], *, score: bool) -> RoundReport:
         before = self._validate(self.previous.pair) if self.previous else None
         iou = self._train()
         metric = self._validate(self.pair)
@@ -162,7 +165,7 @@ class _Round:
             self._commit_refined()
         else:
             self.state.refined.discard(self.number)
-        pld = self._score_pool() if published else {"scored": 0, "mean": None, "max": None}
+        pld = self._score_pool() if published and score else {"scored": 0, "mean": None, "max": None}
         prune(self.state.checkpoints, self.settings.keep_checkpoints)
         report = RoundReport(
             round=self.number,
@@ -308,7 +311,20 @@ class _Round:
 
     def _score_pool(self) -> dict[str, float | int | None]:
         loaded = load_pair(self.state.published, self.device)
-        found = score_pool(self.unlabelled, loaded, self.state.ledger, self.settings, self.device, frames=self.frames)
+        extras = extras_for(self.settings.strategy)
+        found = score_pool(
+            self.unlabelled,
+            loaded,
+            self.state.ledger,
+            self.settings,
+            self.device,
+            frames=self.frames,
+            acquisitions=extras,
+        )
+        if FEATURES in extras:
+            images = [*self.labelled, *self.unlabelled]
+            store_features(images, loaded, self.state.features, self.settings, self.device, frames=self.frames)
+            self.state.features.prune(self.settings.keep_checkpoints, {loaded.digest})
         pld = [scores[PLD] for scores in found.scores.values()]
         return {
             "scored": len(pld),

@@ -1,0 +1,78 @@
+"""`simulate`: play the cells of an experiment, alone or beside other processes on the same folder."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lib.commands.console import OUT, progress_bar, table
+from lib.errors import SettingsError, StudyError
+from lib.experiments import Cell, Experiment
+from lib.experiments.results import read_cells
+
+__all__ = ["given_options", "simulate_command"]
+
+#: A round takes minutes: the time left is judged by the last hour.
+_MEMORY_S = 3600.0
+
+
+def given_options(options: Mapping[str, object | None], settings: Sequence[str]) -> dict[str, object]:
+    """The options that were given, by field of `Plan`.
+
+    Args:
+        options: None for what was not given.
+        settings: `key=value` pairs of `--set`.
+
+    Raises:
+        SettingsError: a pair is malformed.
+    """
+    pairs = {}
+    for text in settings:
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise SettingsError(f"Expected `--set` to be key=value, got {text!r}. Write for example --set epochs=4.")
+        pairs[key.strip()] = value
+    found = {name: value for name, value in options.items() if value is not None}
+    return {**found, "settings": pairs} if pairs else found
+
+
+def simulate_command(folder: Path, given: Mapping[str, object], device: str) -> None:
+    """Play what is left of an experiment, with a progress bar, and print where it stands.
+
+    Raises:
+        SequalError: as `Experiment.open` and `Experiment.play`.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise StudyError(f"Expected `{folder}` to be a folder, got a file. Name another.")
+    # A frame without a wall gives an empty label, which the round leaves out and its JSON names.
+    logging.getLogger("lib.training.labels_in_use").setLevel(logging.ERROR)
+    experiment = Experiment.open(folder, given)
+    cells = experiment.plan.cells()
+    with progress_bar(memory_s=_MEMORY_S) as bar:
+        frames = bar.add_task("Frames", total=None)
+        task = bar.add_task("Rounds", total=len(cells) * experiment.plan.rounds)
+
+        def moved(cell: Cell, rounds: int, epochs: int) -> None:
+            of_round = epochs / (experiment.plan.settings_of(cell, "cpu").epochs + 1)
+            others = sum(experiment.finished_rounds(other) for other in cells if other != cell)
+            bar.update(task, completed=others + rounds + of_round, description=f"{cell.name}, round {rounds + 1}")
+
+        left = experiment.play(device, lambda done, total: bar.update(frames, completed=done, total=total), moved)
+    _show(experiment)
+    if left:
+        OUT.print(f"{len(left)} cells are being played elsewhere: {', '.join(cell.name for cell in left)}.")
+    else:
+        OUT.print(f"All {len(cells)} cells are finished. See: cli.py report {folder}", markup=False)
+
+
+def _show(experiment: Experiment) -> None:
+    rows = []
+    for cell, rounds in read_cells(experiment.folder, experiment.plan).items():
+        last = rounds[-1]
+        mean = last["test"]["mean"]
+        rows.append((cell.name, len(rounds), len(last["labelled"]), mean["dice"], mean["hd95"], mean["asd"]))
+    if rows:
+        OUT.print(
+            table(
+                "Test images after the last finished round", ("cell", "rounds", "labels", "Dice", "HD95", "ASD"), rows
+            )
+        )

@@ -1,0 +1,304 @@
+"""One cell of an experiment: rounds of labelling, training, judging and querying, each written down once."""
+
+import gzip
+import json
+import math
+import platform
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import monai
+import nibabel as nib
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from torch import nn
+
+from lib.acquisition import BALD, FEATURES, STRATEGIES, Query, extras_for
+from lib.errors import StudyError
+from lib.experiments.dataset import Dataset
+from lib.experiments.evaluation import evaluate_pool, evaluate_test
+from lib.experiments.instrument import judge_scores
+from lib.experiments.label_quality import label_quality
+from lib.experiments.plan import FULL, Cell, Plan
+from lib.experiments.readers import Readers
+from lib.imaging.working_frames import WorkingFrames
+from lib.inference import LoadedPair, choose_device, load_pair, store_features
+from lib.items import Item
+from lib.settings import Settings
+from lib.state import StudyState, atomic_write, create_once
+from lib.study_pool import query_generator, study_pool
+from lib.training import run_round
+
+__all__ = ["CellPlayer", "round_file"]
+
+#: How many of the lowest-ranked images are noted, for the page of frames asked for last.
+_LAST: Final = 8
+_START_SEED: Final = 1
+#: The bounds of the setting `working_spacing_mm`.
+_WORKING_MM: Final = (0.02, 0.5)
+
+
+def round_file(cell_folder: Path, number: int) -> Path:
+    """The JSON file of a finished round."""
+    return cell_folder / f"round-{number:02d}.json"
+
+
+@dataclass(frozen=True)
+class CellPlayer:
+    """Plays the rounds of one cell that are not finished yet.
+
+    The state after each round is a folder of its own, so that a stopped round is begun anew from the one before
+    and gives what it would have given. The first round is the same for all strategies: it is trained once.
+
+    Attributes:
+        folder: the experiment's.
+        plan: the experiment's.
+        cell: which cell.
+        dataset: the frames.
+        device: as the setting `device`.
+        progress: called with the number of finished rounds and finished epochs of the running one.
+    """
+
+    folder: Path
+    plan: Plan
+    cell: Cell
+    dataset: Dataset
+    device: str
+    progress: Callable[[int, int], None]
+
+    def play(self) -> None:
+        """Play to the end, then delete the work folder.
+
+        Raises:
+            StudyError: training diverged in the first round, or the folder cannot be written.
+            SequalError: as `run_round`.
+        """
+        results = self.folder / "cells" / self.cell.name
+        results.mkdir(parents=True, exist_ok=True)
+        labelled = self.initial()
+        for number in range(1, self.plan.rounds + 1):
+            self.progress(number - 1, 0)
+            path = round_file(results, number)
+            if path.exists() and (self._finished_state(number) or number < self._go_on_from(results)):
+                record = json.loads(path.read_bytes())
+            else:
+                record = json.loads(create_once(path, _dump(self._round(number, labelled))))
+            labelled = sorted([*labelled, *(query["id"] for query in record["queried"])])
+            shutil.rmtree(self._state(number - 1), ignore_errors=True)
+        self.progress(self.plan.rounds, 0)
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def initial(self) -> list[str]:
+        """Ids that are labelled before the first round, the same for all strategies of a seed.
+
+        They are drawn from frames that show the layer: nobody begins a study with empty ones.
+        """
+        pool = self.dataset.frames["pool"]
+        if self.cell.strategy == FULL:
+            return sorted(pool)
+        showing = sorted(image for image, frame in pool.items() if frame.layer)
+        if len(showing) < self.plan.start:
+            raise StudyError(
+                f"Expected at least {self.plan.start} frames of the pool to show the layer, got {len(showing)}. "
+                "Lower --start."
+            )
+        rng = np.random.default_rng([self.cell.seed, _START_SEED])
+        return sorted(showing[index] for index in rng.permutation(len(showing))[: self.plan.start])
+
+    def _go_on_from(self, results: Path) -> int:
+        """The last round whose state is still there, 0 for none: rounds before it need no state."""
+        done = [
+            n for n in range(1, self.plan.rounds + 1) if round_file(results, n).exists() and self._finished_state(n)
+        ]
+        return max(done, default=0)
+
+    def _round(self, number: int, labelled: Sequence[str]) -> dict[str, Any]:
+        state_folder = self._state(number)
+        shutil.rmtree(state_folder, ignore_errors=True)
+        if number == 1 and self.cell.strategy != FULL:
+            judged = self._shared_start(state_folder, labelled)
+        else:
+            former = self._state(number - 1)
+            if number > 1:
+                shutil.copytree(former, state_folder, ignore=shutil.ignore_patterns("events"))
+            judged = self._train_and_judge(state_folder, number, labelled)
+        errors, scores = judged.pop("errors"), judged.pop("scores")
+        ranked = self._ranked(state_folder, labelled)
+        asked = ranked[: self.plan.budget]
+        (state_folder / "finished").touch()
+        return {
+            "format": 1,
+            **asdict(self.cell),
+            "round": number,
+            "labelled": list(labelled),
+            "queried": [{"id": query.id, "score": query.score} for query in asked],
+            "last_ranked": [{"id": query.id, "score": query.score} for query in ranked[len(asked) :][-_LAST:]],
+            **judged,
+            "instrument": judge_scores(scores, errors, self.plan.budget, [query.id for query in asked]),
+        }
+
+    def _shared_start(self, state_folder: Path, labelled: Sequence[str]) -> dict[str, Any]:
+        """The first round of this seed and refinement, trained by whichever strategy comes first."""
+        start = self.folder / "work" / f"start-{self.cell.refinement}-s{self.cell.seed}"
+        done = start / "judged.json"
+        with FileLock(self.folder / "locks" / f"{start.name}.lock"):
+            if not done.exists():
+                shutil.rmtree(start, ignore_errors=True)
+                judged = self._train_and_judge(start / "state", 1, labelled)
+                with atomic_write(done) as file:
+                    file.write(_dump(judged))
+            shutil.copytree(start / "state", state_folder, ignore=shutil.ignore_patterns("events"))
+            found: dict[str, Any] = json.loads(done.read_bytes())
+        return found
+
+    def _train_and_judge(self, state_folder: Path, number: int, labelled: Sequence[str]) -> dict[str, Any]:
+        """Run a round and judge the pair in service after it; writes its scores to the ledger."""
+        began = time.monotonic()
+        state = StudyState.open(state_folder, self.settings)
+        items = [self._labelled_item(image) for image in labelled]
+        weights = self.folder / "starting_weights.pt"
+        report = run_round(
+            items,
+            [self.dataset.item("pool", image) for image in self._unlabelled(labelled)],
+            state,
+            self.settings,
+            starting_weights=weights if weights.exists() else None,
+            progress=lambda values: self.progress(number - 1, int(values["epoch"])),
+            score=False,
+        )
+        trained = time.monotonic()
+        if not state.published.exists():
+            raise StudyError(
+                f"Expected the first round of {self.cell.name} to give a model, got: {report.reason}. Change --set."
+            )
+        loaded = load_pair(state.published, self._torch_device)
+        pool = evaluate_pool(
+            self.dataset,
+            self._unlabelled(labelled),
+            loaded,
+            self._former_teacher(state, number),
+            self._frames,
+            self.settings,
+            self._torch_device,
+            with_bald=BALD in self.plan.strategies,
+        )
+        state.ledger.put_scores(loaded.digest, pool.scores)
+        return {
+            "test": evaluate_test(self.dataset, loaded.pair.teacher, self._test_frames, self._torch_device),
+            "labels": label_quality(self.dataset, items, state.refined),
+            "training": {
+                "published": report.published,
+                "reason": report.reason,
+                "validation_dice": report.metric,
+                "trained_on": report.trained_on,
+                "left_out": dict(report.left_out),
+                "refinement": report.refinement.as_dict(),
+                "iou": list(report.iou),
+            },
+            "errors": pool.errors,
+            "scores": pool.scores,
+            "seconds": {"train": round(trained - began, 2), "judge": round(time.monotonic() - trained, 2)},
+            "versions": {"torch": torch.__version__, "monai": monai.__version__, "python": platform.python_version()},
+            "device": _device_name(self._torch_device),
+        }
+
+    def _ranked(self, state_folder: Path, labelled: Sequence[str]) -> list[Query]:
+        """The unlabelled pool in the order of the cell's strategy."""
+        unlabelled = self._unlabelled(labelled)
+        if not unlabelled:
+            return []
+        state = StudyState.open(state_folder, self.settings)
+        loaded = load_pair(state.published, self._torch_device)
+        if FEATURES in extras_for(self.cell.strategy):
+            items = [self.dataset.item("pool", image) for image in sorted(self.dataset.frames["pool"])]
+            store_features(items, loaded, state.features, self.settings, self._torch_device, frames=self._frames)
+            state.features.prune(1, {loaded.digest})
+        patients = {image: frame.patient for image, frame in self.dataset.frames["pool"].items()}
+        pool = study_pool(state, loaded.digest, unlabelled, labelled, patients)
+        return STRATEGIES[self.cell.strategy].rank(pool, query_generator(self.cell.seed, pool))
+
+    def _former_teacher(self, state: StudyState, number: int) -> nn.Module | None:
+        path = state.checkpoints / f"round-{number - 1:04d}.pt"
+        if not path.exists():
+            return None
+        former: LoadedPair = load_pair(path, self._torch_device)
+        return former.pair.teacher
+
+    def _labelled_item(self, image: str) -> Item:
+        """The item with its label, drawn by the simulated readers; a label is the same whenever it is drawn."""
+        path = self._work / "labels" / f"{image}.nii.gz"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            drawn = self.dataset.drawn_by(self._readers, image)
+            with atomic_write(path) as file:
+                file.write(_gzipped(drawn))
+        return self.dataset.item("pool", image, path)
+
+    def _unlabelled(self, labelled: Sequence[str]) -> list[str]:
+        return sorted(self.dataset.frames["pool"].keys() - set(labelled))
+
+    def _state(self, number: int) -> Path:
+        return self._work / f"state-{number:02d}"
+
+    def _finished_state(self, number: int) -> bool:
+        return (self._state(number) / "finished").exists()
+
+    @property
+    def _work(self) -> Path:
+        return self.folder / "work" / self.cell.name
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the rounds.
+
+        Small frames (`--size`) are not blown up again: the working pixel becomes theirs where it is not set.
+        """
+        settings = self.plan.settings_of(self.cell, self.device)
+        spacings = [frame.spacing_mm[1] for frame in self.dataset.frames["pool"].values() if frame.spacing_mm]
+        if not self.plan.size or "working_spacing_mm" in self.plan.settings or not spacings:
+            return settings
+        return replace(settings, working_spacing_mm=float(np.clip(np.median(spacings), *_WORKING_MM)))
+
+    @cached_property
+    def _readers(self) -> Readers:
+        return Readers(self.plan, self.cell.seed)
+
+    @cached_property
+    def _torch_device(self) -> torch.device:
+        return choose_device(self.settings.device)
+
+    @cached_property
+    def _frames(self) -> WorkingFrames:
+        return WorkingFrames(self.settings)
+
+    @cached_property
+    def _test_frames(self) -> WorkingFrames:
+        return WorkingFrames(self.settings)
+
+
+def _gzipped(label: NDArray[np.uint8]) -> bytes:
+    return gzip.compress(nib.Nifti1Image(label[:, :, None], np.eye(4)).to_bytes(), compresslevel=6, mtime=0)
+
+
+def _dump(record: dict[str, Any]) -> bytes:
+    return json.dumps(_plain(record), indent=1, allow_nan=False).encode()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """JSON has no NaN and no infinity: both become None."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"

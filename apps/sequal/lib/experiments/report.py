@@ -1,0 +1,136 @@
+"""The report of an experiment: one self-contained page, a Markdown table with figures, and `summary.json`."""
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from lib.errors import StudyError
+from lib.experiments.figures import draw_figures
+from lib.experiments.plan import Plan, option_name
+from lib.experiments.results import Round, read_cells
+from lib.experiments.summary import TARGETS, full_dice, summarise, variants_of
+from lib.state import atomic_write
+
+__all__ = ["CAPTIONS", "write_report"]
+
+CAPTIONS: Final = {
+    "learning_curves.png": "Dice on the test images, mean over seeds with its 95 % interval (Student's t).",
+    "difference_to_random.png": "Dice minus that of random queries, paired by seed, with its 95 % bootstrap interval.",
+    "refinement.png": (
+        "Labels that the last round had refined: Dice with the truth before and after, on the pixels that the expert "
+        "annotated, and on the whole frame."
+    ),
+    "instrument.png": (
+        "Every score against the true error (1 − Dice) over the unlabelled pool, mean over all cells: rank "
+        "correlation, and how much worse than the pool the images are that it would ask for."
+    ),
+    "bland_altman.png": (
+        "Intima-media thickness on the test images after the last round, all seeds: bias and 95 % limits of agreement."
+    ),
+    "frames.png": "Frames of the first round of the first seed: asked for first, and ranked last.",
+}
+
+
+def write_report(experiment: Path, out: Path) -> dict[str, Any]:
+    """Write the report from the experiment's JSON files and thumbnails alone.
+
+    Args:
+        experiment: folder of `simulate`.
+        out: folder for `index.html`, `report.md`, `summary.json` and the figures.
+
+    Returns:
+        What `summary.json` holds.
+
+    Raises:
+        StudyError: no cell is finished, a file is damaged, or `out` cannot be written.
+    """
+    plan = Plan.load(experiment / "experiment.json")
+    cells = read_cells(experiment, plan)
+    variants = variants_of(plan, cells)
+    if not variants:
+        raise StudyError(
+            f"Expected `{experiment}` to hold at least one finished cell, got none. Run `cli.py simulate` to its end."
+        )
+    summary = summarise(variants, full_dice(plan, cells))
+    judged = [rounds for variant in variants for rounds in variant.by_seed.values()]
+    figures = draw_figures(variants, summary, judged, experiment / "thumbnails")
+    finished = sum(len(rounds) == plan.rounds for rounds in cells.values())
+    context = {
+        "name": experiment.resolve().name,
+        "options": _options(plan),
+        "summary": summary,
+        "targets": TARGETS,
+        "captions": {name: CAPTIONS[name] for name in figures},
+        "machines": _machines(judged),
+        "finished": finished,
+        "planned": len(plan.cells()),
+        "embedded": {name: base64.b64encode(png).decode() for name, png in figures.items()},
+    }
+    templates = Environment(
+        loader=PackageLoader("lib.experiments"),
+        autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["figure"] = _number
+    templates.filters["estimate"] = _estimate
+    files = {
+        "index.html": templates.get_template("report.html.j2").render(context).encode(),
+        "report.md": templates.get_template("report.md.j2").render(context).encode(),
+        "summary.json": json.dumps(summary, indent=1, allow_nan=False).encode(),
+        **figures,
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            with atomic_write(out / name) as file:
+                file.write(content)
+    except OSError as error:
+        raise StudyError(f"Expected `{out}` to be writable, got: {error}. Name another --out.") from error
+    return summary
+
+
+def _options(plan: Plan) -> dict[str, str]:
+    record = plan.record()
+    settings = record.pop("settings")
+    shown = {option_name(name): value for name, value in record.items() if value not in ("", 0, False)}
+    return {
+        **{name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in shown.items()},
+        **{f"--set {key}": str(value) for key, value in settings.items()},
+    }
+
+
+def _machines(cells: Sequence[Sequence[Round]]) -> list[str]:
+    return sorted({_machine(entry) for rounds in cells for entry in rounds})
+
+
+def _machine(entry: Round) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(entry["versions"].items()))
+    return f"{entry['device']}; {versions}"
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    """A figure, or a dash for what is not there.
+
+    >>> _number(0.12345), _number(None), _number(12.0, 0)
+    ('0.123', '–', '12')
+    """
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _estimate(value: dict[str, float | None] | None) -> str:
+    """A signed mean with its interval.
+
+    >>> _estimate({"mean": 0.012, "low": 0.001, "high": 0.02}), _estimate(None)
+    ('+0.012 (+0.001 to +0.020)', '–')
+    """
+    if value is None or value["mean"] is None:
+        return "–"
+    if value["low"] is None or value["high"] is None:
+        return f"{value['mean']:+.3f}"
+    return f"{value['mean']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})"

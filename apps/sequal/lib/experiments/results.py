@@ -1,0 +1,47 @@
+"""The finished rounds of an experiment, read from their JSON files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lib.errors import StudyError
+from lib.experiments.plan import Cell, Plan
+
+__all__ = ["Round", "read_cells"]
+
+#: One round as `cell.py` writes it.
+Round = dict[str, Any]
+
+
+def read_cells(folder: Path, plan: Plan) -> dict[Cell, list[Round]]:
+    """Finished rounds of every cell that has one, in order.
+
+    Args:
+        folder: the experiment's.
+        plan: its options.
+
+    Raises:
+        StudyError: a file is damaged, or a round is missing between others.
+    """
+    found: dict[Cell, list[Round]] = {}
+    for cell in plan.cells():
+        paths = sorted((folder / "cells" / cell.name).glob("round-*.json"))
+        rounds = [_read(path) for path in paths]
+        numbers = [entry["round"] for entry in rounds]
+        if numbers != list(range(1, len(rounds) + 1)):
+            raise StudyError(
+                f"Expected the rounds of {cell.name} to be numbered from 1 without a gap, got {numbers}. "
+                "Restore the missing file."
+            )
+        if rounds:
+            found[cell] = rounds
+    return found
+
+
+def _read(path: Path) -> Round:
+    try:
+        record: Round = json.loads(path.read_bytes())
+        _ = record["round"], record["test"]["mean"]["dice"], record["labelled"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise StudyError(f"Expected `{path}` to be a finished round, got: {error}. Restore it from a copy.") from error
+    return record

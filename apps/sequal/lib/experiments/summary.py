@@ -1,0 +1,185 @@
+"""From the finished rounds of all cells to the figures of each strategy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lib.experiments.overlap import mean_or_none
+from lib.experiments.plan import FULL, Cell, Plan, Refinement
+from lib.experiments.results import Round
+from lib.experiments.statistics import Estimate, area_under_curve, labels_to, paired_bootstrap, t_interval
+from lib.measurement import bland_altman
+
+__all__ = ["TARGETS", "Variant", "full_dice", "summarise", "thickness_pairs", "variants_of"]
+
+#: Parts of the full-label Dice, in per cent.
+TARGETS: Final = (90, 95, 98)
+_BASELINE: Final = "random"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A strategy with refinement on or off, and its finished cells.
+
+    Attributes:
+        name: the strategy; with `-off` where it was also played with refinement.
+        strategy: the strategy.
+        refinement: on or off.
+        by_seed: rounds by seed, of cells that are finished.
+    """
+
+    name: str
+    strategy: str
+    refinement: Refinement
+    by_seed: Mapping[int, Sequence[Round]]
+
+    @property
+    def labels(self) -> list[int]:
+        """Labelled images at each round."""
+        return [len(entry["labelled"]) for entry in next(iter(self.by_seed.values()))]
+
+    def dice(self, seed: int) -> list[float]:
+        """Mean test Dice at each round."""
+        return [entry["test"]["mean"]["dice"] for entry in self.by_seed[seed]]
+
+    def area(self, seed: int) -> float:
+        """Area under the learning curve of one seed."""
+        return area_under_curve(self.labels, self.dice(seed))
+
+    def final(self, *keys: str) -> list[float]:
+        """A value of the last round, by its path of keys, of every seed that has it."""
+        found = []
+        for rounds in self.by_seed.values():
+            value: Any = rounds[-1]
+            for key in keys:
+                value = value[key]
+            if value is not None:
+                found.append(float(value))
+        return found
+
+
+def variants_of(plan: Plan, cells: Mapping[Cell, Sequence[Round]]) -> list[Variant]:
+    """Every strategy with at least one finished cell, in the order of the plan, refinement on before off."""
+    finished = {cell: rounds for cell, rounds in cells.items() if len(rounds) == plan.rounds and cell.strategy != FULL}
+    found = []
+    kinds: tuple[Refinement, ...] = ("on", "off")
+    for strategy in plan.strategies:
+        for kind in kinds:
+            seeds = {c.seed: r for c, r in finished.items() if (c.strategy, c.refinement) == (strategy, kind)}
+            if seeds:
+                name = f"{strategy}-off" if kind == "off" and plan.refinement == "both" else strategy
+                found.append(Variant(name, strategy, kind, seeds))
+    return found
+
+
+def full_dice(plan: Plan, cells: Mapping[Cell, Sequence[Round]]) -> float | None:
+    """Mean test Dice over seeds of the cells that were trained on every label; None without a finished one."""
+    return mean_or_none(
+        [
+            rounds[-1]["test"]["mean"]["dice"]
+            for cell, rounds in cells.items()
+            if cell.strategy == FULL and len(rounds) == plan.rounds
+        ]
+    )
+
+
+def summarise(variants: Sequence[Variant], full: float | None) -> dict[str, Any]:
+    """`summary.json`: the figures of each variant by its name.
+
+    Differences to random are paired by seed, with the same refinement; None where random was not played.
+    `refinement` is the mean Dice with the truth of the labels that were refined by the last round, before and after,
+    on the pixels that the expert annotated; None where none was.
+    """
+    baselines = {variant.refinement: variant for variant in variants if variant.strategy == _BASELINE}
+    return {variant.name: _figures(variant, baselines.get(variant.refinement), full) for variant in variants}
+
+
+def thickness_pairs(variant: Variant) -> tuple[list[float], list[float], str]:
+    """Predicted and true thickness of every test image after the last round, all seeds, and their unit."""
+    records = [record for rounds in variant.by_seed.values() for record in rounds[-1]["test"]["images"]]
+    units = [record["unit"] for record in records]
+    unit = "mm" if units.count("mm") >= units.count("px") else "px"
+    pairs = [
+        (record["imt_predicted"], record["imt_true"])
+        for record in records
+        if record["unit"] == unit and record["imt_predicted"] is not None and record["imt_true"] is not None
+    ]
+    return [predicted for predicted, _ in pairs], [true for _, true in pairs], unit
+
+
+def _figures(variant: Variant, baseline: Variant | None, full: float | None) -> dict[str, Any]:
+    seeds = sorted(variant.by_seed)
+    curve = [t_interval(values) for values in zip(*(variant.dice(seed) for seed in seeds), strict=True)]
+    means = [float(point["mean"] or 0.0) for point in curve]
+    return {
+        "strategy": variant.strategy,
+        "refined": variant.refinement,
+        "seeds": seeds,
+        "auc": float(sum(variant.area(seed) for seed in seeds) / len(seeds)),
+        "auc_interval": t_interval([variant.area(seed) for seed in seeds]),
+        "auc_minus_random": _area_difference(variant, baseline),
+        "dice_minus_random": _dice_differences(variant, baseline),
+        "full_dice": full,
+        **{
+            f"labels_to_{part}": None if full is None else labels_to(variant.labels, means, full * part / 100)
+            for part in TARGETS
+        },
+        "final_dice": means[-1],
+        "final": {
+            **{name: mean_or_none(variant.final("test", "mean", name)) for name in ("iou", "hd95", "asd")},
+            "unit": next(iter(variant.by_seed.values()))[-1]["test"]["mean"]["unit"],
+            "empty": sum(variant.final("test", "mean", "empty")) / len(seeds),
+        },
+        "imt": _thickness(variant),
+        "refinement": {
+            "before": mean_or_none(variant.final("labels", "before")),
+            "after": mean_or_none(variant.final("labels", "after")),
+        },
+        "refinement_whole_frame": {
+            "before": mean_or_none(variant.final("labels", "before_whole")),
+            "after": mean_or_none(variant.final("labels", "after_whole")),
+        },
+        "seconds_per_round": mean_or_none(
+            [sum(entry["seconds"].values()) for rounds in variant.by_seed.values() for entry in rounds]
+        ),
+        "curve": [{"labels": labels, **point} for labels, point in zip(variant.labels, curve, strict=True)],
+    }
+
+
+def _area_difference(variant: Variant, baseline: Variant | None) -> Estimate | None:
+    seeds = _shared(variant, baseline)
+    if baseline is None or not seeds:
+        return None
+    return paired_bootstrap([variant.area(seed) - baseline.area(seed) for seed in seeds])
+
+
+def _dice_differences(variant: Variant, baseline: Variant | None) -> list[dict[str, Any]] | None:
+    seeds = _shared(variant, baseline)
+    if baseline is None or not seeds:
+        return None
+    ours, theirs = ([one.dice(seed) for seed in seeds] for one in (variant, baseline))
+    return [
+        {"labels": labels, **paired_bootstrap([a[place] - b[place] for a, b in zip(ours, theirs, strict=True)])}
+        for place, labels in enumerate(variant.labels)
+    ]
+
+
+def _shared(variant: Variant, baseline: Variant | None) -> list[int]:
+    if baseline is None or baseline is variant:
+        return []
+    return sorted(variant.by_seed.keys() & baseline.by_seed.keys())
+
+
+def _thickness(variant: Variant) -> dict[str, Any] | None:
+    predicted, true, unit = thickness_pairs(variant)
+    if len(predicted) < 2:
+        return None
+    found = bland_altman(predicted, true)
+    return {
+        "pairs": found.pairs,
+        "bias": found.bias,
+        "low": found.limits[0],
+        "high": found.limits[1],
+        "mean_absolute_error": found.mean_absolute_error,
+        "unit": unit,
+    }

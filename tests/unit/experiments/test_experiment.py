@@ -1,0 +1,238 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lib.experiments.cell as cell_module
+from lib.errors import CheckpointError, SettingsError, StudyError
+from lib.experiments import Cell, Experiment
+from unit.experiments.miniature import options, play, results
+
+APP = Path(cell_module.__file__).parents[2]
+
+
+def test_every_cell_is_played_and_its_work_folder_deleted(played):
+    found = results(played)
+    names = [f"{strategy}-on-s0" for strategy in ("full", "pld", "random")]
+    assert list(found) == [f"cells/{name}/round-0{number}.json" for name in names for number in (1, 2)]
+    assert list((played / "work").iterdir()) == []
+
+
+def test_a_round_holds_what_the_report_needs(played):
+    first, second = (results(played)[f"cells/pld-on-s0/round-0{number}.json"] for number in (1, 2))
+    assert (first["strategy"], first["refinement"], first["seed"], first["round"]) == ("pld", "on", 0, 1)
+    assert len(first["labelled"]) == len(first["queried"]) == 2
+    asked = {query["id"] for query in first["queried"]}
+    assert set(second["labelled"]) == set(first["labelled"]) | asked
+    assert not asked & set(first["labelled"])
+    assert all(0 <= image["dice"] <= 1 and image["unit"] == "px" for image in second["test"]["images"])
+    assert not {image["id"] for image in second["test"]["images"]} & set(second["labelled"])
+    assert second["labels"]["images"] == 4
+    assert 0.5 < second["labels"]["expert"] < 1  # noisy, and not nonsense
+    assert second["instrument"]["pool_images"] == 3
+    assert {"pld", "entropy", "margin", "least_confidence", "pld_kl"} <= set(first["instrument"]["scores"])
+    assert "pld_kl_rounds" in second["instrument"]["scores"]
+    assert first["training"]["published"]
+    assert second["training"]["published"]
+    assert second["training"]["validation_dice"] is None
+
+
+def test_the_queried_images_have_the_highest_scores(played):
+    first = results(played)["cells/pld-on-s0/round-01.json"]
+    scores = [query["score"] for query in (*first["queried"], *first["last_ranked"])]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 5
+
+
+def test_strategies_of_a_seed_begin_alike(played):
+    first = {name: results(played)[f"cells/{name}-on-s0/round-01.json"] for name in ("random", "pld")}
+    assert first["random"]["labelled"] == first["pld"]["labelled"]
+    assert first["random"]["test"] == first["pld"]["test"]
+
+
+def test_the_full_cell_is_trained_on_the_whole_pool(played):
+    full = results(played)["cells/full-on-s0/round-01.json"]
+    assert len(full["labelled"]) == 7
+    assert full["queried"] == []
+    assert full["instrument"]["pool_images"] == 0
+
+
+@pytest.mark.parametrize("stop_at", [1, 2])
+def test_a_stopped_experiment_gives_what_it_would_have_given(played, images, tmp_path, monkeypatch, stop_at):
+    """Stopped within the first round, which is shared, or the second, after training, before it is judged."""
+    run, calls = cell_module.run_round, []
+
+    def stopping(*arguments, **keywords):
+        report = run(*arguments, **keywords)
+        calls.append(report)
+        if len(calls) == stop_at:
+            raise KeyboardInterrupt
+        return report
+
+    given = options(images, strategies="random,pld", full=stop_at == 1)
+    monkeypatch.setattr(cell_module, "run_round", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        play(tmp_path, given)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").rglob("*.json")}
+    monkeypatch.setattr(cell_module, "run_round", run)
+    play(tmp_path, given)
+    expected = results(played)
+    assert results(tmp_path) == {name: expected[name] for name in results(tmp_path)}
+    assert len(results(tmp_path)) == (6 if stop_at == 1 else 4)
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items())
+    assert len(before) == stop_at - 1
+
+
+def test_a_cell_whose_work_folder_is_lost_is_played_again_and_nothing_is_rewritten(played, images, tmp_path):
+    given = options(images, strategies="random")
+    experiment = Experiment.open(tmp_path, given)
+    source = played / "cells" / "random-on-s0" / "round-01.json"
+    kept = tmp_path / "cells" / "random-on-s0" / "round-01.json"
+    kept.parent.mkdir()
+    kept.write_bytes(source.read_bytes())
+    assert experiment.play("cpu") == []
+    assert kept.read_bytes() == source.read_bytes()
+    expected = results(played)["cells/random-on-s0/round-02.json"]
+    assert results(tmp_path)["cells/random-on-s0/round-02.json"] == expected
+
+
+_HOLD = """
+import sys, time
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_cell_that_another_process_plays_is_left_to_it_until_it_dies(images, tmp_path):
+    experiment = Experiment.open(tmp_path, options(images, rounds=1))
+    held = Cell("pld", "on", 0)
+    lock = tmp_path / "locks" / f"{held.name}.lock"
+    with subprocess.Popen([sys.executable, "-c", _HOLD, str(lock)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        assert experiment.play("cpu") == [held]
+        assert experiment.finished_rounds(Cell("random", "on", 0)) == 1
+        other.kill()
+    assert experiment.play("cpu") == []
+
+
+#: On a machine that has only what the rounds need.
+_PLAY = """
+import sys
+from pathlib import Path
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"monailabel", "matplotlib", "pydicom", "requests"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Blocker())
+import lib.commands.simulate
+from lib.experiments import Experiment
+from lib.experiments.cell import CellPlayer
+
+folder, play = Path(sys.argv[1]), CellPlayer.play
+
+def noted(self):
+    with (folder / "played.txt").open("a") as file:
+        file.write(f"{self.cell.name} other\\n")
+    play(self)
+
+CellPlayer.play = noted
+experiment = Experiment.open(folder, {})
+print("ready", flush=True)
+sys.stdin.readline()
+experiment.play("cpu")
+"""
+
+
+def test_two_processes_share_an_experiment_without_playing_a_cell_twice(images, tmp_path, monkeypatch):
+    experiment = Experiment.open(tmp_path, options(images, rounds=1, strategies="random,pld", seeds="0,1"))
+    play_cell, mine = cell_module.CellPlayer.play, []
+
+    def noted(self):
+        mine.append(self.cell.name)
+        play_cell(self)
+
+    monkeypatch.setattr(cell_module.CellPlayer, "play", noted)
+    program = [sys.executable, "-c", _PLAY, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(program, cwd=APP, **pipes) as other:
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        experiment.play("cpu")
+        other.communicate(timeout=120)
+    assert other.returncode == 0
+    theirs = [line.split()[0] for line in (tmp_path / "played.txt").read_text().splitlines()]
+    assert sorted([*mine, *theirs]) == sorted(cell.name for cell in experiment.plan.cells())
+    assert mine
+    assert theirs
+    assert experiment.unfinished() == []
+
+
+def test_other_options_are_refused_with_the_difference_and_no_options_go_on(played, images):
+    with pytest.raises(SettingsError, match=r"--rounds 3 \(recorded: 2\).*--strategies pld \(recorded: random,pld\)"):
+        Experiment.open(played, options(images, rounds=3, strategies="pld"))
+    assert Experiment.open(played, {}).unfinished() == []
+    assert Experiment.open(played, {"budget": "2"}).plan.budget == 2
+
+
+def test_refinement_off_never_refines_and_the_gate_sets_validation_aside(images, tmp_path):
+    # Four epochs at a learning rate at which nothing is learnt: flat from the start, so that the paper's rule fires.
+    fusing = {"trigger": "paper", "epochs": 4, "fusion_lambda": 0.5, "fusion_min_foreground": 0}
+    settings = {"patch": 64, "iterations_per_epoch": 1, "batch_labelled": 1, "batch_unlabelled": 0, **fusing}
+    given = options(images, rounds=1, strategies="random", refinement="both", gate="on", start=4, settings=settings)
+    play(tmp_path, given)
+    on, off = (results(tmp_path)[f"cells/random-{kind}-s0/round-01.json"] for kind in ("on", "off"))
+    assert off["training"]["refinement"]["epoch"] is None
+    assert off["labels"]["refined_images"] == 0
+    assert off["labels"]["before"] is None
+    assert on["training"]["refinement"]["epoch"] is not None
+    assert on["labels"]["refined_images"] == on["training"]["refinement"]["images"] > 0
+    assert on["labels"]["after"] != on["labels"]["before"]
+    assert on["training"]["trained_on"] == 3
+    assert on["training"]["validation_dice"] is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"images": "/nowhere"}, StudyError, "to hold images"),
+        ({"starting_weights": "/nowhere.pt"}, CheckpointError, "to be a checkpoint"),
+        ({"start": 6}, SettingsError, "Expected the pool to hold 8 images"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(images, tmp_path, changes, error, message):
+    with pytest.raises(error, match=message):
+        Experiment.open(tmp_path / "e", options(images, **changes)).play("cpu")
+
+
+def test_the_command_line_plays_and_reports(images, tmp_path):
+    from typer.testing import CliRunner
+
+    import cli
+
+    folder = str(tmp_path / "e")
+    settings = [part for key, value in options({})["settings"].items() for part in ("--set", f"{key}={value}")]
+    arguments = ["--images", images["images"], "--masks", images["masks"], "--start", "2", "--budget", "1"]
+    arguments += ["--rounds", "1", "--strategies", "pld", "--traced", "1", "1", "--noise", "none", "--size", "48x48"]
+    done = CliRunner().invoke(cli.app, ["simulate", folder, *arguments, *settings, "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    assert "pld-on-s0" in done.stdout
+    record = json.loads((tmp_path / "e/cells/pld-on-s0/round-01.json").read_text())
+    assert record["labels"]["expert"] == 1.0
+    assert CliRunner().invoke(cli.app, ["simulate", folder]).exit_code == 0
+    again = CliRunner().invoke(cli.app, ["simulate", folder, "--budget", "2"])
+    assert again.exit_code == 2
+    assert "--budget 2 (recorded: 1)" in again.stderr
+    started = time.time()
+    assert CliRunner().invoke(cli.app, ["report", folder]).exit_code == 0
+    assert (tmp_path / "e/report/index.html").stat().st_mtime >= started - 1
+    refused = CliRunner().invoke(cli.app, ["report", str(tmp_path)])
+    assert refused.exit_code == 2
+    assert "experiment.json" in refused.stderr

@@ -1,0 +1,87 @@
+import json
+
+import pytest
+
+from lib.errors import SettingsError, StudyError
+from lib.experiments import Cell, Plan
+from lib.settings import Settings
+
+PHANTOMS = {"phantom": 40, "phantom_test": 4}
+
+
+def test_cells_come_seed_by_seed_with_the_full_one_last():
+    plan = Plan.of({**PHANTOMS, "strategies": "random,pld", "refinement": "both", "seeds": "0,5", "full": True})
+    first = ["random-on-s0", "pld-on-s0", "random-off-s0", "pld-off-s0", "full-on-s0"]
+    assert [cell.name for cell in plan.cells()] == [*first, *(name.replace("s0", "s5") for name in first)]
+
+
+def test_every_strategy_of_the_server_can_be_played():
+    from lib.acquisition import STRATEGIES
+
+    plan = Plan.of({**PHANTOMS, "strategies": ",".join(STRATEGIES)})
+    assert {cell.strategy for cell in plan.cells()} == set(STRATEGIES)
+
+
+def test_settings_follow_from_the_cell():
+    plan = Plan.of({**PHANTOMS, "network": "dynunet", "settings": {"epochs": "3"}, "refinement": "both"})
+    off = plan.settings_of(Cell("pld", "off", 7), "cpu")
+    assert (off.seed, off.network, off.device, off.epochs, off.trigger) == (7, "dynunet", "cpu", 3, "never")
+    assert off.validation_fraction == 0
+    assert plan.settings_of(Cell("pld", "on", 7)).trigger == Settings().trigger
+    assert Plan.of({**PHANTOMS, "gate": "on"}).settings_of(Cell("pld", "on", 0)).validation_fraction > 0
+
+
+def test_a_recorded_plan_comes_back_as_it_was(tmp_path):
+    given = {**PHANTOMS, "traced": (0.5, 1.0), "seeds": "3,1", "size": "64X48", "settings": {"epochs": 2}}
+    plan = Plan.open(tmp_path / "experiment.json", given)
+    assert (plan.traced, plan.seeds, plan.size, plan.settings) == ((0.5, 1.0), (3, 1), "64x48", {"epochs": "2"})
+    assert Plan.load(tmp_path / "experiment.json") == plan == Plan.open(tmp_path / "experiment.json", given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"phantom": 0, "phantom_test": 0}, "--phantom"),
+        ({"images": "a"}, "--images"),
+        ({"phantom_test": 0}, "--phantom-test"),
+        ({"test_images": "a"}, "--test-images"),
+        ({"start": 0}, "--start"),
+        ({"start": 20}, "pool"),
+        ({"strategies": "random,psychic"}, "psychic"),
+        ({"strategies": "random,random"}, "--strategies"),
+        ({"strategies": "full"}, "--strategies"),
+        ({"seeds": "0,-1"}, "--seeds"),
+        ({"size": "64"}, "--size"),
+        ({"size": "8x8"}, "--size"),
+        ({"traced": (0.9, 0.4)}, "--traced"),
+        ({"traced": (0.4, 1.4)}, "--traced"),
+        ({"fusion": "staple"}, "--readers"),
+        ({"network": "transformer"}, "--network"),
+        ({"refinement": "maybe"}, "--refinement"),
+        ({"settings": {"epochz": "1"}}, "epochz"),
+        ({"settings": {"epochs": "0"}}, "epochs"),
+        ({"settings": {"seed": "1"}}, "--seeds"),
+        ({"settings": {"device": "cpu"}}, "--device"),
+        ({"settings": {"validation_fraction": "0.1"}}, "--gate on"),
+        ({"settings": {"trigger": "never"}}, "--refinement off"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_broken_option_is_named_and_nothing_is_written(tmp_path, changes, named):
+    with pytest.raises(SettingsError, match="Expected ") as refused:
+        Plan.open(tmp_path / "experiment.json", {**PHANTOMS, **changes})
+    assert named in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "rounds": 0}'])
+def test_a_damaged_record_is_refused(tmp_path, content):
+    path = tmp_path / "experiment.json"
+    path.write_text(content)
+    with pytest.raises(StudyError, match="options of an experiment"):
+        Plan.load(path)
+
+
+def test_the_record_is_plain_json():
+    plan = Plan.of(PHANTOMS)
+    assert json.loads(json.dumps(plan.record())) == plan.record()

@@ -1,0 +1,138 @@
+"""The scoring method at the server, with a study of files and no server."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from lib.acquisition import FEATURE_KINDS, STRATEGIES
+from lib.errors import SettingsError
+from lib.inference import ServedModel
+from lib.networks import Architecture, DualNetwork
+from lib.scoring import PldScoring, unscored
+from lib.settings import Settings
+from lib.state import save_checkpoint
+from lib.study_pool import query_generator, study_pool
+from unit.synthetic_study import make_study, settings
+
+CPU = torch.device("cpu")
+
+
+@dataclass
+class FakeStudy:
+    """What the scoring method uses of a study; the datastore is not looked at."""
+
+    files: object
+    settings: Settings
+    served: ServedModel
+    device = CPU
+
+    @property
+    def state(self):
+        return self.files.state
+
+    def labelled(self, _datastore):
+        return self.files.labelled
+
+    def unlabelled(self, _datastore):
+        return self.files.unlabelled
+
+
+@pytest.fixture
+def study_with(tmp_path):
+    """A study of one labelled and two unlabelled images with starting weights, under a strategy."""
+
+    def build(strategy="pld", network="unet"):
+        files = make_study(tmp_path / "study", labelled=1, unlabelled=2)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            weights = DualNetwork(Architecture(network)).weights()
+        path = tmp_path / "start.pt"
+        architecture = {"name": network, "kwargs": {}}
+        save_checkpoint(path, {"format": 1, "architecture": architecture, **weights, "meta": {}})
+        served = ServedModel(files.state.published, path, CPU)
+        return FakeStudy(files, settings(strategy=strategy), served)
+
+    return build
+
+
+def first(study, strategy):
+    """The first query of a strategy as the server ranks it."""
+    unlabelled, labelled = ([item.id for item in items] for items in (study.files.unlabelled, study.files.labelled))
+    patients = {item.id: item.patient for item in (*study.files.unlabelled, *study.files.labelled)}
+    pool = study_pool(study.state, study.served.digest, unlabelled, labelled, patients)
+    return STRATEGIES[strategy].rank(pool, query_generator(0, pool))[0]
+
+
+def test_by_default_nothing_is_computed_that_costs_more(study_with):
+    study = study_with()
+    result = PldScoring(study)({}, None)
+    digest = study.served.digest
+    assert result == {"checkpoint": digest, "scored": 2, "left_out": {}}
+    assert study.state.ledger.scores(digest, "bald") == {}
+    assert study.state.features.get(digest, "bottleneck") == {}
+    assert unscored(study, None) == []
+    assert PldScoring(study)({}, None)["scored"] == 0
+
+
+def test_a_request_names_what_it_wants_and_it_is_done_once(study_with):
+    study = study_with()
+    PldScoring(study)({}, None)
+    request = {"acquisitions": "bald,features"}
+    result = PldScoring(study)(request, None)
+    assert (result["scored"], result["features"]) == (2, 3)
+    digest = study.served.digest
+    assert study.state.ledger.scores(digest, "bald").keys() == {"im1", "im2"}
+    for kind in FEATURE_KINDS:
+        assert study.state.features.get(digest, kind).keys() == {"im0", "im1", "im2"}
+    again = PldScoring(study)(request, None)
+    assert again == {"checkpoint": digest, "scored": 0, "left_out": {}}
+
+
+@pytest.mark.parametrize("strategy", ["bald", "coreset", "badge", "pld_diverse"])
+def test_the_strategy_of_the_study_is_served_without_being_asked(study_with, strategy):
+    study = study_with(strategy)
+    assert "cold start" in first(study, strategy).reason
+    everything = {"im1", "im2"} if strategy == "bald" else {"im0", "im1", "im2"}
+    assert {item.id for item in unscored(study, None)} == everything
+    PldScoring(study)({}, None)
+    assert unscored(study, None) == []
+    query = first(study, strategy)
+    assert query.score is not None
+    assert "rank 1 of 2" in query.reason
+
+
+def test_bald_of_a_network_without_dropout_says_so(study_with):
+    study = study_with("bald", "basic_unet")
+    PldScoring(study)({}, None)
+    assert unscored(study, None) == []
+    query = first(study, "bald")
+    assert query.score is None
+    assert "no dropout" in query.reason
+
+
+def test_an_unreadable_image_is_left_out_once(study_with):
+    study = study_with("coreset")
+    study.files.labelled[0].image.write_bytes(b"not an image")
+    result = PldScoring(study)({}, None)
+    assert result["left_out"].keys() == {"im0"}
+    assert result["features"] == 2
+    assert unscored(study, None) == []
+
+
+def test_an_unknown_name_is_refused_before_any_work(study_with):
+    study = study_with()
+    with pytest.raises(SettingsError, match="acquisitions"):
+        PldScoring(study)({"acquisitions": "dropout"}, None)
+    assert study.state.ledger.scores(study.served.digest, "pld") == {}
+
+
+def test_without_a_model_there_is_nothing_to_score(study_with, tmp_path):
+    study = study_with("coreset")
+    (tmp_path / "start.pt").unlink()
+    assert unscored(study, None) == []
+    assert PldScoring(study)({"acquisitions": "bald,features"}, None) == {
+        "checkpoint": None,
+        "scored": 0,
+        "left_out": {},
+    }
