@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from lib.errors import SequalError
+from lib.settings import Settings
 
 APP = Path(__file__).resolve().parent
 #: Exit code for bad input, as for an option that does not exist.
@@ -152,7 +153,7 @@ def pretrain(
     cpu_bfloat16: Annotated[
         bool, typer.Option(help="Compute in bfloat16 on a CPU that has it: twice as fast.")
     ] = False,
-    network: Annotated[str, typer.Option(help="Architecture.")] = "unet",
+    network: Annotated[str, typer.Option(help="Architecture.")] = Settings.network,
     learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 0.002,
     test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
 ) -> None:

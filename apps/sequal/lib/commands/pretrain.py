@@ -60,7 +60,7 @@ class PretrainOptions:
     cache: Path | None = None
     workers: int = 2
     cpu_bfloat16: bool = False
-    network: str = "unet"
+    network: str = Settings.network
     learning_rate: float = 0.002
     test_frames: int = 40
 
