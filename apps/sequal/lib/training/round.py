@@ -30,6 +30,7 @@ from lib.training.batches import TwoStreamBatches
 from lib.training.early_learning import EarlyLearningHandler
 from lib.training.engine import MeanTeacherTrainer
 from lib.training.evaluation import validation_dice
+from lib.training.gate import may_publish
 from lib.training.labels_in_use import LabelsInUse
 from lib.training.refine import RefinementReport, refine_labels
 from lib.training.round_report import RoundReport
@@ -158,7 +159,8 @@ class _Round:
         iou = self._train()
         metric = self._validate(self.pair)
         checkpoint, digest = self._save()
-        published, reason = self._gate(metric, before)
+        finite = all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values())
+        published, reason = may_publish(metric, before, first=self.previous is None, finite=finite)
         if published:
             publish(checkpoint, self.state.published)
             on_published(reason)
@@ -267,17 +269,6 @@ class _Round:
 
     def _validate(self, pair: DualNetwork) -> float | None:
         return validation_dice(pair, self.validation, self.frames, self.labels, self.device)
-
-    def _gate(self, metric: float | None, before: float | None) -> tuple[bool, str]:
-        if not all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values()):
-            return False, "training diverged (weights are not finite): use a lower learning_rate"
-        if self.previous is None:
-            return True, "first checkpoint of this study"
-        if metric is None or before is None:
-            return True, "no validation images yet: labels of at least two patients are needed"
-        if metric > before:
-            return True, f"validation Dice {metric:.4f} beats the published {before:.4f}"
-        return False, f"validation Dice {metric:.4f} does not beat the published {before:.4f}"
 
     def _query_pair(self, weights: dict[str, Weights]) -> dict[str, Weights] | None:
         """What PLD compares, where it is not the `weights` that the round ends with."""
