@@ -31,7 +31,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that has seen the band: the model in service where a test does not train one itself."""
     folder = tmp_path_factory.mktemp("checkpoint")
     studies = make_study(folder / "study", FRAMES)
-    settings = Settings.from_conf({"epochs": 1, "iterations_per_epoch": 24, "patch": 128, "learning_rate": 0.01})
+    training = {"epochs": 1, "iterations_per_epoch": 90, "patch": 128, "learning_rate": 0.005, "ema_alpha": 0.9}
+    settings = Settings.from_conf(training)
     state = StudyState.open(folder / "state", settings)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # several threads wait for each other where other processes keep the cores busy

@@ -1,7 +1,8 @@
 """`simulate`: play the cells of an experiment, alone or beside other processes on the same folder."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lib.commands.console import OUT, progress_bar, table
@@ -43,11 +44,9 @@ def simulate_command(folder: Path, given: Mapping[str, object], device: str) -> 
     """
     if folder.exists() and not folder.is_dir():
         raise StudyError(f"Expected `{folder}` to be a folder, got a file. Name another.")
-    # A frame without a wall gives an empty label, which the round leaves out and its JSON names.
-    logging.getLogger("lib.training.labels_in_use").setLevel(logging.ERROR)
     experiment = Experiment.open(folder, given)
     cells = experiment.plan.cells()
-    with progress_bar(memory_s=_MEMORY_S) as bar:
+    with _without_label_warnings(), progress_bar(memory_s=_MEMORY_S) as bar:
         frames = bar.add_task("Frames", total=None)
         task = bar.add_task("Rounds", total=len(cells) * experiment.plan.rounds)
 
@@ -62,6 +61,18 @@ def simulate_command(folder: Path, given: Mapping[str, object], device: str) -> 
         OUT.print(f"{len(left)} cells are being played elsewhere: {', '.join(cell.name for cell in left)}.")
     else:
         OUT.print(f"All {len(cells)} cells are finished. See: cli.py report {folder}", markup=False)
+
+
+@contextmanager
+def _without_label_warnings() -> Iterator[None]:
+    """A frame without a wall gives an empty label, which the round leaves out and its JSON names: no need to warn."""
+    logger = logging.getLogger("lib.training.labels_in_use")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _show(experiment: Experiment) -> None:
