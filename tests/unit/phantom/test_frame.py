@@ -98,3 +98,13 @@ def test_a_screen_keeps_the_boundaries_on_the_wall():
 
         assert inside.shape == bare.pixels.shape
         assert np.mean(inside == bare.pixels) > 0.9
+
+
+def test_the_fixed_scanners_span_the_pixels_of_real_ones():
+    spacings = [scanner.spacing_mm for scanner in SCANNERS.values()]
+
+    assert min(spacings) == 0.04
+    assert max(spacings) == 0.1
+    frame = simulate_frame(np.random.default_rng(0), kind="ordinary", scanner=SCANNERS["E"])
+    assert frame.spacing_mm == (0.04, 0.04)
+    assert frame.mask.any()

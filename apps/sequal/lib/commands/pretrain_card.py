@@ -47,7 +47,8 @@ random for each. Every pixel is annotated.
 
 ## Figures
 On simulated frames that were not trained on (seed {test_seed}), segmented and measured at their own resolution. The
-scanners A to D are fixed ones, which training does not draw. `empty`: part of the frames with a wall and no mask.
+scanners named by a letter are fixed ones, which training does not draw. `empty`: part
+of the frames with a wall and no mask.
 `false_wall`: part of the frames without a wall that got a mask of over 1 mm². Bias: predicted minus true thickness.
 
 {figures}
