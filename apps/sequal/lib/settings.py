@@ -89,6 +89,12 @@ class Settings:
         1.0, number(0), "weight of soft Dice beside cross-entropy; 0: cross-entropy alone", paper=0.0
     )
     consistency_weight: float = _per_request(1.0, number(0), "w_max, the weight of the consistency loss after its ramp")
+    extent_weight: float = _per_request(
+        1.0,
+        number(0),
+        "weight of the penalty on columns thicker than any annotated one (`supervision=columns`)",
+        paper=0.0,
+    )
     ramp: Literal["fraction", "paper"] = _per_request(
         "fraction",
         choice(("fraction", "paper")),
@@ -145,6 +151,7 @@ class Settings:
     )
     keep_checkpoints: int = _fixed(5, integer(1), "newest checkpoints kept beside the published one")
     auto_scoring: bool = _fixed(True, boolean(), "score stale images without being asked")
+    ohif_bridge: bool = _fixed(True, boolean(), "OHIF with ultrasound, brush, Save and read-out; false: the stock viewer")
     strategy: StrategyName = _fixed(  # noqa: RUF009 - a Literal, immutable
         "pld", choice(STRATEGY_NAMES), "query strategy when the client names none"
     )

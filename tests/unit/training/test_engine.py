@@ -46,7 +46,7 @@ def test_the_first_loss_is_the_sum_of_its_parts():
     for module in (*pair.modules(), *twin.modules()):
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0  # two passes are compared
-    _, outputs = _run(pair, epochs=1, iterations_per_epoch=1, consistency_weight=3.0, dice_weight=0.5)
+    _, outputs = _run(pair, epochs=1, iterations_per_epoch=1, consistency_weight=3.0, dice_weight=0.5, extent_weight=0)
     batch = _batch()
     twin.train()
     with torch.no_grad():
@@ -137,3 +137,25 @@ def test_fusion_fires_once_and_only_where_it_may():
     assert _watch(rising)[1] == []
     assert _watch(rising, trigger="paper")[1] == [3]
     assert _watch(rising[:2], trigger="paper")[1] == []
+
+
+def _sparse_batch():
+    """Half of each patch is annotated, with a layer of four pixels; the other half is unknown."""
+    views = [torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(1)) for _ in range(2)]
+    label = torch.full((2, 1, 64, 64), 255, dtype=torch.uint8)
+    label[:, :, :32] = 0
+    label[:, :, :32, 30:34] = 1
+    return Batch(*views, label)
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [({"extent_weight": 2.0}, True), ({"extent_weight": 0}, False), ({"supervision": "full"}, False)],
+)
+def test_the_extent_of_columns_counts_in_the_loss(changes, counts):
+    values = {"epochs": 1, "iterations_per_epoch": 1, "consistency_weight": 0, **changes}
+    trainer = MeanTeacherTrainer(_pair(), repeat(_sparse_batch()), settings(**values), CPU)
+    trainer.run()
+    out = trainer.state.output
+    extra = out["loss"] - out["supervised"]
+    assert extra > 1e-3 if counts else extra == pytest.approx(0, abs=1e-6)  # a fresh network says 0.5 everywhere

@@ -9,7 +9,14 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
 
 from lib.labels import IGNORE, INTIMA_MEDIA
-from lib.losses import SupervisedLoss, consistency_loss, consistency_weight, paper_consistency_weight
+from lib.losses import (
+    SupervisedLoss,
+    column_extent,
+    consistency_loss,
+    consistency_weight,
+    extent_loss,
+    paper_consistency_weight,
+)
 from lib.networks import DualNetwork
 from lib.settings import Settings
 from lib.training.batches import Batch
@@ -59,6 +66,7 @@ class MeanTeacherTrainer(Trainer):
         self.optimizer = _optimizer(pair, settings)
         self.schedule: LRScheduler = PolynomialLR(self.optimizer, self.total_iterations, power=0.9)
         self._supervised = SupervisedLoss(settings.dice_weight)
+        self._thickest = 0.0
 
     def _iteration(self, engine: Any, batch: Batch) -> dict[str, float]:  # noqa: ANN401 - an ignite Engine
         device = self.state.device
@@ -74,7 +82,7 @@ class MeanTeacherTrainer(Trainer):
             supervised = self._supervised(student, label)
             consistency = consistency_loss(student, teacher)
             weight = self._weight(engine.state.iteration - 1)
-            loss = supervised + weight * consistency
+            loss = supervised + weight * consistency + self._extent(student, label)
         self._step(loss)
         intersection, union = _overlap(student, label)
         return {
@@ -85,6 +93,15 @@ class MeanTeacherTrainer(Trainer):
             "intersection": intersection,
             "union": union,
         }
+
+    def _extent(self, student: torch.Tensor, label: torch.Tensor) -> torch.Tensor | float:
+        """The extent term; the bound is the thickest column of all labels seen so far."""
+        if self.settings.supervision == "full" or self.settings.extent_weight == 0:
+            return 0.0
+        self._thickest = max(self._thickest, column_extent(label))
+        if self._thickest == 0:
+            return 0.0
+        return self.settings.extent_weight * extent_loss(student, self._thickest)
 
     def _step(self, loss: torch.Tensor) -> None:
         if self.scaler is None:
