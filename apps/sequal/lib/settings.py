@@ -118,6 +118,12 @@ class Settings:
     fusion_min_foreground: float = _per_request(
         0.5, number(0, 1), "a refined label that keeps less of the expert's foreground is refused"
     )
+    fusion_min_agreement: float = _per_request(
+        0.8,
+        number(0, 1),
+        "the smallest Dice of teacher and expert, where the expert annotated, with which a label is refined",
+        paper=0.0,
+    )
     after_fusion: Literal["continue", "stop"] = _per_request(
         "continue",
         choice(("continue", "stop")),

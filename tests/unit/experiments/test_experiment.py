@@ -184,7 +184,13 @@ def test_other_options_are_refused_with_the_difference_and_no_options_go_on(play
 
 def test_refinement_off_never_refines_and_the_gate_sets_validation_aside(images, tmp_path):
     # Four epochs at a learning rate at which nothing is learnt: flat from the start, so that the paper's rule fires.
-    fusing = {"trigger": "paper", "epochs": 4, "fusion_lambda": 0.5, "fusion_min_foreground": 0}
+    fusing = {
+        "trigger": "paper",
+        "epochs": 4,
+        "fusion_lambda": 0.5,
+        "fusion_min_foreground": 0,
+        "fusion_min_agreement": 0,
+    }
     settings = {"patch": 64, "iterations_per_epoch": 1, "batch_labelled": 1, "batch_unlabelled": 0, **fusing}
     given = options(images, rounds=1, strategies="random", refinement="both", gate="on", start=4, settings=settings)
     play(tmp_path, given)

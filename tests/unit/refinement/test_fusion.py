@@ -55,6 +55,22 @@ def test_an_update_that_keeps_under_half_of_the_foreground_is_refused(kept, acce
     assert result.pixels_changed == (4 - kept if accepted else 0)
 
 
+@pytest.mark.parametrize(("minimum", "accepted"), [(0.66, True), (0.67, False)])
+def test_a_teacher_that_disagrees_with_the_expert_writes_nothing(minimum, accepted):
+    # Where the expert annotated he drew 2 pixels and the teacher finds 1 of them: Dice 2·1 / (2 + 1).
+    expert = np.array([[1, 1, 0, 0], [255, 255, 255, 255]], np.uint8)
+    p = np.array([[0.9, 0.4, 0.1, 0.1], [0.9, 0.9, 0.1, 0.1]], np.float32)
+    result = fuse(expert, expert, p, threshold=0.8, min_agreement=minimum)
+    assert result.accepted is accepted
+    assert result.label[1].tolist() == ([1, 1, 0, 0] if accepted else [255] * 4)
+
+
+def test_agreement_is_with_the_expert_not_with_the_refined_label():
+    expert = np.array([[1, 1, 0, 0]], np.uint8)
+    p = np.array([[0.9, 0.9, 0.1, 0.1]], np.float32)
+    assert fuse(np.ones((1, 4), np.uint8), expert, p, min_agreement=1.0).accepted
+
+
 def test_the_foreground_is_counted_where_the_expert_annotated():
     # All of the expert's layer goes, four pixels that he did not annotate come: still refused.
     expert = np.array([[1, 1, 255, 255, 255, 255]], np.uint8)

@@ -25,7 +25,13 @@ from unit.synthetic_study import make_study, settings, write_label
 
 CPU = torch.device("cpu")
 #: Fusion that changes labels whatever the untrained teacher says.
-FUSION = {"fusion_lambda": 0.5, "fusion_min_foreground": 0.0, "supervision": "full", "epochs": 3}
+FUSION = {
+    "fusion_lambda": 0.5,
+    "fusion_min_foreground": 0.0,
+    "fusion_min_agreement": 0.0,
+    "supervision": "full",
+    "epochs": 3,
+}
 
 
 def _tiny_network():

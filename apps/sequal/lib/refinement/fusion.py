@@ -53,14 +53,17 @@ def fuse(
     *,
     threshold: float = 0.8,
     min_foreground: float = 0.5,
+    min_agreement: float = 0.0,
     supervision: Literal["columns", "full"] = "columns",
 ) -> FusionResult:
     """Fuse the teacher's confident pixels into a label (S1, pseudo-label fusion).
 
     With p the teacher's softmax, ŷ = argmax p and m = max p: where m > `threshold` and ŷ ≠ ỹ, ỹ ← ŷ; IGNORE
     pixels are filled by the same rule. The whole image is left as it was when the new foreground is under
-    `min_foreground` of the expert's, counted on the pixels that the expert annotated. Deviation: with
-    `supervision = columns` a column that ends without foreground stays unknown, for the reason that
+    `min_foreground` of the expert's, counted on the pixels that the expert annotated. Deviations: the image is also
+    left as it was when the Dice of ŷ with the expert's label, on the annotated pixels, is under `min_agreement`. A
+    teacher that does not find the layer where the expert drew it is no authority on where he did not (the published
+    rule lets it write confident mistakes into the labels). And with `supervision = columns` a column that ends without foreground stays unknown, for the reason that
     `apply_supervision` gives; otherwise a missed piece of wall would be learnt as background.
 
     Args:
@@ -69,15 +72,17 @@ def fuse(
         probability: float32 (W, H) in 0..1, the teacher's probability of the layer.
         threshold: λ, in [0.5, 1).
         min_foreground: smallest accepted ratio of new to expert foreground.
+        min_agreement: smallest accepted Dice of teacher and expert, in 0..1; 0 is the published rule.
         supervision: see `apply_supervision`.
     """
     confidence = np.maximum(probability, 1.0 - probability)
     pseudo = (probability > 0.5).astype(np.uint8)
     fused = np.where((confidence > threshold) & (pseudo != current), pseudo, current).astype(np.uint8)
-    annotated = expert != IGNORE
-    before = np.count_nonzero((expert == INTIMA_MEDIA) & annotated)
-    after = np.count_nonzero((fused == INTIMA_MEDIA) & annotated)
-    if after < min_foreground * before:
+    drawn, annotated = expert == INTIMA_MEDIA, expert != IGNORE
+    predicted, kept = ((label == INTIMA_MEDIA) & annotated for label in (pseudo, fused))
+    before, after, found = (np.count_nonzero(layer) for layer in (drawn, kept, predicted))
+    agreement = 2 * np.count_nonzero(drawn & predicted) / (before + found) if before + found else 1.0
+    if after < min_foreground * before or agreement < min_agreement:
         return FusionResult(label=current, accepted=False, pixels_changed=0)
     fused = apply_supervision(fused, supervision)
     return FusionResult(label=fused, accepted=True, pixels_changed=int(np.count_nonzero(fused != current)))

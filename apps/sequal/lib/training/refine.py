@@ -26,7 +26,7 @@ class RefinementReport:
     Attributes:
         epoch: when it happened; None when it did not.
         images: labelled images whose label changed.
-        rejected: images whose update was refused because too little foreground was left.
+        rejected: images whose update was refused: too little foreground left, or too little agreement with the expert.
         pixels_changed: over all images.
     """
 
@@ -76,6 +76,7 @@ def refine_labels(
                 probability[:, :, f],
                 threshold=settings.fusion_lambda,
                 min_foreground=settings.fusion_min_foreground,
+                min_agreement=settings.fusion_min_agreement,
                 supervision=settings.supervision,
             )
             accepted = accepted and result.accepted
