@@ -189,6 +189,7 @@ def simulate(
     ] = None,
     phantom: Annotated[int | None, typer.Option(help="Simulated frames in the pool, instead of images.")] = None,
     phantom_test: Annotated[int | None, typer.Option(help="Simulated frames to judge by.")] = None,
+    phantom_seed: Annotated[int | None, typer.Option(help="Of the simulated frames.", show_default="0")] = None,
     size: Annotated[str | None, typer.Option(help="Shrink frames to fit within WxH pixels.")] = None,
     readers: Annotated[int | None, typer.Option(help="Simulated readers.", show_default="1")] = None,
     fusion: Annotated[
@@ -232,6 +233,7 @@ def simulate(
         "test_fraction": test_fraction,
         "phantom": phantom,
         "phantom_test": phantom_test,
+        "phantom_seed": phantom_seed,
         "size": size,
         "readers": readers,
         "fusion": fusion,

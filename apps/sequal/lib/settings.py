@@ -130,10 +130,10 @@ class Settings:
         "whether a round goes on with the refined labels",
         paper="stop",
     )
-    pld_form: Literal["kl", "pseudo_label"] = _per_request(
+    pld_form: Literal["kl", "pseudo_label", "layer"] = _per_request(
         "pseudo_label",
-        choice(("kl", "pseudo_label")),
-        "`kl`: KL(teacher‖student); `pseudo_label`: −log p_S[argmax p_T]",
+        choice(("kl", "pseudo_label", "layer")),
+        "`kl`: KL(teacher‖student); `pseudo_label`: −log p_S[argmax p_T]; `layer`: the same by the layer's area",
         paper="kl",
     )
     pld_pair: Literal["teacher_student", "consecutive_rounds"] = _per_request(
@@ -157,7 +157,9 @@ class Settings:
     )
     keep_checkpoints: int = _fixed(5, integer(1), "newest checkpoints kept beside the published one")
     auto_scoring: bool = _fixed(True, boolean(), "score stale images without being asked")
-    ohif_bridge: bool = _fixed(True, boolean(), "OHIF with ultrasound, brush, Save and read-out; false: the stock viewer")
+    ohif_bridge: bool = _fixed(
+        True, boolean(), "OHIF with ultrasound, brush, Save and read-out; false: the stock viewer"
+    )
     strategy: StrategyName = _fixed(  # noqa: RUF009 - a Literal, immutable
         "pld", choice(STRATEGY_NAMES), "query strategy when the client names none"
     )

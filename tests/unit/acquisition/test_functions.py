@@ -47,11 +47,15 @@ STUDENT = log_probabilities((0.5, 0.5), (0.9, 0.1))
             / 2,
         ),
         (pseudo_label_divergence(TEACHER, STUDENT), (-math.log(0.5) - math.log(0.1)) / 2),
+        (
+            pseudo_label_divergence(TEACHER, STUDENT, form="layer"),
+            (-math.log(0.5) - math.log(0.1)) / (1 + 0.2 + 0.6),
+        ),
         (entropy(TEACHER, STUDENT), (0.5004024235381879 + 0.6730116670092565) / 2),
         (least_confidence(TEACHER, STUDENT), (0.2 + 0.4) / 2),
         (margin(TEACHER, STUDENT), ((1 - 0.6) + (1 - 0.2)) / 2),
     ],
-    ids=["kl", "pseudo_label", "entropy", "least_confidence", "margin"],
+    ids=["kl", "pseudo_label", "layer", "entropy", "least_confidence", "margin"],
 )
 def test_worked_by_hand(score, by_hand):
     assert score.shape == (1,)
@@ -150,3 +154,13 @@ def test_half_precision_is_scored_in_single():
     halves = score_all(teacher.half(), student.half())
     exact = score_all(teacher, student)
     torch.testing.assert_close(halves["pld"], exact["pld"], rtol=2e-3, atol=2e-3)
+
+
+def test_layer_form_counts_valid_pixels_alone():
+    generator = torch.Generator().manual_seed(0)
+    teacher, student = (torch.randn(2, 2, 6, 5, generator=generator).log_softmax(1) for _ in range(2))
+    mask = torch.zeros(2, 1, 6, 5)
+    mask[:, :, :3] = 1
+    whole = pseudo_label_divergence(teacher, student, mask, form="layer")
+    cut = pseudo_label_divergence(teacher[:, :, :3], student[:, :, :3], form="layer")
+    torch.testing.assert_close(whole, cut)

@@ -71,7 +71,7 @@ def test_the_frames_of_a_clip_are_predicted_as_if_alone(loaded, clip):
     assert together.confidence == pytest.approx(min(one.confidence for one in alone), rel=1e-4)
 
 
-@pytest.mark.parametrize("form", ["kl", "pseudo_label"])
+@pytest.mark.parametrize("form", ["kl", "pseudo_label", "layer"])
 def test_pld_is_that_of_the_working_grid(loaded, clip, form):
     frame = _frame(clip[:, :, :1])
     pair = predict_pair(loaded.pair.teacher, loaded.pair.student, to_working(frame, settings()), CPU)

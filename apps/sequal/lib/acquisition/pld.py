@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from lib.acquisition.pixels import mean_over_pixels
+from lib.labels import INTIMA_MEDIA
 
 __all__ = ["PLD_FORMS", "PldForm", "pseudo_label_divergence"]
 
-PldForm = Literal["kl", "pseudo_label"]
-PLD_FORMS: tuple[PldForm, ...] = ("kl", "pseudo_label")
+PldForm = Literal["kl", "pseudo_label", "layer"]
+PLD_FORMS: tuple[PldForm, ...] = ("kl", "pseudo_label", "layer")
 
 
 def pseudo_label_divergence(
@@ -22,16 +23,20 @@ def pseudo_label_divergence(
     pixels, d(x) = 1/|Ω| Σ_Ω Σ_c p_T,c · (log p_T,c − log p_S,c), taken from log-softmax rather than from
     log(softmax + ε), which bounds the divergence. `pseudo_label` replaces p_T by the one-hot pseudo-label,
     d(x) = 1/|Ω| Σ_Ω −log p_S[argmax p_T]: it carries uncertainty beside disagreement, where an annealed pair
-    agrees everywhere and its plain KL ranks at random.
+    agrees everywhere and its plain KL ranks at random. `layer` divides the sum of `pseudo_label` not by the area of the
+    frame but by that of the layer the teacher expects, Σ_Ω −log p_S[argmax p_T] / (1 + Σ_Ω p_T[layer]): a frame that
+    shows much wall has much boundary, which is uncertain however right the mask is. It tells best how wrong a
+    mask is, and puts frames without a wall first.
 
     Args:
         log_p_teacher: log-softmax of the teacher (or another reference), `(B, C, W, H)`.
         log_p_student: log-softmax of the student (or of the network compared with it), the same shape.
         mask: valid pixels `(B, 1, W, H)`; None: all.
-        form: `kl` or `pseudo_label`.
+        form: one of `PLD_FORMS`; `layer` takes class 1 for the layer.
 
     Returns:
-        Score by image in nats `(B,)`, ≥ 0 up to rounding; NaN for an image without valid pixels.
+        Score by image in nats (`layer`: nats for each pixel of the layer) `(B,)`, ≥ 0 up to rounding; NaN for an image
+        without valid pixels.
 
     Raises:
         ValueError: the form is unknown.
@@ -50,9 +55,17 @@ def pseudo_label_divergence(
         terms = p_teacher * (log_p_teacher - log_p_student)
         # The limit of p log p at 0 is 0, but 0 · (−∞) is NaN.
         divergence = torch.where(p_teacher > 0, terms, torch.zeros_like(terms)).sum(dim=1)
-    elif form == "pseudo_label":
+    elif form in PLD_FORMS:
         pseudo_label = log_p_teacher.argmax(dim=1, keepdim=True)
         divergence = -log_p_student.gather(1, pseudo_label).squeeze(1)
     else:
         raise ValueError(f"Expected `form` to be one of {', '.join(PLD_FORMS)}, got {form!r}. Choose one of them.")
-    return mean_over_pixels(divergence, mask)
+    score = mean_over_pixels(divergence, mask)
+    if form == "layer":
+        score = score / (1 / _count(divergence, mask) + mean_over_pixels(log_p_teacher[:, INTIMA_MEDIA].exp(), mask))
+    return score
+
+
+def _count(values: Tensor, mask: Tensor | None) -> Tensor | int:
+    """Valid pixels of each image."""
+    return values[0].numel() if mask is None else mask[:, 0].bool().flatten(1).sum(dim=1)

@@ -27,9 +27,9 @@ class PoolEvaluation:
 
     Attributes:
         errors: 1 − Dice of the teacher with the truth, by image id.
-        scores: score by image id, by name. Beside the acquisition functions: `pld_kl` and `pld_pseudo_label`, both
-            forms of PLD on the pair that the round compares, and from the second round `pld_kl_rounds` and
-            `pld_pseudo_label_rounds`, the same with this round's teacher and the former round's.
+        scores: score by image id, by name. Beside the acquisition functions: `pld_kl`, `pld_pseudo_label` and
+            `pld_layer`, the forms of PLD on the pair that the round compares, and from the second round `pld_kl_rounds`
+            and so on, the same with this round's teacher and the former round's.
     """
 
     errors: dict[str, float]

@@ -19,7 +19,7 @@ from lib.study_folder import images_by_id
 
 __all__ = ["SourceFrame", "Sources", "find_sources", "shrink"]
 
-#: Frames of an experiment; the training of starting weights seeds with two numbers, so the two never meet.
+#: Frames of an experiment; the training of starting weights seeds with fewer numbers, so the two never meet.
 _PHANTOM_SEED: Final = 260311
 #: Most frames are of one make of scanner, as in a clinic; the others are the rare kind that a model must also learn.
 _USUAL_SCANNER: Final = "A"
@@ -62,7 +62,7 @@ def find_sources(plan: Plan) -> Sources:
     """
     if plan.phantom:
         pool, test = (
-            {f"{split}-{index:04d}": partial(_phantom, number, index) for index in range(count)}
+            {f"{split}-{index:04d}": partial(_phantom, plan.phantom_seed, number, index) for index in range(count)}
             for number, (split, count) in enumerate((("pool", plan.phantom), ("test", plan.phantom_test)))
         )
         return Sources(pool, test, {image: image for image in (*pool, *test)})
@@ -86,8 +86,8 @@ def shrink(frame: SourceFrame, size: str) -> SourceFrame:
     )
 
 
-def _phantom(split: int, index: int) -> SourceFrame:
-    rng = np.random.default_rng([_PHANTOM_SEED, split, index])
+def _phantom(seed: int, split: int, index: int) -> SourceFrame:
+    rng = np.random.default_rng([_PHANTOM_SEED, seed, split, index])
     others = [name for name in SCANNERS if name != _USUAL_SCANNER]
     scanner = str(rng.choice(others)) if rng.random() < _OTHER_SCANNER else _USUAL_SCANNER
     phantom = simulate_frame(rng, scanner=SCANNERS[scanner])

@@ -111,6 +111,7 @@ class Plan:
     test_fraction: float = _option(0.3, number(0, 0.9, open_low=True))
     phantom: int = _option(0, integer(0))
     phantom_test: int = _option(0, integer(0))
+    phantom_seed: int = _option(0, integer(0, 2**32 - 1))
     size: str = _option("", _size())
     readers: int = _option(1, integer(1, 9))
     fusion: Literal["majority", "staple", "none"] = _option("majority", choice(("majority", "staple", "none")))
