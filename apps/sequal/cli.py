@@ -207,6 +207,9 @@ def simulate(
         str | None, typer.Option(help="Names, separated by commas.", show_default="random,entropy,pld")
     ] = None,
     refinement: Annotated[str | None, typer.Option(help="on, off or both.", show_default="on")] = None,
+    both_for: Annotated[
+        str | None, typer.Option(help="With --refinement both: the strategies that are played twice.", show_default="all")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="Numbers, separated by commas.", show_default="0")] = None,
     network: Annotated[str | None, typer.Option(help="Architecture.", show_default="unet")] = None,
     gate: Annotated[
@@ -244,6 +247,7 @@ def simulate(
         "rounds": rounds,
         "strategies": strategies,
         "refinement": refinement,
+        "both_for": both_for,
         "seeds": seeds,
         "network": network,
         "gate": gate,

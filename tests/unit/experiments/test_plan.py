@@ -85,3 +85,11 @@ def test_a_damaged_record_is_refused(tmp_path, content):
 def test_the_record_is_plain_json():
     plan = Plan.of(PHANTOMS)
     assert json.loads(json.dumps(plan.record())) == plan.record()
+
+
+def test_some_strategies_are_played_with_and_without_refinement():
+    options = {**PHANTOMS, "strategies": "random,entropy,pld", "refinement": "both", "both_for": "random,pld"}
+    names = [cell.name for cell in Plan.of(options).cells()]
+    assert names == ["random-on-s0", "entropy-on-s0", "pld-on-s0", "random-off-s0", "pld-off-s0"]
+    with pytest.raises(SettingsError, match="--both-for"):
+        Plan.of({**options, "refinement": "on"})

@@ -122,6 +122,7 @@ class Plan:
     rounds: int = _option(5, integer(1, 99))
     strategies: tuple[str, ...] = _option(("random", "entropy", "pld"), _names(tuple(STRATEGIES)))
     refinement: Literal["on", "off", "both"] = _option("on", choice(("on", "off", "both")))
+    both_for: tuple[str, ...] = _option(tuple(STRATEGIES), _names(tuple(STRATEGIES)))
     seeds: tuple[int, ...] = _option((0,), _seeds())
     network: str = _option("unet", choice(NETWORK_NAMES))
     gate: Literal["on", "off"] = _option("off", choice(("on", "off")))
@@ -144,6 +145,8 @@ class Plan:
         plan._check_source()
         if plan.readers == 1 and "fusion" in given:
             raise SettingsError("Expected `--fusion` to be given for several readers, got one. Add --readers.")
+        if plan.refinement != "both" and "both_for" in given:
+            raise SettingsError("Expected `--both-for` with `--refinement both`, got another. Add --refinement both.")
         if plan.phantom:
             plan.check_pool(plan.phantom)
         for cell in plan.cells():
@@ -200,7 +203,12 @@ class Plan:
         kinds: tuple[Refinement, ...] = ("on", "off") if self.refinement == "both" else (self.refinement,)
         found = []
         for seed in self.seeds:
-            found += [Cell(strategy, kind, seed) for kind in kinds for strategy in self.strategies]
+            found += [
+                Cell(strategy, kind, seed)
+                for kind in kinds
+                for strategy in self.strategies
+                if kind == kinds[0] or strategy in self.both_for
+            ]
             if self.full:
                 found.append(Cell(FULL, kinds[0], seed))
         return found
