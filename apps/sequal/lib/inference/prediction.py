@@ -11,6 +11,7 @@ from lib.imaging import Frame
 from lib.imaging.working_frames import to_working
 from lib.inference.loading import LoadedPair
 from lib.inference.pair import predict_pair
+from lib.inference.pieces import drop_short_pieces
 from lib.labels import INTIMA_MEDIA
 from lib.measurement import ImtMeasurement, boundaries_from_probability, measure_imt
 from lib.settings import Settings
@@ -24,7 +25,7 @@ class Prediction:
 
     Attributes:
         mask: uint8 (W, H, F) in {0, 1}.
-        probability: float32 (W, H, F) in 0..1, the teacher's.
+        probability: float32 (W, H, F) in 0..1, the teacher's, without short pieces (see `drop_short_pieces`).
         pld: Pseudo Label Divergence, mean over the frames, ≥ 0; higher is asked for first.
         confidence: 0..1, see `expected_dice`; the lowest over the frames.
         imt: one measurement a frame.
@@ -43,7 +44,8 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
     Args:
         frame: as read from file, any size and spacing.
         loaded: the networks.
-        settings: `working_spacing_mm`, `max_working_pixels` and `pld_form` are used.
+        settings: `working_spacing_mm`, `max_working_pixels`, `pld_form` and `min_piece_mm` are used; a pixel of an
+            image without calibration counts as `working_spacing_mm`.
         device: where the networks are.
     """
     working, count = to_working(frame, settings), frame.grid[2]
@@ -52,7 +54,11 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
     if loaded.reference is not loaded.pair.teacher:
         query = predict_pair(loaded.reference, loaded.other, working, device)
     pld = pseudo_label_divergence(query.log_p_reference, query.log_p_other, form=settings.pld_form)
-    probability = shown.native_probability
+    pixel_mm = (frame.calibration.spacing_mm or (settings.working_spacing_mm,))[0]
+    native = shown.native_probability
+    probability = np.stack(
+        [drop_short_pieces(native[:, :, f], pixel_mm, settings.min_piece_mm) for f in range(count)], axis=2
+    )
     mask = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
     return Prediction(
         mask=mask,

@@ -1,0 +1,53 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lib.inference.pieces import drop_short_pieces
+
+
+def _wall(*pieces):
+    """Pieces (first column, end column, row) of a wall, two pixels thick, in a frame of 100 by 40."""
+    probability = np.full((100, 40), 0.1, np.float32)
+    for start, end, row in pieces:
+        probability[start:end, row : row + 2] = 0.9
+    return probability
+
+
+def test_specks_go_and_the_wall_stays():
+    wall, speck = (0, 60, 20), (70, 75, 5)
+    cleaned = drop_short_pieces(_wall(wall, speck), 0.1, 2.0)
+    np.testing.assert_array_equal(cleaned > 0.5, _wall(wall) > 0.5)
+    assert cleaned[72, 5] == 0
+
+
+def test_a_second_long_piece_stays():
+    both = _wall((0, 60, 20), (65, 90, 21))
+    assert drop_short_pieces(both, 0.1, 2.0) is both
+
+
+def test_a_piece_is_short_beside_a_longer_one():
+    pieces = _wall((0, 60, 20), (70, 84, 5))  # 14 columns are 2.8 mm at 0.2 mm, under a quarter of 12 mm
+    assert not (drop_short_pieces(pieces, 0.2, 2.0)[70:] > 0.5).any()
+    assert (drop_short_pieces(_wall((0, 50, 20), (70, 84, 5)), 0.2, 2.0)[70:84] > 0.5).any()
+
+
+def test_what_remains_of_a_frame_without_a_wall_is_nothing():
+    assert not (drop_short_pieces(_wall((3, 9, 4), (50, 60, 30)), 0.1, 2.0) > 0.5).any()
+
+
+def test_zero_drops_nothing():
+    speck = _wall((3, 4, 4))
+    assert drop_short_pieces(speck, 0.1, 0.0) is speck
+
+
+@given(arrays(np.float32, (12, 7), elements=st.floats(0, 1, width=32)), st.floats(0, 3), st.floats(0.05, 0.5))
+def test_only_whole_pieces_change_and_only_to_zero(probability, length, pixel):
+    given_array = probability.copy()
+    cleaned = drop_short_pieces(probability, pixel, length)
+    np.testing.assert_array_equal(probability, given_array)
+    changed = cleaned != probability
+    assert (probability[changed] > 0.5).all()
+    assert (cleaned[changed] == 0).all()
+    again = drop_short_pieces(cleaned, pixel, length)
+    np.testing.assert_array_equal(again, cleaned)
