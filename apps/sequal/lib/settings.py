@@ -78,6 +78,12 @@ class Settings:
         choice(("columns", "full")),
         "`columns`: a column without foreground is unknown, not background",
     )
+    max_wall_angle: float = _per_request(
+        30.0,
+        number(0, 90),
+        "steepest layer in degrees: what it cannot reach from the drawn columns is background (`supervision=columns`)",
+        paper=90.0,
+    )
     epochs: int = _per_request(6, integer(1, 1000), "epochs of a round")
     iterations_per_epoch: int = _per_request(10, integer(1, 10_000), "optimiser steps of an epoch")
     batch_labelled: int = _per_request(2, integer(1, 64), "labelled patches in a batch")

@@ -126,3 +126,47 @@ def test_supervision_by_columns(label):
     assert (out[~drawn] == 255).all()
     np.testing.assert_array_equal(apply_supervision(label, "full"), label)
     np.testing.assert_array_equal(apply_supervision(out, "columns"), out)
+
+
+def _frame(width=12, height=20):
+    """An expert drew a layer two pixels thick in the first four columns; a teacher finds it in the first eight."""
+    expert = np.full((width, height), 255, np.uint8)
+    expert[:4] = 0
+    expert[:4, 10:12] = 1
+    p = np.full((width, height), 0.05, np.float32)
+    p[:8, 10:12] = 0.95
+    return expert, p
+
+
+def test_the_layer_is_filled_where_it_continues():
+    expert, p = _frame()
+    label = fuse(expert, expert, p).label
+    assert (label[:8, 10:12] == 1).all()
+    assert (label[4:8, :10] == 0).all()
+    assert (label[8:] == 255).all()
+
+
+def test_what_is_not_connected_with_the_drawn_layer_is_not_filled():
+    expert, p = _frame()
+    p[10:, 3:5] = 0.95  # a band in the margin of the picture
+    p[6, 2] = 0.95  # a speck above a column that is filled
+    label = fuse(expert, expert, p).label
+    assert (label[10:] == 255).all()
+    assert label[6, 2] == 255
+    assert (label[6, 10:12] == 1).all()
+
+
+def test_columns_much_thicker_than_any_drawn_one_are_not_filled():
+    expert, p = _frame()
+    p[7, 8:14] = 0.95
+    label = fuse(expert, expert, p).label
+    assert (label[7] == 255).all()
+    assert (label[6, 10:12] == 1).all()
+
+
+def test_what_was_filled_before_stays_when_the_update_is_refused():
+    expert, p = _frame()
+    current = expert.copy()
+    current[10, :] = 0
+    current[10, 4:6] = 1
+    assert fuse(current, expert, p).label[10].tolist() == current[10].tolist()

@@ -187,11 +187,13 @@ class CellPlayer:
             self._frames,
             self.settings,
             self._torch_device,
-            with_bald=BALD in self.plan.strategies,
+            with_bald=BALD in self.plan.strategies and (number == 1 or self.cell.strategy in (BALD, "random")),
         )
         state.ledger.put_scores(loaded.digest, pool.scores)
         return {
-            "test": evaluate_test(self.dataset, loaded.pair.teacher, self._test_frames, self._torch_device),
+            "test": evaluate_test(
+                self.dataset, loaded.pair.teacher, self._test_frames, self.settings, self._torch_device
+            ),
             "labels": label_quality(self.dataset, items, state.refined),
             "training": {
                 "published": report.published,

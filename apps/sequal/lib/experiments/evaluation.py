@@ -4,16 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lib.acquisition import BALD, PLD_FORMS, pseudo_label_divergence, score_all
-from lib.experiments.dataset import Dataset
+from lib.experiments.dataset import Dataset, DatasetFrame
 from lib.experiments.overlap import dice, mean_or_none
 from lib.imaging import Calibration
 from lib.imaging.working_frames import WorkingFrames
 from lib.inference import LoadedPair, log_probabilities, predict_probability
 from lib.inference.mc_dropout import bald_of_frames
+from lib.inference.pieces import drop_short_pieces
 from lib.labels import INTIMA_MEDIA
 from lib.measurement import boundaries_from_mask, boundaries_from_probability, measure_imt, score_segmentation
 from lib.settings import Settings
@@ -55,7 +58,7 @@ def evaluate_pool(
         loaded: the round's pair.
         former_teacher: the teacher of the round before.
         frames: source of the images.
-        settings: `pld_form` is used, and `seed` for BALD.
+        settings: `pld_form` and `min_piece_mm` are used, and `seed` for BALD.
         device: where the networks are.
         with_bald: BALD too, which takes eight passes more; a network without dropout has none.
     """
@@ -78,11 +81,14 @@ def evaluate_pool(
             if bool(value.isfinite().all()):
                 scores.setdefault(name, {})[image] = float(value.mean())
         probability = frame.grid.to_native(log_p[teacher][:, INTIMA_MEDIA].exp())[0]
-        errors[image] = 1.0 - dice((probability > 0.5).astype("uint8"), dataset.truth("pool", image))
+        mask = _shown(probability, dataset.frames["pool"][image], settings) > 0.5
+        errors[image] = 1.0 - dice(mask.astype("uint8"), dataset.truth("pool", image))
     return PoolEvaluation(errors, scores)
 
 
-def evaluate_test(dataset: Dataset, teacher: nn.Module, frames: WorkingFrames, device: torch.device) -> dict[str, Any]:
+def evaluate_test(
+    dataset: Dataset, teacher: nn.Module, frames: WorkingFrames, settings: Settings, device: torch.device
+) -> dict[str, Any]:
     """Every metric of every test image, and their means, as JSON values.
 
     Returns:
@@ -97,7 +103,7 @@ def evaluate_test(dataset: Dataset, teacher: nn.Module, frames: WorkingFrames, d
         if frame is None:
             continue
         truth = dataset.truth("test", image)
-        probability = predict_probability(teacher, frame, device)[:, :, 0]
+        probability = _shown(predict_probability(teacher, frame, device)[:, :, 0], known, settings)
         mask = (probability > 0.5).astype("uint8")
         scores = score_segmentation(mask, truth, known.spacing_mm)
         calibration = Calibration(known.spacing_mm, "experiment")
@@ -115,6 +121,12 @@ def evaluate_test(dataset: Dataset, teacher: nn.Module, frames: WorkingFrames, d
             }
         )
     return {"images": records, "mean": _means(records)}
+
+
+def _shown(probability: NDArray[np.float32], known: DatasetFrame, settings: Settings) -> NDArray[np.float32]:
+    """What an annotator would be shown, see `predict_frame`."""
+    pixel_mm = (known.spacing_mm or (settings.working_spacing_mm,))[0]
+    return drop_short_pieces(probability, pixel_mm, settings.min_piece_mm)
 
 
 def _means(records: list[dict[str, Any]]) -> dict[str, Any]:

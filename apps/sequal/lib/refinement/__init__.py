@@ -1,5 +1,6 @@
 """Self-refinement of noisy labels: when to do it (trigger) and how (fusion)."""
 
+from lib.refinement.far_background import far_background
 from lib.refinement.fusion import FusionResult, apply_supervision, fuse
 from lib.refinement.trigger import EarlyLearningFit, early_learning_over, fit_early_learning, paper_trigger
 
@@ -8,6 +9,7 @@ __all__ = [
     "FusionResult",
     "apply_supervision",
     "early_learning_over",
+    "far_background",
     "fit_early_learning",
     "fuse",
     "paper_trigger",

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from lib.errors import LabelError
 from lib.imaging import clean_label, read_label
 from lib.imaging.working_frames import WorkingFrame, WorkingFrames
+from lib.imaging.working_grid import LATERAL_FACTOR
 from lib.items import Item
 from lib.labels import INTIMA_MEDIA
-from lib.refinement import apply_supervision
+from lib.refinement import apply_supervision, far_background
 from lib.settings import Settings
 from lib.state import RefinedStore, file_digest
 
@@ -32,6 +33,8 @@ class LabelsInUse:
     def __init__(self, frames: WorkingFrames, refined: RefinedStore, settings: Settings) -> None:
         self._frames, self._refined = frames, refined
         self._supervision = settings.supervision
+        self._max_angle = settings.max_wall_angle
+        self._pixel_mm = LATERAL_FACTOR * settings.working_spacing_mm, settings.working_spacing_mm
         self._expert: dict[str, tuple[NDArray[np.uint8], str]] = {}
         self._working: dict[str, NDArray[np.uint8]] = {}
         self._replaced: dict[str, NDArray[np.uint8]] = {}
@@ -71,12 +74,12 @@ class LabelsInUse:
         return expert if refined is None or refined.shape != expert.shape else refined
 
     def working(self, item: Item) -> NDArray[np.uint8]:
-        """ỹ on the working grid: uint8 (F, W, H)."""
+        """ỹ on the working grid, uint8 (F, W, H), with the background that follows from a partly traced layer."""
         cached = self._working.get(item.id)
         if cached is None:
             grid = self._frame(item).grid
             label = self.current(item)
-            cached = np.stack([grid.label_to_working(label[:, :, f]) for f in range(label.shape[2])])
+            cached = np.stack([self._complete(grid.label_to_working(label[:, :, f])) for f in range(label.shape[2])])
             self._working[item.id] = cached
         return cached
 
@@ -84,6 +87,9 @@ class LabelsInUse:
         """Use `label` (uint8 (W, H, F)) from now on in this round; nothing is written."""
         self._replaced[item.id] = label
         self._working.pop(item.id, None)
+
+    def _complete(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return label if self._supervision == "full" else far_background(label, self._pixel_mm, self._max_angle)
 
     def _read(self, item: Item) -> tuple[NDArray[np.uint8], str]:
         read = self._expert.get(item.id)
