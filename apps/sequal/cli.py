@@ -155,6 +155,7 @@ def pretrain(
     ] = False,
     network: Annotated[str, typer.Option(help="Architecture.")] = Settings.network,
     learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 0.002,
+    start: Annotated[Path | None, typer.Option(help="Weights to go on from.", show_default="random")] = None,
     test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
 ) -> None:
     """Make starting weights from simulated frames alone, with a card that says what they are."""
@@ -172,6 +173,7 @@ def pretrain(
             cpu_bfloat16=cpu_bfloat16,
             network=network,
             learning_rate=learning_rate,
+            start=start,
             test_frames=test_frames,
         )
     )
@@ -208,7 +210,7 @@ def simulate(
     ] = None,
     refinement: Annotated[str | None, typer.Option(help="on, off or both.", show_default="on")] = None,
     both_for: Annotated[
-        str | None, typer.Option(help="With --refinement both: the strategies that are played twice.", show_default="all")
+        str | None, typer.Option(help="Of --refinement both: the strategies that are played twice.", show_default="all")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Numbers, separated by commas.", show_default="0")] = None,
     network: Annotated[str | None, typer.Option(help="Architecture.", show_default="unet")] = None,

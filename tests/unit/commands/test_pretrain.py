@@ -42,6 +42,19 @@ def test_weights_and_card_are_written(run, tmp_path):
     assert "{" not in card
 
 
+def test_training_goes_on_from_given_weights(run, tmp_path):
+    arguments = ("--frames", 3, "--steps", 2, "--batch", 2, "--workers", 1, "--test-frames", 4)
+    first, second = tmp_path / "first.pt", tmp_path / "second.pt"
+    assert run("pretrain", *arguments, "--out", first).exit_code == 0
+    result = run("pretrain", *arguments, "--out", second, "--start", first)
+    assert result.exit_code == 0, result.output
+    assert load_checkpoint(second).meta["iterations"] == 4
+    assert f"went on from weights of digest {load_checkpoint(first).digest}" in second.with_suffix(".md").read_text()
+    refused = run("pretrain", *arguments, "--out", second, "--start", first, "--network", "dynunet")
+    assert refused.exit_code == 2
+    assert "--start" in refused.stderr
+
+
 def test_test_frames_are_others_than_those_of_any_training(tmp_path):
     trained = [np.random.default_rng([seed, index]).random() for seed in range(3) for index in range(20)]
     judged = [np.random.default_rng([TEST_SEED, place, index]).random() for place in range(5) for index in range(4)]

@@ -17,7 +17,7 @@ from lib.commands.console import OUT, progress_bar, table
 from lib.commands.place import output_folder
 from lib.commands.pretrain_card import METRICS, write_card
 from lib.errors import SettingsError
-from lib.inference import choose_device, load_pair
+from lib.inference import LoadedPair, choose_device, load_pair
 from lib.phantom import SCANNERS, PhantomFrame, simulate_frame
 from lib.settings import Settings
 from lib.training.phantom_evaluation import PhantomMetrics, evaluate_on_phantoms
@@ -49,6 +49,7 @@ class PretrainOptions:
         cpu_bfloat16: compute in bfloat16 on a CPU.
         network: architecture.
         learning_rate: at the start; it falls to zero.
+        start: checkpoint to go on from; None: random weights.
         test_frames: held-out frames with drawn scanners; a quarter as many for each fixed scanner.
     """
 
@@ -62,6 +63,7 @@ class PretrainOptions:
     cpu_bfloat16: bool = False
     network: str = Settings.network
     learning_rate: float = 0.002
+    start: Path | None = None
     test_frames: int = 40
 
     def settings(self) -> Settings:
@@ -84,6 +86,7 @@ class PretrainOptions:
                 "ema_alpha": 0.995,
                 "consistency_weight": 0.0,
                 "weight_decay": 0.01,
+                "supervision": "full",
             }
         )
 
@@ -98,18 +101,27 @@ def pretrain_command(options: PretrainOptions) -> None:
     """
     settings = _checked(options)
     device = choose_device(settings.device)
-    start = time.monotonic()
+    start = None if options.start is None else _start(options.start, settings, device)
+    began = time.monotonic()
     with _pool(options.workers) as parallel:
         simulate = partial(phantom_sample, options.seed, settings=settings, cache=options.cache)
         samples: list[PhantomSample] = list(
             _shown("Simulating", parallel(simulate, range(options.frames)), options.frames)
         )
         simulated = time.monotonic()
-        _train(options, settings, samples, device)
+        _train(options, settings, samples, device, start)
         trained = time.monotonic()
         metrics = _judge(options, settings, device, parallel)
-    seconds = {"simulate": simulated - start, "train": trained - simulated, "judge": time.monotonic() - trained}
-    card = write_card(options.out, settings, metrics, frames=options.frames, test_seed=TEST_SEED, seconds=seconds)
+    seconds = {"simulate": simulated - began, "train": trained - simulated, "judge": time.monotonic() - trained}
+    card = write_card(
+        options.out,
+        settings,
+        metrics,
+        frames=options.frames,
+        start=start and start.digest,
+        test_seed=TEST_SEED,
+        seconds=seconds,
+    )
     rows = [(name, *(getattr(found, metric) for metric in METRICS)) for name, found in metrics.items()]
     OUT.print(table("Held-out simulated frames, by scanner", ("scanner", *METRICS), rows))
     OUT.print(f"{options.out} and {card} are written.", markup=False)
@@ -133,7 +145,24 @@ def _checked(options: PretrainOptions) -> Settings:
     return settings
 
 
-def _train(options: PretrainOptions, settings: Settings, samples: list[PhantomSample], device: torch.device) -> None:
+def _start(path: Path, settings: Settings, device: torch.device) -> LoadedPair:
+    """The pair to go on from."""
+    loaded = load_pair(path, device, settings.ema_alpha)
+    if loaded.pair.architecture.name != settings.network:
+        raise SettingsError(
+            f"Expected `--start` to be of network {settings.network!r}, got {loaded.pair.architecture.name!r}. "
+            "Name that one with --network."
+        )
+    return loaded
+
+
+def _train(
+    options: PretrainOptions,
+    settings: Settings,
+    samples: list[PhantomSample],
+    device: torch.device,
+    start: LoadedPair | None,
+) -> None:
     with progress_bar() as bar:
         task = bar.add_task("Training", total=options.steps)
         pretrain(
@@ -142,6 +171,7 @@ def _train(options: PretrainOptions, settings: Settings, samples: list[PhantomSa
             settings,
             meta={"phantoms": options.frames, "phantom_seed": options.seed},
             device=device,
+            start=start,
             cpu_bfloat16=options.cpu_bfloat16,
             progress=lambda step, loss: bar.update(task, completed=step, description=f"Training, loss {loss:.3f}"),
         )

@@ -38,7 +38,7 @@ until its first round is published. A research tool, not a medical device.
 
 ## Data
 {frames} frames of the B-mode simulator (`apps/sequal/lib/phantom`), seed {seed}: anatomy, scanner and display drawn at
-random for each. Every pixel is annotated.
+random for each. Every pixel is annotated.{start}
 
 ## Training
 {settings}
@@ -67,6 +67,7 @@ def write_card(
     metrics: Mapping[str, PhantomMetrics],
     *,
     frames: int,
+    start: str | None = None,
     test_seed: int,
     seconds: Mapping[str, float],
 ) -> Path:
@@ -77,6 +78,7 @@ def write_card(
         settings: of its training.
         metrics: figures by scanner.
         frames: simulated frames that it was trained on.
+        start: digest of the weights that the training went on from; None: random weights.
         test_seed: of the frames that judged it.
         seconds: time by what it was spent on.
 
@@ -95,6 +97,7 @@ def write_card(
     text = _TEXT.format(
         name=checkpoint.name,
         frames=frames,
+        start="" if start is None else f" The training went on from weights of digest {start}.",
         seed=settings.seed,
         settings=_table(("setting", "value"), [(f"`{key}`", record[key]) for key in _SETTINGS]),
         time=f"Time: {spent}, on {os.cpu_count()} cores ({platform.machine()}), {day}.",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lib.imaging import Calibration
 from lib.imaging.normalisation import normalise_intensity
 from lib.imaging.working_grid import WorkingGrid
+from lib.inference import LoadedPair
 from lib.networks import Architecture, DualNetwork
 from lib.phantom import PhantomFrame, simulate_frame
 from lib.settings import Settings
@@ -111,6 +112,7 @@ def pretrain(
     *,
     meta: Mapping[str, Any],
     device: torch.device,
+    start: LoadedPair | None = None,
     cpu_bfloat16: bool = False,
     progress: Callable[[int, float], None] = lambda *_: None,
 ) -> str:
@@ -122,6 +124,7 @@ def pretrain(
         settings: network, optimiser, `epochs` × `iterations_per_epoch` steps of `batch_labelled` patches, seed.
         meta: goes into the checkpoint.
         device: where to train.
+        start: a pair of the same network to go on from; None: random weights.
         cpu_bfloat16: see `MeanTeacherTrainer`.
         progress: called after every step with its number and the loss.
 
@@ -130,7 +133,7 @@ def pretrain(
     """
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        pair = DualNetwork(Architecture(settings.network), settings.ema_alpha).to(device)
+        pair = start.pair if start else DualNetwork(Architecture(settings.network), settings.ema_alpha).to(device)
         batches = PhantomBatches(samples, settings.batch_labelled, settings.seed)
         trainer = MeanTeacherTrainer(pair, batches, settings, device, cpu_bfloat16=cpu_bfloat16)
         trainer.add_event_handler(
