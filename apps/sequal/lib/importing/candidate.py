@@ -1,0 +1,141 @@
+"""What an import works on: images that were found, their labels, and files that cannot be used."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.imaging import Calibration, Frame, given_calibration
+
+__all__ = ["Candidate", "Found", "ImageContents", "LabelSource", "Problem"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageContents:
+    """One image as it goes into the study.
+
+    Attributes:
+        pixels: float32 (W, H, F), finite.
+        calibration: size of a pixel, and where it was read.
+        affine: float64 (4, 4), pixel to RAS millimetres.
+        whole_numbers: the source holds integers or colours, so grey values are rounded to the nearest integer.
+    """
+
+    pixels: NDArray[np.float32]
+    calibration: Calibration
+    affine: NDArray[np.float64]
+    whole_numbers: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        frame: Frame,
+        given: Calibration | None = None,
+        region: tuple[int, int, int, int] | None = None,
+        *,
+        whole_numbers: bool = True,
+    ) -> Self:
+        """What goes into the study of a frame or a clip.
+
+        Args:
+            frame: as read.
+            given: stands for the calibration of the file, whose position in space then goes too; None: the file's.
+            region: (x0, y0, x1, y1) to keep, the last two exclusive; None: everything. Its corner becomes the origin:
+                files with a region have no position in space.
+            whole_numbers: as the attribute.
+
+        Raises:
+            ImageError: the given calibration is not credible.
+        """
+        pixels, affine = frame.pixels, frame.affine
+        if given is not None and given.spacing_mm is not None:
+            given_calibration(given.spacing_mm)
+            affine = np.diag([-given.spacing_mm[0], -given.spacing_mm[1], 1.0, 1.0])
+        if region is not None:
+            x0, y0, x1, y1 = region
+            pixels = pixels[x0:x1, y0:y1]
+        return cls(pixels, given or frame.calibration, affine, whole_numbers)
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """`(W, H, F)`."""
+        width, height, frames = self.pixels.shape
+        return width, height, frames
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """One reader's label of one image.
+
+    Attributes:
+        reader: name of the reader; empty: the source knows one reader only.
+        files: what the label is made of, for its digest.
+        read: makes the uint8 (W, H, F) label in {0, 1, 255} for a grid (W, H, F).
+    """
+
+    reader: str
+    files: tuple[Path, ...]
+    read: Callable[[tuple[int, int, int]], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One image file of a source.
+
+    Attributes:
+        image: the id that it shall have in the study.
+        file: the file.
+        name: what messages call it: the path within the source.
+        read: reads it.
+        patient: whose it is; empty: the source does not say, and the image is its own patient.
+        spacing_mm: (dx, dy) that an option, a table or a sidecar gives; None: what the file itself says counts.
+        labels: by reader.
+        note: what the user should know although the image can be used; empty: nothing.
+        record_name: `name` may be written to the study; False where a file name may tell who the patient is.
+        patient_key: salted hash that stays the same however `patient` is written; empty: there is none.
+        person: salted hash by demographic field, for telling two people with one id apart.
+    """
+
+    image: str
+    file: Path
+    name: str
+    read: Callable[[], ImageContents]
+    patient: str = ""
+    spacing_mm: tuple[float, float] | None = None
+    labels: tuple[LabelSource, ...] = ()
+    note: str = ""
+    record_name: bool = True
+    patient_key: str = ""
+    person: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that cannot be used, by its path within the source, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Found:
+    """What a source holds.
+
+    Attributes:
+        candidates: images, sorted by path.
+        problems: files that cannot be used.
+        others: number of files that are no images by suffix; they are not looked at.
+    """
+
+    candidates: list[Candidate] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def readers(self) -> list[str]:
+        """Names of the readers, sorted."""
+        return sorted({label.reader for item in self.candidates for label in item.labels if label.reader})

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.errors import LabelError
+from lib.importing.profiles import mask_between, read_profile
+from lib.measurement import boundaries_from_mask
+from unit.importing.sources import profile, write_profile
+
+GRID = (48, 40, 1)
+
+
+@pytest.mark.parametrize("layout", ["rows", "pairs"])
+def test_both_layouts_give_the_same_points(tmp_path, layout):
+    points = profile(19.5, slope=0.1)
+    np.testing.assert_allclose(read_profile(write_profile(tmp_path / "a-LI.txt", points, layout)), points)
+
+
+def test_separators_and_order_do_not_matter(tmp_path):
+    path = tmp_path / "a-LI.txt"
+    path.write_text("3,7\n1;5\n\n2\t6\n2 8\n")
+    assert read_profile(path).tolist() == [[1, 5], [2, 7], [3, 7]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 2 3\n4 5\n", r"line 2 of `a-LI\.txt` to hold 3 numbers"),
+        ("1 2\n3 4\nx y\n", r"line 3 of `a-LI\.txt` to hold finite numbers"),
+        ("1 2\n3 nan\n5 6\n", r"line 2 of `a-LI\.txt` to hold finite"),
+        ("1 2 3\n4 5 6\n7 8 9\n", r"line 1 of `a-LI\.txt` to hold one x y pair"),
+        ("1 2\n3 4\n", "at least 3 points, got 2"),
+        ("", "at least 3 points, got 0"),
+        ("5 1\n5 2\n5 3\n", "several columns"),
+    ],
+)
+def test_anything_else_is_refused_by_file_and_line(tmp_path, text, message):
+    path = tmp_path / "a-LI.txt"
+    path.write_text(text)
+    with pytest.raises(LabelError, match=message):
+        read_profile(path)
+
+
+def test_binary_content_is_refused(tmp_path):
+    path = tmp_path / "a-LI.txt"
+    path.write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(LabelError, match=r"`a-LI\.txt` to be a text file"):
+        read_profile(path)
+
+
+def test_the_mask_by_hand():
+    # LI at 1.5 and MA at 4: rows 2 and 3; the columns 1 to 3 are common, 0 and 4 unknown.
+    li = np.array([[0.0, 1.5], [3.0, 1.5]])
+    ma = np.array([[1.0, 4.0], [4.0, 4.0]])
+    label = mask_between(li, ma, (5, 6, 1))
+    assert label.shape == (5, 6, 1)
+    for column in (1, 2, 3):
+        assert label[column, :, 0].tolist() == [0, 0, 1, 1, 0, 0]
+    assert (label[[0, 4]] == 255).all()
+
+
+@given(
+    top=st.floats(5, 15),
+    thickness=st.floats(2, 12),
+    slope=st.floats(-0.1, 0.1),
+    step=st.integers(1, 9),
+)
+def test_the_mask_reads_back_within_half_a_pixel(top, thickness, slope, step):
+    li = profile(top, (4, 44), slope)[::step]
+    ma = profile(top + thickness, (4, 44), slope)[::step]
+    found = boundaries_from_mask(mask_between(li, ma, GRID)[:, :, 0])
+    columns = np.arange(4, int(li[-1, 0]) + 1)
+    expected = top + slope * (columns - 4)
+    assert found.measured.sum() == columns.size
+    assert np.abs(found.li[columns] - expected).max() <= 0.5 + 1e-6
+    assert np.abs(found.ma[columns] - expected - thickness).max() <= 0.5 + 1e-6
+
+
+def test_a_column_without_a_pixel_between_the_boundaries_is_unknown():
+    li, ma = profile(10.2), profile(16.0)
+    ma[ma[:, 0] == 20, 1] = 10.6
+    label = mask_between(li, ma, GRID)
+    assert (label[20] == 255).all()
+    assert (label[10] == 1).sum() == 5
+
+
+@pytest.mark.parametrize(
+    ("li", "ma", "message"),
+    [
+        (profile(25.0), profile(19.0), "MA to lie below LI"),
+        (profile(10.0, (0, 10)), profile(15.0, (20, 30)), "share columns"),
+        (profile(10.0, (0, 49)), profile(15.0), r"within the image of 48 x 40 pixels, got the point \(49, 10\)"),
+        (profile(10.0), profile(60.0), "MA to lie within"),
+    ],
+)
+def test_profiles_of_another_image_are_refused(li, ma, message):
+    with pytest.raises(LabelError, match=message):
+        mask_between(li, ma, GRID)
+
+
+def test_profiles_of_a_clip_are_refused():
+    with pytest.raises(LabelError, match="single frame"):
+        mask_between(profile(10.0), profile(15.0), (48, 40, 3))
