@@ -1,0 +1,93 @@
+"""Sending objects to a PACS over DICOMweb (STOW-RS)."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+import requests
+from dicomweb_client import DICOMwebClient
+from pydicom.dataset import Dataset
+
+from lib.errors import PacsError, SettingsError
+
+__all__ = ["PASSWORD_VARIABLE", "USER_VARIABLE", "Pacs"]
+
+#: The names under which MONAI Label's server takes the same credentials.
+USER_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_USERNAME"
+PASSWORD_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_PASSWORD"
+_TIMEOUT_S: Final = 60.0
+#: Answers that speak of the objects, not of the PACS: bad request, conflict, too large, type not supported.
+_ABOUT_THE_OBJECTS: Final = (400, 409, 413, 415)
+_SHOWN_REASONS: Final = 3
+
+
+class Pacs:
+    """A PACS that objects are sent to.
+
+    Args:
+        url: root of its DICOMweb service, for example `http://127.0.0.1:8042/dicom-web`.
+
+    Raises:
+        SettingsError: the URL is none that begins with http:// or https://.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        session = _Session()
+        user = os.environ.get(USER_VARIABLE)
+        if user:
+            session.auth = (user, os.environ.get(PASSWORD_VARIABLE, ""))
+        try:
+            self._client = DICOMwebClient(self.url, session=session)
+        except ValueError as error:
+            raise SettingsError(
+                f"Expected `--stow` to be the address of a DICOMweb service, got {url!r}. "
+                "Write for example http://127.0.0.1:8042/dicom-web."
+            ) from error
+        # Its retries wait half a minute for a PACS that is down; the command can be run again.
+        self._client.set_http_retry_params(retry=False)
+
+    def store(self, datasets: Sequence[Dataset]) -> str | None:
+        """Send the objects of one study in one request; what the PACS has already stays as it is there.
+
+        Args:
+            datasets: with file meta information.
+
+        Returns:
+            Why the PACS refused one or more of the objects; None when it has them all now.
+
+        Raises:
+            PacsError: the PACS does not answer, or refuses whatever is sent.
+        """
+        try:
+            reply = self._client.store_instances(datasets)
+        except requests.HTTPError as error:
+            if error.response is not None and error.response.status_code in _ABOUT_THE_OBJECTS:
+                return f"The PACS refused all {len(datasets)} objects: {error}. Look into its log."
+            raise PacsError(
+                f"Expected the PACS at {self.url} to store {len(datasets)} objects, got {error}. "
+                f"Check address and rights; name and password are read from {USER_VARIABLE} and {PASSWORD_VARIABLE}."
+            ) from error
+        except (requests.RequestException, OSError) as error:
+            raise PacsError(
+                f"Expected the PACS at {self.url} to answer, got {type(error).__name__}: {error}. "
+                "Start it, check the address, and run the command again: nothing is stored twice."
+            ) from error
+        refused = list(reply.get("FailedSOPSequence") or [])
+        if not refused:
+            return None
+        reasons = ", ".join(sorted({_reason(item) for item in refused})[:_SHOWN_REASONS])
+        return f"The PACS refused {len(refused)} of {len(datasets)} objects ({reasons}). Look into its log."
+
+
+class _Session(requests.Session):
+    """A session whose requests do not wait for ever."""
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as requests has it
+        """Send a request with a time limit."""
+        kwargs.setdefault("timeout", _TIMEOUT_S)
+        return super().request(*args, **kwargs)
+
+
+def _reason(item: Dataset) -> str:
+    return f"reason {int(item.get('FailureReason', 0)):#06x}"
