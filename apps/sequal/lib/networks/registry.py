@@ -3,9 +3,10 @@
 The default is measured, not guessed: see `benchmarks/networks/`.
 """
 
-from collections.abc import Callable
+import copy
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from monai.networks.nets import (
     AttentionUnet,
@@ -21,12 +22,12 @@ from torch import Tensor, nn
 from lib.errors import CheckpointError
 from lib.labels import NUM_CLASSES
 
-__all__ = ["NETWORK_STRIDE", "Architecture", "create_network"]
+__all__ = ["NETWORK_STRIDE", "Architecture", "create_network", "network_definition"]
 
 #: Every side of an input must be a multiple of this many pixels (the deepest architecture halves five times).
 NETWORK_STRIDE: Final = 32
 
-_FILTERS: Final = (16, 32, 48, 64, 96, 128)
+_FILTERS: Final = [16, 32, 48, 64, 96, 128]
 #: Little, so that a thin layer is not lost; it makes MC-dropout possible and adds no weights.
 _DROPOUT: Final = 0.05
 
@@ -36,49 +37,6 @@ class Architecture:
     """What is needed to build a network again: the name it is registered by."""
 
     name: str
-
-
-def _dynunet() -> nn.Module:
-    filters = (12, 24, 48, 64, 96, 128)
-    strides = [1, 2, 2, 2, 2, 2]
-    return DynUNet(
-        spatial_dims=2,
-        in_channels=1,
-        out_channels=NUM_CLASSES,
-        kernel_size=[3] * len(filters),
-        strides=strides,
-        upsample_kernel_size=strides[1:],
-        filters=filters,
-        norm_name=("batch", {}),
-        deep_supervision=False,
-    )
-
-
-def _unet() -> nn.Module:
-    return UNet(2, 1, NUM_CLASSES, _FILTERS, (2, 2, 2, 2, 2), num_res_units=2, norm="batch", dropout=_DROPOUT)
-
-
-def _basic_unet() -> nn.Module:
-    return BasicUNet(2, 1, NUM_CLASSES, features=(16, 24, 32, 64, 96, 16), norm="batch")
-
-
-def _attention_unet() -> nn.Module:
-    return AttentionUnet(2, 1, NUM_CLASSES, _FILTERS[:5], (2, 2, 2, 2))
-
-
-def _segresnet() -> nn.Module:
-    return SegResNet(
-        spatial_dims=2,
-        init_filters=8,
-        in_channels=1,
-        out_channels=NUM_CLASSES,
-        norm="batch",
-        blocks_down=(1, 2, 2, 4),
-    )
-
-
-def _flexible_unet() -> nn.Module:
-    return FlexibleUNet(1, NUM_CLASSES, "efficientnet-b0", pretrained=False, spatial_dims=2)
 
 
 class _UNetPlusPlus(nn.Module):
@@ -93,14 +51,65 @@ class _UNetPlusPlus(nn.Module):
         return logits
 
 
-_BUILDERS: Final[dict[str, Callable[[], nn.Module]]] = {
-    "dynunet": _dynunet,
-    "unet": _unet,
-    "basic_unet": _basic_unet,
-    "attention_unet": _attention_unet,
-    "segresnet": _segresnet,
-    "unetplusplus": _UNetPlusPlus,
-    "flexible_unet": _flexible_unet,
+#: Class and keyword arguments, so that an export can say how to build the network without this app.
+_BUILDERS: Final[dict[str, partial[Any]]] = {
+    "dynunet": partial(
+        DynUNet,
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=NUM_CLASSES,
+        kernel_size=[3] * 6,
+        strides=[1, 2, 2, 2, 2, 2],
+        upsample_kernel_size=[2, 2, 2, 2, 2],
+        filters=[12, 24, 48, 64, 96, 128],
+        norm_name=["batch", {}],
+        deep_supervision=False,
+    ),
+    "unet": partial(
+        UNet,
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=NUM_CLASSES,
+        channels=_FILTERS,
+        strides=[2, 2, 2, 2, 2],
+        num_res_units=2,
+        norm="batch",
+        dropout=_DROPOUT,
+    ),
+    "basic_unet": partial(
+        BasicUNet,
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=NUM_CLASSES,
+        features=[16, 24, 32, 64, 96, 16],
+        norm="batch",
+    ),
+    "attention_unet": partial(
+        AttentionUnet,
+        spatial_dims=2,
+        in_channels=1,
+        out_channels=NUM_CLASSES,
+        channels=_FILTERS[:5],
+        strides=[2, 2, 2, 2],
+    ),
+    "segresnet": partial(
+        SegResNet,
+        spatial_dims=2,
+        init_filters=8,
+        in_channels=1,
+        out_channels=NUM_CLASSES,
+        norm="batch",
+        blocks_down=[1, 2, 2, 4],
+    ),
+    "unetplusplus": partial(_UNetPlusPlus),
+    "flexible_unet": partial(
+        FlexibleUNet,
+        in_channels=1,
+        out_channels=NUM_CLASSES,
+        backbone="efficientnet-b0",
+        pretrained=False,
+        spatial_dims=2,
+    ),
 }
 
 
@@ -113,10 +122,36 @@ def create_network(architecture: Architecture) -> nn.Module:
     Raises:
         CheckpointError: no architecture has this name (a checkpoint from another version of the app, say).
     """
+    network: nn.Module = _builder(architecture)()
+    return network
+
+
+def network_definition(architecture: Architecture) -> dict[str, Any] | None:
+    """How to build a network from MONAI alone, in the form of MONAI's configuration files.
+
+    Returns:
+        `{"_target_": class, **arguments}`, JSON-ready; None for an architecture that MONAI does not have as it is.
+
+    Raises:
+        CheckpointError: as `create_network`.
+
+    >>> definition = network_definition(Architecture("unet"))
+    >>> definition["_target_"], definition["channels"]
+    ('monai.networks.nets.UNet', [16, 32, 48, 64, 96, 128])
+    >>> network_definition(Architecture("unetplusplus")) is None
+    True
+    """
+    builder = _builder(architecture)
+    if not builder.func.__module__.startswith("monai."):
+        return None
+    return {"_target_": f"monai.networks.nets.{builder.func.__name__}", **copy.deepcopy(builder.keywords)}
+
+
+def _builder(architecture: Architecture) -> partial[Any]:
     builder = _BUILDERS.get(architecture.name)
     if builder is None:
         raise CheckpointError(
             f"Expected `network` to be one of {sorted(_BUILDERS)}, got {architecture.name!r}. "
             "Use a checkpoint that this version of the app wrote."
         )
-    return builder()
+    return builder
