@@ -138,7 +138,7 @@ def test_grey_pictures_are_transposed(tmp_path: Path, suffix: str) -> None:
     frame = read_frame(tmp_path / f"a{suffix}")
     assert frame.shape == (6, 4)
     np.testing.assert_array_equal(frame.pixels[..., 0], rows.T)
-    np.testing.assert_array_equal(frame.affine, np.eye(4))
+    np.testing.assert_array_equal(frame.affine, np.diag([-1.0, -1.0, 1.0, 1.0]))
     assert frame.calibration.source == "none"
 
 

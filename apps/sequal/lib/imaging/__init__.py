@@ -8,6 +8,7 @@ from lib.imaging.calibration import (
     calibrate,
     given_calibration,
 )
+from lib.imaging.duplicates import is_duplicated, merge_copies
 from lib.imaging.frame import Frame, to_luma
 from lib.imaging.label_reading import label_to_grid, read_label
 from lib.imaging.label_rules import ALLOWED_CLASSES, check_label, clean_label
@@ -30,7 +31,9 @@ __all__ = [
     "given_calibration",
     "image_stem",
     "image_suffix",
+    "is_duplicated",
     "label_to_grid",
+    "merge_copies",
     "read_frame",
     "read_label",
     "to_luma",

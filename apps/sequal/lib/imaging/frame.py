@@ -1,5 +1,6 @@
 """One image as the server gives it: intensities, grid and calibration."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from lib.errors import LabelError
 from lib.imaging.calibration import Calibration
+from lib.imaging.duplicates import COPIES
 
 __all__ = ["Frame", "to_luma"]
 
@@ -21,11 +23,12 @@ class Frame:
     """One image file, single frame or cine clip.
 
     Attributes:
-        pixels: Float32 `(W, H, F)`, finite, raw intensities as stored, one channel.
-        affine: Float64 `(4, 4)`, pixel to RAS millimetres as nibabel gives it. Formats without one (PNG,
-            JPEG, TIFF, DICOM) get `diag(dx, dy, 1, 1)` when the file is calibrated, else the identity.
+        pixels: Float32 `(W, H, F)`, finite, raw intensities as stored, one channel. A frame that is stored twice
+            (`lib.imaging.duplicates`) is there once.
+        affine: Float64 `(4, 4)`, pixel to RAS millimetres. Formats without one (PNG, JPEG, TIFF, DICOM) get
+            `diag(-dx, -dy, 1, 1)` when the file is calibrated, else `diag(-1, -1, 1, 1)`, as 3D Slicer shows them.
         shape: Shape of the array in the file without its colour axis: `(W, H)`, `(W, H, 1)` or `(W, H, F)`,
-            perhaps followed by axes of length one.
+            perhaps followed by axes of length one; `(W, H, 2)` for a frame that is stored twice.
         calibration: Size of a pixel, and where it was read.
         source: The file.
     """
@@ -42,8 +45,13 @@ class Frame:
         width, height, frames = self.pixels.shape
         return width, height, frames
 
+    @property
+    def duplicated(self) -> bool:
+        """Whether the file holds this one frame twice."""
+        return math.prod(self.shape) == COPIES * math.prod(self.grid)
+
     def to_file_grid(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Give an array on this frame's `(W, H, F)` grid back in the shape of the file.
+        """Give an array on this frame's `(W, H, F)` grid back in the shape of the file, on both copies of the frame.
 
         Args:
             values: `(W, H, F)`, any type.
@@ -59,7 +67,8 @@ class Frame:
                 f"Expected `values` to be on the grid {self.grid} of {self.source.name}, got {values.shape}. "
                 "Resample them to the frame first."
             )
-        return values.reshape(self.shape)
+        copies = np.repeat(values, COPIES, axis=2) if self.duplicated else values
+        return copies.reshape(self.shape)
 
 
 def to_luma(colour: NDArray[Any]) -> NDArray[np.float32]:

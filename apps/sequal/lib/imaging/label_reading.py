@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import LabelError, SequalError
+from lib.imaging.duplicates import COPIES, merge_copies
 from lib.imaging.names import image_suffix
 from lib.imaging.nifti import read_nifti
 from lib.imaging.nrrd_file import read_nrrd_label
 from lib.imaging.picture import read_classes
+from lib.imaging.segments import Segment, name_classes
 
 __all__ = ["label_to_grid", "read_label"]
 
@@ -20,8 +22,13 @@ _EXACT_PICTURES = (".png", ".tif", ".tiff", ".bmp")
 _LARGEST_CLASS = 255
 
 
-def read_label(path: str | Path, frame_shape: Sequence[int]) -> NDArray[np.uint8]:
-    """Read a label: NIfTI, NRRD, Slicer segmentation, or a lossless picture.
+def read_label(
+    path: str | Path,
+    frame_shape: Sequence[int],
+    shown: NDArray[np.uint8] | None = None,
+    named: Sequence[Segment] = (),
+) -> NDArray[np.uint8]:
+    """Read a label: NIfTI, NRRD, Slicer segmentation, a lossless picture, or the bare bytes that OHIF sends.
 
     The voxel order of the file counts, its affine does not: the server, Slicer and OHIF all write labels on
     the grid of the image, with affines that differ in sign conventions. Which classes may occur is not
@@ -29,7 +36,10 @@ def read_label(path: str | Path, frame_shape: Sequence[int]) -> NDArray[np.uint8
 
     Args:
         path: The file.
-        frame_shape: `Frame.shape` or `Frame.grid` of the image.
+        frame_shape: `Frame.grid` of the image, or `Frame.shape`.
+        shown: Uint8 `(W, H)`, the mask from which the annotator started, where a frame that is stored twice has a
+            label of two slices (`lib.imaging.duplicates`).
+        named: Segments that a viewer named beside a file of numbers (`submitted_segments`).
 
     Returns:
         Uint8 `(W, H, F)`.
@@ -39,20 +49,26 @@ def read_label(path: str | Path, frame_shape: Sequence[int]) -> NDArray[np.uint8
             values are not whole numbers from 0 to 255.
     """
     source = Path(path)
-    return label_to_grid(_whole_numbers(_array(source), source.name), frame_shape, source.name)
+    array, has_names = _array(source, frame_shape)
+    classes = _whole_numbers(array, source.name)
+    classes = classes if has_names else name_classes(classes, named)
+    return label_to_grid(classes, frame_shape, source.name, shown)
 
 
-def label_to_grid(label: NDArray[Any], frame_shape: Sequence[int], name: str = "label") -> NDArray[Any]:
+def label_to_grid(
+    label: NDArray[Any], frame_shape: Sequence[int], name: str = "label", shown: NDArray[np.uint8] | None = None
+) -> NDArray[Any]:
     """Bring a label array onto the `(W, H, F)` grid of its frame.
 
-    Accepted are the grid itself and, for a single frame, `(W, H)` and `(1, W, H)`; further axes of length
-    one are dropped. The frame's grid decides: an array that fits as `(W, H, F)` is taken so, whatever else
-    it could be.
+    Accepted are the grid itself and, for a single frame, `(W, H)`, `(1, W, H)` and, merged into one, the
+    `(W, H, 2)` of a frame that is stored twice; further axes of length one are dropped. The frame's grid
+    decides: an array that fits as `(W, H, F)` is taken so, whatever else it could be.
 
     Args:
         label: The array of the file.
         frame_shape: `(W, H)`, `(W, H, F)`, perhaps followed by axes of length one.
         name: What to call it in the error.
+        shown: As for `read_label`.
 
     Returns:
         The same values as `(W, H, F)`.
@@ -70,24 +86,28 @@ def label_to_grid(label: NDArray[Any], frame_shape: Sequence[int], name: str = "
         shape = shape[:-1]
     if shape in accepted:
         return label.reshape(grid)
+    if shape == (*grid[:2], COPIES) and grid[2] == 1:
+        return merge_copies(label.reshape(shape), shown)
     turned = len(shape) >= 2 and sorted(shape) in [sorted(form) for form in accepted]
     cure = "Its axes are swapped: write it as (W, H)." if turned else "Draw the label on the image it belongs to."
     raise LabelError(f"Expected `{name}` to be on the grid {grid} of its image, got {label.shape}. {cure}")
 
 
-def _array(source: Path) -> NDArray[Any]:
-    """The array of a label file, any shape and type."""
+def _array(source: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool]:
+    """The array of a label file, any shape and type, and whether the file itself names its segments."""
     if not source.is_file() or source.stat().st_size == 0:
         came = "an empty file" if source.is_file() else "no such file"
         raise LabelError(f"Expected `{source}` to be a label file, got {came}. Submit the label again.")
+    if source.suffix.lower() == ".bin":
+        return _bare_bytes(source, frame_shape), False
     suffix = image_suffix(source)
     try:
         if suffix in (".nii", ".nii.gz"):
-            return read_nifti(source)[0]
+            return read_nifti(source)[0], False
         if suffix in (".nrrd", ".seg.nrrd"):
-            return read_nrrd_label(source)
+            return read_nrrd_label(source, frame_shape)
         if suffix in _EXACT_PICTURES:
-            return read_classes(source)
+            return read_classes(source), False
     except SequalError as error:
         raise LabelError(str(error)) from error
     # Each library has its own exceptions for damaged files, down to struct.error and AttributeError.
@@ -99,6 +119,18 @@ def _array(source: Path) -> NDArray[Any]:
         f"Expected `{source.name}` to end in .nii.gz, .nii, .nrrd, .seg.nrrd, .png, .tif or .bmp, got "
         f"{suffix or 'another suffix'}. Save the label without loss, for example as NIfTI."
     )
+
+
+def _bare_bytes(source: Path, frame_shape: Sequence[int]) -> NDArray[np.uint8]:
+    """One byte a voxel, the first axis fastest, as many slices as there are."""
+    values = np.fromfile(source, dtype=np.uint8)
+    width, height = frame_shape[:2]
+    if values.size % (width * height):
+        raise LabelError(
+            f"Expected `{source.name}` to hold whole slices of {width} x {height} bytes, got {values.size} bytes. "
+            "Draw the label on the image it belongs to."
+        )
+    return values.reshape((width, height, -1), order="F")
 
 
 def _whole_numbers(array: NDArray[Any], name: str) -> NDArray[np.uint8]:

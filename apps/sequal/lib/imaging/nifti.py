@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 #: NIfTI's units of length in millimetres. Writers that leave the unit out mean millimetres.
 _UNIT_MM: Final = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
+_LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def read_nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Calibration]:
@@ -27,7 +28,7 @@ def read_nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Calibrati
         path: `.nii` or `.nii.gz`.
 
     Returns:
-        The array (RGB and RGBA types as luma), its affine `(4, 4)`, and its calibration.
+        The array (RGB and RGBA types as luma), its affine `(4, 4)` in millimetres, and its calibration.
 
     Raises:
         Exception: Whatever nibabel raises on a damaged file; the callers turn it into an error of the app.
@@ -36,7 +37,30 @@ def read_nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Calibrati
     array = np.asanyarray(image.dataobj)
     if array.dtype.names is not None:
         array = to_luma(np.stack([array[name] for name in array.dtype.names], axis=-1))
-    return array, np.asarray(image.affine, dtype=np.float64), nifti_calibration(image.affine, image.header)
+    return array, _affine_mm(image), nifti_calibration(image.affine, image.header)
+
+
+def _affine_mm(image: Any) -> NDArray[np.float64]:  # noqa: ANN401
+    """Pixel to RAS millimetres, as ITK and so 3D Slicer place the image.
+
+    A header without any orientation (both codes are 0) leaves it open: nibabel then puts the middle of the image at
+    the origin, ITK its first pixel, with the axes of DICOM.
+    """
+    header = image.header
+    if isinstance(image, nib.Nifti1Image) and not (header["sform_code"] or header["qform_code"]):
+        affine = np.diag([*(float(zoom) for zoom in (*header.get_zooms(), 1.0, 1.0)[:3]), 1.0]) @ _LPS_TO_RAS
+    else:
+        affine = np.asarray(image.affine, dtype=np.float64).copy()
+    affine[:3] *= _UNIT_MM.get(_unit(header), 1.0)
+    return affine
+
+
+def _unit(header: Any) -> str:  # noqa: ANN401
+    """The header's unit of length; `"unknown"` where it names none that NIfTI knows."""
+    try:
+        return str(header.get_xyzt_units()[0])
+    except KeyError:
+        return "unknown"
 
 
 def nifti_calibration(affine: NDArray[np.float64], header: Any) -> Calibration:  # noqa: ANN401
@@ -49,10 +73,7 @@ def nifti_calibration(affine: NDArray[np.float64], header: Any) -> Calibration: 
     Returns:
         The judged calibration.
     """
-    try:
-        unit = header.get_xyzt_units()[0]
-    except KeyError:
-        unit = "unknown"
+    unit = _unit(header)
     dx, dy = (float(size) * _UNIT_MM.get(unit, 1.0) for size in voxel_sizes(affine)[:2])
     zooms = [float(zoom) * _UNIT_MM.get(unit, 1.0) for zoom in header.get_zooms()[:2]]
     if not np.allclose(zooms, (dx, dy), rtol=0.01):

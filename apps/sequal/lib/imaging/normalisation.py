@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["normalise_intensity"]
+__all__ = ["HIGH_PERCENTILE", "LOW_PERCENTILE", "normalise_intensity"]
 
-_LOW_PERCENTILE, _HIGH_PERCENTILE = 0.5, 99.5
+LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.5
 
 
 def normalise_intensity(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -20,7 +20,7 @@ def normalise_intensity(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     >>> normalise_intensity(np.full((4, 4), 7, dtype=np.float32)).max()
     0.0
     """
-    low, high = np.percentile(pixels, (_LOW_PERCENTILE, _HIGH_PERCENTILE))
+    low, high = np.percentile(pixels, (LOW_PERCENTILE, HIGH_PERCENTILE))
     if high <= low:
         low, high = float(pixels.min()), float(pixels.max())
     if high <= low:

@@ -1,6 +1,6 @@
 """NRRD images and labels, read with pynrrd: axes, affine and spacing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lib.errors import ImageError
 from lib.imaging.calibration import NOT_CALIBRATED, Calibration, calibrate
 from lib.imaging.frame import to_luma
-from lib.imaging.segments import merge_segments, segments_of
+from lib.imaging.segments import merge_segments, place_segments, segments_of
 
 __all__ = ["read_nrrd", "read_nrrd_label"]
 
@@ -56,14 +56,15 @@ def read_nrrd(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], Calibratio
     return array, affine, calibrate(dx, dy, "nrrd spacing")
 
 
-def read_nrrd_label(path: Path) -> NDArray[Any]:
+def read_nrrd_label(path: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool]:
     """Read a label; the segments of a Slicer segmentation are merged into one array of classes.
 
     Args:
         path: `.nrrd` or `.seg.nrrd`.
+        frame_shape: Of the image, for a segmentation whose box is not the image's.
 
     Returns:
-        The array of class values, without a layer axis.
+        The array of class values, without a layer axis, and whether the file names its segments.
 
     Raises:
         ImageError: pynrrd is missing.
@@ -72,9 +73,10 @@ def read_nrrd_label(path: Path) -> NDArray[Any]:
     array, header = _nrrd().read(str(path))
     segments = segments_of(header)
     if not segments:
-        return array
+        return array, False
     layered = array.ndim == 4 and header.get("kinds", ["list"])[0] in ("list", "vector")
-    return merge_segments(array if layered else array[np.newaxis], segments)
+    merged = merge_segments(array if layered else array[np.newaxis], segments)
+    return place_segments(merged, header, frame_shape), True
 
 
 def _affine(header: Mapping[str, Any]) -> NDArray[np.float64] | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lib.errors import ImageError
 from lib.imaging.calibration import NOT_CALIBRATED, Calibration, given_calibration
 from lib.imaging.dicom import read_dicom
+from lib.imaging.duplicates import is_duplicated
 from lib.imaging.frame import Frame
 from lib.imaging.names import IMAGE_SUFFIXES, file_kind
 from lib.imaging.nifti import read_nifti
@@ -20,6 +21,9 @@ __all__ = ["read_frame"]
 
 logger = logging.getLogger(__name__)
 
+#: Pixel to RAS of a file without a position: ITK, and so 3D Slicer, lets its axes run as DICOM's do.
+_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
+
 _Contents = tuple[NDArray[Any], NDArray[np.float64], Calibration]
 
 
@@ -27,7 +31,7 @@ def read_frame(path: str | Path, *, spacing_mm: tuple[float, float] | None = Non
     """Read an image file: NIfTI, NRRD, PNG, JPEG, TIFF, BMP or DICOM.
 
     Pixels that are not finite are replaced by the smallest finite value, with a warning in the log. Constant
-    images are read without complaint.
+    images are read without complaint. Two identical slices are one frame.
 
     Args:
         path: The file.
@@ -44,6 +48,8 @@ def read_frame(path: str | Path, *, spacing_mm: tuple[float, float] | None = Non
     source = Path(path)
     array, affine, calibration = _contents(source)
     pixels = _finite(array.reshape(_grid(array.shape, source)), source)
+    if is_duplicated(pixels):
+        pixels = pixels[:, :, :1]
     if spacing_mm is not None:
         calibration = given_calibration(spacing_mm)
     return Frame(pixels, affine, array.shape, calibration, source)
@@ -73,14 +79,14 @@ def _contents(source: Path) -> _Contents:
 
 
 def _read_picture(source: Path) -> _Contents:
-    return read_picture(source), np.eye(4), NOT_CALIBRATED
+    return read_picture(source), _LPS.copy(), NOT_CALIBRATED
 
 
 def _read_dicom(source: Path) -> _Contents:
     array, calibration = read_dicom(source)
-    affine = np.eye(4)
+    affine = _LPS.copy()
     if calibration.spacing_mm is not None:
-        affine[0, 0], affine[1, 1] = calibration.spacing_mm
+        affine[:2] *= np.array(calibration.spacing_mm)[:, np.newaxis]
     return array, affine, calibration
 
 

@@ -1,16 +1,16 @@
 """Segments of a 3D Slicer segmentation (`.seg.nrrd`): which layer and value carries which name."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.labels import IGNORE, LABEL_NAMES
+from lib.labels import BACKGROUND, IGNORE, LABEL_NAMES
 
-__all__ = ["Segment", "merge_segments", "segments_of"]
+__all__ = ["Segment", "merge_segments", "name_classes", "place_segments", "segments_of", "submitted_segments"]
 
 _FIRST_STRAY: Final = 2
 
@@ -42,6 +42,92 @@ def segments_of(header: Mapping[str, Any]) -> tuple[Segment, ...]:
         )
         for number in numbers
     )
+
+
+def submitted_segments(label_info: object) -> tuple[Segment, ...]:
+    """Segments that a viewer names beside a file that holds numbers alone.
+
+    Args:
+        label_info: What came with the label, `[{"name": "intima-media", "idx": 2}, …]`; from outside, so it may be
+            anything.
+
+    Returns:
+        The segments in order. Empty when none has the name of a label of the app, or the list is none: then
+        the numbers of the file are taken as they are.
+
+    >>> submitted_segments([{"name": "look here", "idx": 1}, {"name": "intima-media", "idx": 2}])[1]
+    Segment(name='intima-media', layer=0, value=2)
+    >>> submitted_segments("nonsense"), submitted_segments([{"name": "Segment_1", "idx": 1}])
+    ((), ())
+    """
+    entries = label_info if isinstance(label_info, list) else []
+    named = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("idx"), int)]
+    segments = tuple(Segment(str(entry.get("name", "")), 0, entry["idx"]) for entry in named)
+    known = {name.casefold() for name in LABEL_NAMES}
+    return segments if any(segment.name.casefold() in known for segment in segments) else ()
+
+
+def name_classes(values: NDArray[np.uint8], segments: Sequence[Segment]) -> NDArray[np.uint8]:
+    """Classes of a file of numbers whose segments were named beside it.
+
+    3D Slicer numbers the segments that it exports from 1, while the `idx` that it sends counts those that it leaves
+    out as well (`background`, scribbles). So numbers that are not among the `idx` are places in the list.
+
+    Args:
+        values: Uint8 `(…)`.
+        segments: As `submitted_segments` gives them.
+
+    Returns:
+        Uint8 `(…)`, classes as `merge_segments` gives them, 255 as it was; `values` itself without segments.
+
+    >>> behind = submitted_segments([{"name": "look here", "idx": 1}, {"name": "intima-media", "idx": 2}])
+    >>> name_classes(np.array([0, 1, 2, 255], np.uint8), behind).tolist()
+    [0, 2, 1, 255]
+    >>> second = submitted_segments([{"name": "intima-media", "idx": 2}])
+    >>> name_classes(np.array([0, 1, 255], np.uint8), second).tolist()
+    [0, 1, 255]
+    """
+    if not segments:
+        return values
+    present = {int(value) for value in np.unique(values)} - {BACKGROUND, IGNORE}
+    if not present <= {segment.value for segment in segments}:
+        segments = [replace(segment, value=place) for place, segment in enumerate(segments, start=1)]
+    return merge_segments(values[np.newaxis], [*segments, Segment("not annotated", 0, IGNORE)])
+
+
+def place_segments(
+    merged: NDArray[np.uint8], header: Mapping[str, Any], frame_shape: Sequence[int]
+) -> NDArray[np.uint8]:
+    """Put a segmentation that 3D Slicer cropped, or drew beyond the image, where it belongs.
+
+    Slicer writes the box around the image and all segments, or around the segments alone, and where it begins.
+
+    Args:
+        merged: `(w, h, f)`.
+        header: pynrrd's header, read for `Segmentation_ReferenceImageExtentOffset`.
+        frame_shape: `(W, H)` or `(W, H, F)` of the image.
+
+    Returns:
+        Uint8 `(W, H, F)`; what lies outside the image is left out. `merged` itself when the box is the image's, when
+        the file says nothing about it, or when a side of the box is neither the image's nor touched by a segment:
+        then it was drawn on another image.
+    """
+    grid = (*frame_shape, 1)[:3]
+    offset = [int(part) for part in str(header.get("Segmentation_ReferenceImageExtentOffset", "")).split()]
+    if len(offset) != 3 or merged.ndim != 3 or (merged.shape == grid and not any(offset)):
+        return merged
+    for axis, (start, length, whole) in enumerate(zip(offset, merged.shape, grid, strict=True)):
+        first, last = (merged.take(index, axis).any() for index in (0, length - 1))
+        if (start != 0 and not first) or (start + length != whole and not last):
+            return merged
+    ends = [min(start + length, whole) for start, length, whole in zip(offset, merged.shape, grid, strict=True)]
+    starts = [max(0, start) for start in offset]
+    if any(start >= end for start, end in zip(starts, ends, strict=True)):
+        return merged
+    placed = np.zeros(grid, dtype=np.uint8)
+    source = tuple(slice(a - o, b - o) for a, b, o in zip(starts, ends, offset, strict=True))
+    placed[tuple(slice(a, b) for a, b in zip(starts, ends, strict=True))] = merged[source]
+    return placed
 
 
 def merge_segments(layers: NDArray[Any], segments: Sequence[Segment]) -> NDArray[np.uint8]:

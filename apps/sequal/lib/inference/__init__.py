@@ -1,5 +1,6 @@
 """From a frame and a pair of networks to probabilities, a mask, scores and a measurement."""
 
+from lib.inference.curves import contour_markups
 from lib.inference.device import choose_device
 from lib.inference.features import ImageFeatures, image_features
 from lib.inference.loading import LoadedPair, load_pair
@@ -18,6 +19,7 @@ __all__ = [
     "Prediction",
     "ServedModel",
     "choose_device",
+    "contour_markups",
     "image_features",
     "load_pair",
     "log_probabilities",

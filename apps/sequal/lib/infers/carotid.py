@@ -3,20 +3,23 @@
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.configs import Study, refusal
 from lib.errors import ImageError, SequalError, SettingsError
-from lib.imaging import read_frame
+from lib.imaging import Frame, read_frame
 from lib.imaging.writing import WRITABLE_SUFFIXES, write_mask
-from lib.inference import predict_frame
+from lib.inference import Prediction, predict_frame
 from lib.labels import LABEL_NAMES
 from lib.measurement import combine_frames
 
-__all__ = ["CarotidInfer"]
+__all__ = ["IMAGE_ID", "CarotidInfer", "result_file"]
+
+#: Request key under which the app adds the id of an image of the study, whose file is under `image`.
+IMAGE_ID: Final = "image_id"
 
 
 class CarotidInfer(InferTask):
@@ -52,17 +55,13 @@ class CarotidInfer(InferTask):
             raise refusal(error) from error
 
     def _run(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        suffix, result_dtype = _result_suffix(request), _result_dtype(request)
+        self._check(request)
         start = time.perf_counter()
         frame = read_frame(self._path(request))
         read = time.perf_counter()
         prediction = predict_frame(frame, self._study.served.load(), self._study.settings, self._study.device)
         inferred = time.perf_counter()
-        file = None
-        if request.get("result_write_to_file", True):
-            mask = frame.to_file_grid(prediction.mask).astype(result_dtype)
-            file = _result_file(suffix)
-            write_mask(file, mask, frame.affine, compress=_is_true(request.get("result_compress")))
+        file = self._write(request, frame, prediction) if request.get("result_write_to_file", True) else None
         end = time.perf_counter()
         params: dict[str, Any] = {
             "pld": prediction.pld,
@@ -80,6 +79,20 @@ class CarotidInfer(InferTask):
         if len(prediction.imt) > 1:
             params["imt_frames"] = [imt.as_params() for imt in prediction.imt]
         return None if file is None else str(file), params
+
+    def _check(self, request: dict[str, Any]) -> None:
+        """Refuse a form of result that this task does not have, before the networks run."""
+        _result_suffix(request)
+        _result_dtype(request)
+
+    def _write(self, request: dict[str, Any], frame: Frame, prediction: Prediction) -> Path:
+        """Write the result that the request asks for to a temporary file."""
+        mask = frame.to_file_grid(prediction.mask).astype(_result_dtype(request))
+        file = result_file(_result_suffix(request))
+        write_mask(file, mask, frame.affine, compress=_is_true(request.get("result_compress")))
+        if frame.duplicated and request.get(IMAGE_ID):
+            self._study.state.shown.put(str(request[IMAGE_ID]), prediction.mask[:, :, 0])
+        return file
 
     def _path(self, request: dict[str, Any]) -> Path:
         image = request.get("image")
@@ -112,7 +125,8 @@ def _result_dtype(request: dict[str, Any]) -> np.dtype[Any]:
         ) from error
 
 
-def _result_file(suffix: str) -> Path:
+def result_file(suffix: str) -> Path:
+    """An empty temporary file."""
     # MONAI Label removes the file after sending it.
     with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as file:
         return Path(file.name)

@@ -3,6 +3,7 @@
 from lib.measurement.agreement import Agreement, bland_altman, icc_2_1
 from lib.measurement.boundaries import Boundaries, boundaries_from_mask, boundaries_from_probability
 from lib.measurement.clip import combine_frames
+from lib.measurement.contours import Contour, contours
 from lib.measurement.imt import PLAQUE_MM, SHORTEST_LENGTH_MM, Flag, ImtMeasurement, measure_imt
 from lib.measurement.polyline import distances_to_polyline, polyline_distance
 from lib.measurement.segmentation import SegmentationScores, score_segmentation
@@ -12,6 +13,7 @@ __all__ = [
     "SHORTEST_LENGTH_MM",
     "Agreement",
     "Boundaries",
+    "Contour",
     "Flag",
     "ImtMeasurement",
     "SegmentationScores",
@@ -19,6 +21,7 @@ __all__ = [
     "boundaries_from_mask",
     "boundaries_from_probability",
     "combine_frames",
+    "contours",
     "distances_to_polyline",
     "icc_2_1",
     "measure_imt",
