@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 
-.PHONY: serve test lint types unit demo clean
+.PHONY: serve pacs test test-browser lint types unit demo clean
 .DELETE_ON_ERROR:
 
 # torch and setuptools first: monailabel builds two packages from source that import them while building.
@@ -25,6 +25,10 @@ serve: $(VENV)/.ready
 demo: $(VENV)/.ready
 	$(BIN)/python apps/sequal/cli.py annotate --demo demo --studies sample-data
 
+# Orthanc with the sample study on 127.0.0.1:8042 and the server on it; needs Debian's orthanc and orthanc-dicomweb.
+pacs: $(VENV)/.ready
+	$(BIN)/python apps/sequal/cli.py pacs sample-data --folder pacs --port $(PORT)
+
 test: lint types unit
 
 lint: $(VENV)/.ready-dev
@@ -37,6 +41,10 @@ types: $(VENV)/.ready-dev
 # One thread: the server, a training and the tests share two cores, and torch's threads wait for each other.
 unit: $(VENV)/.ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# OHIF in the system's Chromium on a real PACS; `make test` runs it as well.
+test-browser: $(VENV)/.ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
 clean:
 	rm -rf $(VENV) demo build

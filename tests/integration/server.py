@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,14 +46,14 @@ class Server:
     """A running server.
 
     Attributes:
-        studies: the studies folder.
+        studies: the studies folder, or the address of a PACS.
         state: the study's state folder.
         port: where it listens, on 127.0.0.1.
         log_file: everything that it and its task processes print.
         process: its process, the leader of a group of its own.
     """
 
-    studies: Path
+    studies: Path | str
     state: Path
     port: int
     log_file: Path
@@ -99,7 +99,7 @@ class Server:
 
     def labels(self) -> dict[str, bytes]:
         """Every submitted label file, byte by byte."""
-        folder = self.studies / "labels" / "final"
+        folder = Path(self.studies) / "labels" / "final"
         return {path.name: path.read_bytes() for path in sorted(folder.glob("*.nii.gz"))}
 
     def stored_label(self, image: str) -> NDArray[Any]:
@@ -155,7 +155,7 @@ def task_result(task: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def command(studies: Path, port: int, conf: dict[str, object], app: Path = APP) -> list[str]:
+def command(studies: Path | str, port: int, conf: dict[str, object], app: Path = APP) -> list[str]:
     """The README's command."""
     pairs = [part for key, value in conf.items() for part in ("--conf", key, str(value))]
     program = str(Path(sys.executable).parent / "monailabel")
@@ -178,9 +178,15 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    studies: Path, state: Path, *, app: Path = APP, state_in_conf: bool = True, **conf: object
+    studies: Path | str,
+    state: Path,
+    *,
+    app: Path = APP,
+    state_in_conf: bool = True,
+    variables: Mapping[str, str] | None = None,
+    **conf: object,
 ) -> Iterator[Server]:
-    """Start a server, wait until it answers, and stop it at the end."""
+    """Start a server (`variables` in its environment), wait until it answers, and stop it at the end."""
     state.parent.mkdir(parents=True, exist_ok=True)
     port = free_port()
     settings = {"state": state, **conf} if state_in_conf else conf
@@ -193,7 +199,7 @@ def running(
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=REPOSITORY,
-            env={**environment(), "TMPDIR": str(log_file.with_suffix(".tmp"))},
+            env={**environment(), "TMPDIR": str(log_file.with_suffix(".tmp")), **(variables or {})},
             start_new_session=True,
         )
     server = Server(studies, state, port, log_file, process)

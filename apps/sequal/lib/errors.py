@@ -2,9 +2,11 @@
 
 __all__ = [
     "CheckpointError",
+    "ExportError",
     "ImageError",
     "LabelError",
     "MeasurementError",
+    "PacsError",
     "PublishError",
     "SequalError",
     "ServerError",
@@ -47,3 +49,11 @@ class StudyError(SequalError):
 
 class ServerError(SequalError):
     """A MONAI Label server does not answer, refuses a request, or fails at a task."""
+
+
+class PacsError(SequalError):
+    """A DICOMweb server does not answer, refuses a request, or answers what cannot be understood."""
+
+
+class ExportError(SequalError):
+    """A network cannot be written in a format, or what was written does not compute what the app computes."""

@@ -37,6 +37,9 @@ class FakeStudy:
     def unlabelled(self, _datastore):
         return self.files.unlabelled
 
+    def listed(self, _datastore):
+        return self.files.labelled, self.files.unlabelled
+
 
 @pytest.fixture
 def study_with(tmp_path):

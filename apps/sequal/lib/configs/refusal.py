@@ -5,7 +5,7 @@ from typing import Final
 
 from fastapi import HTTPException, status
 
-from lib.errors import ImageError, LabelError, SequalError, SettingsError
+from lib.errors import ImageError, LabelError, PacsError, SequalError, SettingsError
 
 __all__ = ["not_found", "refusal"]
 
@@ -14,7 +14,9 @@ _OF_THE_CLIENT: Final = (ImageError, LabelError, SettingsError)
 
 
 def refusal(error: SequalError) -> HTTPException:
-    """The answer 400 or 500 with the error's own words; MONAI Label's exceptions would become a bare 500."""
+    """The answer 400, 503 or 500 with the error's own words; MONAI Label's exceptions would become a bare 500."""
+    if isinstance(error, PacsError):
+        return HTTPException(status_code=status.HTTP_503_SERVICE_UNAVAILABLE, detail=str(error))
     of_the_client = isinstance(error, _OF_THE_CLIENT)
     code = status.HTTP_400_BAD_REQUEST if of_the_client else status.HTTP_500_INTERNAL_SERVER_ERROR
     return HTTPException(status_code=code, detail=str(error))

@@ -1,9 +1,12 @@
 """One study as the server holds it: settings, state, the model in service and the items of its datastore."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
+from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from lib.inference import ServedModel, choose_device
@@ -13,6 +16,8 @@ from lib.state import MANIFEST_NAME, StudyState, patient_of, study_state_folder
 from lib.study_folder import STARTING_WEIGHTS
 
 __all__ = ["STARTING_WEIGHTS", "Study"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,10 @@ class Study:
         """File that a running round reports to and `/info/` reads."""
         return self.state.root / "train_stats.json"
 
-    def patients(self, image_ids: list[str]) -> dict[str, str]:
-        """Patient of every image."""
-        return patient_of(image_ids, self.manifest, self.settings.patient_pattern)
+    def patients(self, image_ids: list[str], datastore: Datastore) -> dict[str, str]:
+        """Patient of every image: from the manifest or the ids, or as a datastore that knows patients tells."""
+        told = datastore.patients(image_ids) if isinstance(datastore, _KnowsPatients) else {}
+        return patient_of(image_ids, self.manifest, self.settings.patient_pattern) | told
 
     def labelled(self, datastore: Datastore) -> list[Item]:
         """Every image with a final label, sorted by id."""
@@ -69,17 +75,32 @@ class Study:
         """Every image without a final label, sorted by id."""
         return self._items(datastore, sorted(datastore.get_unlabeled_images()), labelled=False)
 
+    def listed(self, datastore: Datastore) -> tuple[list[Item], list[Item]]:
+        """Labelled and unlabelled images by id alone, sorted: no file is named, so that a remote one is not fetched."""
+        ids = datastore.get_labeled_images(), datastore.get_unlabeled_images()
+        labelled, unlabelled = ([Item(image, Path()) for image in sorted(images)] for images in ids)
+        return labelled, unlabelled
+
     def _items(self, datastore: Datastore, ids: list[str], *, labelled: bool) -> list[Item]:
-        patients = self.patients(sorted(datastore.list_images()))
-        tag = DefaultLabelTag.FINAL
-        return [
-            Item(
-                id=image,
-                image=Path(datastore.get_image_uri(image)),
-                label=Path(datastore.get_label_uri(datastore.get_label_by_image_id(image, tag), tag))
-                if labelled
-                else None,
-                patient=patients[image],
-            )
-            for image in ids
-        ]
+        patients = self.patients(ids, datastore)
+        items = []
+        for image in ids:
+            try:
+                items.append(_item(datastore, image, patients[image], labelled=labelled))
+            except HTTPException as error:  # a remote image or label that cannot be had
+                logger.warning("Leaving out image %s: %s", image, error.detail)
+        return items
+
+
+@runtime_checkable
+class _KnowsPatients(Protocol):
+    """A datastore that knows whose image it is, where there is no manifest."""
+
+    def patients(self, image_ids: list[str]) -> dict[str, str]:
+        """Patient by image id, of those that are known."""
+
+
+def _item(datastore: Datastore, image: str, patient: str, *, labelled: bool) -> Item:
+    tag = DefaultLabelTag.FINAL
+    label = datastore.get_label_uri(datastore.get_label_by_image_id(image, tag), tag) if labelled else None
+    return Item(image, Path(datastore.get_image_uri(image)), Path(label) if label is not None else None, patient)

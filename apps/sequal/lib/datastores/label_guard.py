@@ -5,12 +5,14 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lib.errors import ImageError, LabelError, StudyError
 from lib.imaging import IMAGE_SUFFIXES, check_label, clean_label, image_stem, image_suffix, read_frame, read_label
+from lib.imaging.segments import submitted_segments
 from lib.imaging.writing import write_mask
 from lib.state import StudyState
 
@@ -66,20 +68,30 @@ class LabelGuard:
             )
 
     @contextmanager
-    def checked(self, image_id: str, image: Path, submitted: Path) -> Iterator[Path]:
+    def checked(
+        self, image_id: str, image: Path, submitted: Path, info: Mapping[str, Any] | None = None
+    ) -> Iterator[Path]:
         """The submitted label, cleaned and on its image's grid, as a temporary file.
+
+        Args:
+            image_id: Its image.
+            image: The file of that image.
+            submitted: The file that came.
+            info: What came beside it; `label_info` names the segments of a file of numbers.
 
         Raises:
             LabelError: wrong grid, unreadable, no pixel of the layer; the file is then in `rejected/`.
         """
         with tempfile.TemporaryDirectory() as folder:
             clean = Path(folder) / "label.nii.gz"
+            named = submitted_segments((info or {}).get("label_info"))
             try:
                 frame = read_frame(image)
-                label, dropped = clean_label(read_label(submitted, frame.grid))
+                shown = self._state.shown.get(image_id) if frame.duplicated else None
+                label, dropped = clean_label(read_label(submitted, frame.grid, named=named, shown=shown))
                 check_label(label, frame)
             except (LabelError, ImageError) as error:
-                self._reject(image_id, submitted, Path(folder), str(error))
+                self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error
             if dropped:
                 logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
@@ -91,12 +103,13 @@ class LabelGuard:
                 ) from error
             yield clean
 
-    def _reject(self, image_id: str, submitted: Path, folder: Path, reason: str) -> None:
-        """Keep a copy of what was submitted, if it can be kept, with the reason."""
-        copy = folder / f"submitted{image_suffix(submitted) or submitted.suffix}"
+    def keep_rejected(self, image_id: str, submitted: Path, reason: str) -> None:
+        """Keep a copy of what was submitted, if it can be kept, with the reason why it is no label of the study."""
         try:
-            shutil.copyfile(submitted, copy)
-            kept = self._state.rejected.put(image_id, copy, reason)
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder) / f"submitted{image_suffix(submitted) or submitted.suffix}"
+                shutil.copyfile(submitted, copy)
+                kept = self._state.rejected.put(image_id, copy, reason)
         except (OSError, StudyError) as error:
             logger.warning("Rejected a label for %s, which cannot be kept (%s): %s", image_id, error, reason)
         else:

@@ -55,7 +55,8 @@ class StudyFolder(LocalDatastore):
         patterns += [pattern.upper() for pattern in patterns]
         self._turn = threading.RLock()
         _set_corrupt_aside(Path(folder) / _CONFIG, self._writes)
-        super().__init__(folder, extensions=patterns, auto_reload=auto_reload and self._writes)
+        # By name: the study of a PACS has another of MONAI Label's datastores between.
+        LocalDatastore.__init__(self, folder, extensions=patterns, auto_reload=auto_reload and self._writes)
         if hasattr(self, "_handler"):
             self._handler.on_moved = self._on_moved_event
 
@@ -87,7 +88,8 @@ class StudyFolder(LocalDatastore):
             self._guard.check_tag(label_tag)
             if label_tag != DefaultLabelTag.FINAL:
                 return self._store(image_id, Path(label_filename), label_tag, label_info)
-            with self._guard.checked(image_id, Path(self.get_image_uri(image_id)), Path(label_filename)) as checked:
+            image = Path(self.get_image_uri(image_id))
+            with self._guard.checked(image_id, image, Path(label_filename), label_info) as checked:
                 return self._store(image_id, checked, label_tag, label_info)
         except SequalError as error:
             raise refusal(error) from error
@@ -109,7 +111,7 @@ class StudyFolder(LocalDatastore):
                 entry = self._datastore.objects.get(image_id)
                 if entry is None:
                     raise not_found("image", image_id)
-                current = self.get_label_uri(image_id, tag)
+                current = LocalDatastore.get_label_uri(self, image_id, tag)
                 folder.mkdir(parents=True, exist_ok=True)
                 if tag == DefaultLabelTag.FINAL and current and Path(current).exists():
                     self._guard.keep_replaced(image_id, Path(current))

@@ -1,6 +1,6 @@
 """The `pld` scoring method: scores what the model in service has not scored yet."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
@@ -15,13 +15,14 @@ __all__ = ["PldScoring", "unscored"]
 
 
 def unscored(study: Study, datastore: Datastore) -> list[Item]:
-    """Images that the model in service has not scored, with what the study's strategy needs; empty without a model.
+    """Images that the model in service has not scored, by id alone; empty without a model.
 
     Unlabelled images need scores; a strategy in feature space needs the features of labelled images as well.
     """
     extras = extras_for(study.settings.strategy)
-    wanted = {item.id: item for item in _unscored(study, datastore, extras)}
-    wanted |= {item.id: item for item in _unfeatured(study, datastore, extras)}
+    labelled, unlabelled = study.listed(datastore)
+    wanted = {item.id: item for item in _unscored(study, unlabelled, extras)}
+    wanted |= {item.id: item for item in _unfeatured(study, [*labelled, *unlabelled], extras)}
     return list(wanted.values())
 
 
@@ -45,7 +46,9 @@ class PldScoring(ScoringMethod):
         """
         study = self._study
         extras = extras_for(study.settings.strategy) | parse_extras(str(request.get("acquisitions") or ""))
-        items, unfeatured = _unscored(study, datastore, extras), _unfeatured(study, datastore, extras)
+        unlabelled = study.unlabelled(datastore)
+        images = [*study.labelled(datastore), *unlabelled] if FEATURES in extras else []
+        items, unfeatured = _unscored(study, unlabelled, extras), _unfeatured(study, images, extras)
         result: dict[str, Any] = {"checkpoint": study.served.digest, "scored": 0, "left_out": {}}
         if items or unfeatured:
             loaded = study.served.load()
@@ -57,12 +60,11 @@ class PldScoring(ScoringMethod):
         return result
 
 
-def _unscored(study: Study, datastore: Datastore, extras: Collection[str]) -> list[Item]:
-    return unscored_items(study.unlabelled(datastore), study.served.digest, study.state.ledger, extras)
+def _unscored(study: Study, images: Sequence[Item], extras: Collection[str]) -> list[Item]:
+    return unscored_items(images, study.served.digest, study.state.ledger, extras)
 
 
-def _unfeatured(study: Study, datastore: Datastore, extras: Collection[str]) -> list[Item]:
+def _unfeatured(study: Study, images: Sequence[Item], extras: Collection[str]) -> list[Item]:
     if FEATURES not in extras:
         return []
-    images = [*study.labelled(datastore), *study.unlabelled(datastore)]
     return unfeatured_items(images, study.served.digest, study.state.features)

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from lib.errors import StudyError
 from lib.settings import Settings
@@ -15,6 +15,7 @@ from lib.state.features import FeatureStore
 from lib.state.ledger import Ledger
 from lib.state.refined import RefinedStore
 from lib.state.rejected import RejectedStore
+from lib.state.shown import ShownStore
 
 __all__ = ["StudyState", "study_state_folder"]
 
@@ -83,6 +84,16 @@ class StudyState:
         return FeatureStore(self.root / "features")
 
     @property
+    def salt(self) -> str:
+        """The study's own random text, from which pseudonyms of its patients are made."""
+        return (self.root / "study.id").read_text().strip()
+
+    @property
+    def shown(self) -> ShownStore:
+        """What annotators were shown last."""
+        return ShownStore(self.root / "shown")
+
+    @property
     def events(self) -> Path:
         """Folder of TensorBoard events."""
         return self.root / "events"
@@ -97,18 +108,22 @@ def study_state_folder(app_dir: Path, studies: str) -> Path:
 
     Returns:
         `<app>/model/<study name>-<hash>`: the name made fit for a file system, and 8 hexadecimal characters
-        of the SHA-256 of the absolute path or URL, so that studies of the same name keep apart.
+        of the SHA-256 of the absolute path or URL, so that studies of the same name keep apart. User name, password
+        and query of a URL are no part of it.
 
     >>> study_state_folder(Path("app"), "http://pacs:8042/dicom-web/").name
     'dicom-web-c15e7029'
+    >>> study_state_folder(Path("app"), "http://reader:secret@pacs:8042/dicom-web?token=x").name
+    'dicom-web-c15e7029'
     """
     if "://" in studies:
-        identity = studies.rstrip("/")
-        parts = urlsplit(identity)
-        name = Path(parts.path).name or parts.hostname or ""
+        parts = urlsplit(studies)
+        path = parts.path.rstrip("/")
+        identity = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+        name = Path(path).name or parts.hostname or ""
     else:
-        path = Path(studies).expanduser().resolve()
-        identity, name = str(path), path.name
+        folder = Path(studies).expanduser().resolve()
+        identity, name = str(folder), folder.name
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:_LONGEST_NAME] or "study"
     digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return app_dir / "model" / f"{safe}-{digest}"

@@ -1,0 +1,76 @@
+"""The connection to the PACS that the server's own settings describe."""
+
+import logging
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from dicomweb_client import DICOMwebClient
+from dicomweb_client.ext.gcp.session_utils import create_session_from_gcp_credentials
+from monailabel.config import Settings
+from monailabel.datastore.dicom import DICOMwebClientX
+
+from lib.datastores.archive import ImageArchive, with_timeout
+from lib.errors import StudyError
+
+__all__ = ["open_archive", "search_filter"]
+
+logger = logging.getLogger(__name__)
+
+_ULTRASOUND: Final = {"Modality": "US"}
+_DEFAULT: Final = Settings.model_fields["MONAI_LABEL_DICOMWEB_SEARCH_FILTER"].default
+
+
+def open_archive(url: str, settings: Settings) -> ImageArchive:
+    """The PACS at a URL; nothing is asked of it yet.
+
+    Args:
+        url: root of its DICOMweb service.
+        settings: MONAI Label's, for user name, password and prefixes.
+
+    Raises:
+        StudyError: the URL holds a user name or a password, which would end up in logs, or is no URL.
+    """
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise StudyError(
+            f"Expected `--studies` to be an address without user name and password, got both for {parts.hostname}. "
+            "Set MONAI_LABEL_DICOMWEB_USERNAME and MONAI_LABEL_DICOMWEB_PASSWORD instead."
+        )
+    if settings.MONAI_LABEL_DICOMWEB_CACHE_PATH.strip():
+        logger.warning(
+            "MONAI_LABEL_DICOMWEB_CACHE_PATH is not used: what comes from the PACS is kept in the state folder of the "
+            "study, which `--conf state PATH` sets"
+        )
+    try:
+        client = _client(url.rstrip("/"), settings)
+    except ValueError as error:
+        raise StudyError(
+            f"Expected `--studies` to be the address of a DICOMweb service, got {url!r} ({error}). "
+            "Write for example http://127.0.0.1:8042/dicom-web."
+        ) from error
+    return ImageArchive(client, fetch_by_frame=settings.MONAI_LABEL_DICOMWEB_FETCH_BY_FRAME)
+
+
+def search_filter(settings: Settings) -> dict[str, Any]:
+    """The filter of the images that the server's settings give.
+
+    MONAI Label's own default, which finds CT, counts as none: this app takes ultrasound alone.
+    """
+    given = dict(settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER)
+    return dict(_ULTRASOUND) if given == _DEFAULT else given
+
+
+def _client(url: str, settings: Settings) -> DICOMwebClient:
+    if "googleapis.com" in url:
+        return DICOMwebClient(url=url, session=with_timeout(create_session_from_gcp_credentials()))
+    session = with_timeout(requests.Session())
+    if settings.MONAI_LABEL_DICOMWEB_USERNAME and settings.MONAI_LABEL_DICOMWEB_PASSWORD:
+        session.auth = (settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD)
+    return DICOMwebClientX(
+        url=url,
+        session=session,
+        qido_url_prefix=settings.MONAI_LABEL_QIDO_PREFIX,
+        wado_url_prefix=settings.MONAI_LABEL_WADO_PREFIX,
+        stow_url_prefix=settings.MONAI_LABEL_STOW_PREFIX,
+    )

@@ -1,0 +1,161 @@
+"""The images of a PACS in a datastore of MONAI Label: fetched when they are needed, kept in the study's state."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from monailabel.datastore.dicom import DICOMWebDatastore
+from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
+from monailabel.interfaces.datastore import DefaultLabelTag
+
+from lib.configs import refusal
+from lib.datastores.archive import ImageArchive, Series
+from lib.datastores.label_guard import LabelGuard
+from lib.datastores.listing import Lister
+from lib.datastores.local import StudyFolder
+from lib.datastores.series_cache import SeriesCache
+from lib.errors import ImageError, SequalError
+from lib.state import StudyState
+
+__all__ = ["IMAGE_SUFFIX", "PacsImages"]
+
+#: Of every image and label of a PACS in its folder.
+IMAGE_SUFFIX: Final = ".nii.gz"
+_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)+")
+
+
+class PacsImages(StudyFolder, DICOMWebDatastore):
+    """A `StudyFolder` whose images come from a PACS.
+
+    MONAI Label's `DICOMWebDatastore` is its base by name alone, since endpoints ask for it: nothing of it is used but
+    its name for the study, the address.
+
+    Args:
+        archive: the PACS.
+        search_filter: of the images.
+        state: of the study; what comes from the PACS, and the labels, are kept there in the folder `dicomweb`.
+        guard: checks labels.
+    """
+
+    def __init__(
+        self, archive: ImageArchive, search_filter: Mapping[str, Any], state: StudyState, guard: LabelGuard
+    ) -> None:
+        self._folder = state.root / "dicomweb"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._client = archive.client
+        self._archive = archive
+        self._images = SeriesCache(archive, self._folder)
+        super().__init__(str(self._folder), guard, auto_reload=False)
+        listing = self._folder / "listing.json"
+        self._lister = Lister(archive, dict(search_filter), state.salt, listing, writes=self._writes)
+
+    def get_image_uri(self, image_id: str) -> str:
+        """The image's file, fetched from the PACS if it is not here; empty for an image that the PACS does not have.
+
+        Raises:
+            HTTPException: 503 when the PACS does not answer, 400 when the series is no ultrasound image that the app
+                reads.
+        """
+        try:
+            return self._fetch(image_id)
+        except SequalError as error:
+            raise refusal(error) from error
+
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """What is noted about an image, with what viewers need to open it."""
+        info: dict[str, Any] = LocalDatastore.get_image_info(self, image_id)
+        if not self._images.has(image_id):
+            info.pop("path", None)
+        series = self._lister.last().images.get(image_id)
+        return info | (_shown(series) if series else {})
+
+    def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
+        """Add to what is noted about an image."""
+        self._note(image_id)
+        super().update_image_info(image_id, info)
+
+    def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        """Refused: images come from the PACS.
+
+        Raises:
+            HTTPException: 400, always.
+        """
+        raise refusal(_sent_to_the_pacs())
+
+    def remove_image(self, image_id: str) -> None:
+        """Refused: the PACS keeps its images.
+
+        Raises:
+            HTTPException: 400, always.
+        """
+        raise refusal(_sent_to_the_pacs())
+
+    def patients(self, image_ids: list[str]) -> dict[str, str]:
+        """Pseudonym of the patient by image id, of those that the PACS listed once."""
+        known = self._lister.last().patients
+        return {image: known[image] for image in image_ids if image in known}
+
+    def check_answers(self) -> None:
+        """Make sure that the PACS answers.
+
+        Raises:
+            HTTPException: 503 when it does not.
+        """
+        try:
+            self._lister.now()
+        except SequalError as error:
+            raise refusal(error) from error
+
+    def _fetch(self, image_id: str) -> str:
+        if not _UID.fullmatch(image_id):
+            return ""
+        if not self._images.has(image_id):
+            series = self._lister.last().images.get(image_id) or self._archive.find(image_id)
+            if series is None:
+                return ""
+            self._images.fetch(series)
+        return str(self._images.file(image_id))
+
+    def _instances(self, image_id: str) -> Path:
+        """Folder of an image's DICOM instances, fetched again when it was removed."""
+        if not self._images.instances(image_id).is_dir():
+            series = self._archive.find(image_id)
+            if series is None:
+                raise ImageError(f"Expected the PACS to have series {image_id}, got none. Send it there again.")
+            self._images.fetch_instances(series)
+        return self._images.instances(image_id)
+
+    def _note(self, image_id: str) -> ImageLabelModel:
+        """The entry of an image in the list of this folder."""
+        with self._turn:
+            return self._datastore.objects.setdefault(
+                image_id, ImageLabelModel(image=DataModel(info={"name": image_id + IMAGE_SUFFIX}, ext=IMAGE_SUFFIX))
+            )
+
+    def _suffixes(self, folder: str) -> dict[str, str]:
+        found = super()._suffixes(folder)
+        if Path(folder).resolve() != Path(self._datastore.image_path()).resolve():
+            return found
+        # An image that was not fetched, or whose file was removed to save space, is an image; its label stays known.
+        labels = super()._suffixes(self._datastore.label_path(DefaultLabelTag.FINAL))
+        return {image: IMAGE_SUFFIX for image in {*found, *labels, *self._datastore.objects}}
+
+
+def _shown(series: Series) -> dict[str, str]:
+    """What OHIF shows of the next sample, and opens it by."""
+    return {
+        "SeriesInstanceUID": series.uid,
+        "StudyInstanceUID": series.study,
+        "Modality": series.modality,
+        "StudyDate": series.date or "UNK",
+        "StudyTime": series.time or "UNK",
+        "PatientID": series.patient_id or "UNK",
+    }
+
+
+def _sent_to_the_pacs() -> ImageError:
+    return ImageError(
+        "Expected images of this study to be added and removed in its PACS, got a request to the app. "
+        "Send them with DICOMweb, for example with `cli.py to-dicom STUDY --stow URL`."
+    )

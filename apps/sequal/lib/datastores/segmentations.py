@@ -1,0 +1,196 @@
+"""Labels that a PACS holds as DICOM segmentations: which there are, and each as a file that the app reads."""
+
+import json
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from lib.datastores.archive import ImageArchive, Series
+from lib.datastores.listing import Listing
+from lib.dicom import is_refined
+from lib.dicom.equipment import MANUFACTURER
+from lib.errors import LabelError, PacsError
+from lib.imaging import read_frame
+from lib.imaging.dicom_seg import check_segmentation, read_segmentation, referenced_series
+from lib.imaging.dicom_series import read_series_headers
+from lib.imaging.writing import write_mask
+from lib.state import atomic_write
+
+__all__ = ["PacsLabel", "PacsLabels"]
+
+logger = logging.getLogger(__name__)
+
+#: Where a segmentation says when it was made, the best first.
+_MOMENTS: Final = ("Content", "Series", "InstanceCreation")
+
+
+@dataclass(frozen=True)
+class PacsLabel:
+    """What is known about one segmentation series.
+
+    Attributes:
+        uid: its SeriesInstanceUID.
+        image: SeriesInstanceUID of the images that it belongs to; empty when it does not say.
+        created: when it was made, seconds since the epoch; 0 when it does not say.
+        instances: how many instances it had when it was looked at.
+        unusable: why it is no label of this app; empty when it is one.
+    """
+
+    uid: str
+    image: str
+    created: float
+    instances: int
+    unusable: str = ""
+
+
+class PacsLabels:
+    """Looks at each segmentation of a PACS once; one that cannot be used is named in the log and left out.
+
+    Args:
+        archive: the PACS.
+        folder: what was looked at is kept here.
+    """
+
+    def __init__(self, archive: ImageArchive, folder: Path) -> None:
+        self._archive, self._folder = archive, folder
+        self._known: dict[str, PacsLabel] = {}
+
+    def of_images(self, listing: Listing) -> dict[str, list[PacsLabel]]:
+        """The usable labels of each image, the newest last."""
+        labels: dict[str, list[PacsLabel]] = {}
+        for series in listing.segmentations.values():
+            label = self._look(series)
+            if label is not None and not label.unusable and label.image in listing.patients:
+                labels.setdefault(label.image, []).append(label)
+        return {image: sorted(found, key=lambda label: (label.created, label.uid)) for image, found in labels.items()}
+
+    def all_of(self, image: str) -> Collection[str]:
+        """UIDs of every segmentation of an image that was looked at."""
+        return {label.uid for label in self._known.values() if label.image == image}
+
+    def file(self, label: PacsLabel, image: Path, instances: Path) -> Path:
+        """The label on its image's grid, as NIfTI.
+
+        Args:
+            label: which.
+            image: the image's file.
+            instances: folder of the image's DICOM instances.
+
+        Raises:
+            LabelError: it does not fit its image; it counts as unusable from then on.
+            ImageError: the image cannot be read.
+        """
+        target = self._folder / f"{label.uid}.nii.gz"
+        if target.exists():
+            return target
+        frame = read_frame(image)
+        segmentation = self._read(label.uid)
+        try:
+            values = read_segmentation(segmentation, read_series_headers(instances))
+            mask = values.reshape(frame.shape)
+        except (LabelError, ValueError) as error:
+            self._keep(PacsLabel(label.uid, label.image, label.created, label.instances, str(error)))
+            raise LabelError(f"Segmentation {label.uid} of image {label.image}: {error}") from error
+        temporary = target.with_name(f".{time.time_ns()}.nii.gz")
+        write_mask(temporary, mask, frame.affine)
+        temporary.replace(target)
+        return target
+
+    def _look(self, series: Series) -> PacsLabel | None:
+        label = self._known.get(series.uid) or self._noted(series.uid)
+        if label is None or label.instances != series.instances:
+            try:
+                label = self._fetch(series)
+            except PacsError as error:
+                logger.warning("A segmentation is left out for now. %s", error)
+                return None
+            self._keep(label)
+        self._known[series.uid] = label
+        return label
+
+    def _fetch(self, series: Series) -> PacsLabel:
+        instances = self._archive.instances(series)
+        if not instances:
+            return PacsLabel(series.uid, "", 0.0, series.instances, "It has no instance.")
+        newest = max(instances, key=_created)
+        image = referenced_series(newest) or ""
+        reason = _why_not(newest)
+        if not reason:
+            with atomic_write(self._path(f"{series.uid}.dcm")) as file:
+                pydicom.dcmwrite(file, newest, write_like_original=False)
+            self._path(f"{series.uid}.nii.gz").unlink(missing_ok=True)
+        return PacsLabel(series.uid, image, _created(newest), series.instances, reason)
+
+    def _keep(self, label: PacsLabel) -> None:
+        if label.unusable:
+            logger.warning("Leaving out segmentation %s of image %s: %s", label.uid, label.image, label.unusable)
+        self._known[label.uid] = label
+        with atomic_write(self._path(f"{label.uid}.json")) as file:
+            file.write(json.dumps(asdict(label), indent=1).encode())
+
+    def _noted(self, uid: str) -> PacsLabel | None:
+        try:
+            label = PacsLabel(**json.loads((self._folder / f"{uid}.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+        usable = label.unusable or (self._folder / f"{uid}.dcm").exists()
+        return label if usable else None
+
+    def _read(self, uid: str) -> Dataset:
+        try:
+            return pydicom.dcmread(self._folder / f"{uid}.dcm")
+        # pydicom has many exceptions for damaged files.
+        except Exception as error:
+            for suffix in (".json", ".dcm"):
+                (self._folder / f"{uid}{suffix}").unlink(missing_ok=True)
+            self._known.pop(uid, None)
+            raise LabelError(
+                f"Expected the copy of segmentation {uid} to be readable, got {type(error).__name__}: {error}. "
+                "It is fetched again; ask again."
+            ) from error
+
+    def _path(self, name: str) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / name
+
+
+def _why_not(segmentation: Dataset) -> str:
+    """Why a segmentation is no label of an expert for this app; empty when it is one."""
+    if is_refined(segmentation):
+        return "It is a refined label, which no expert has approved."
+    try:
+        check_segmentation(segmentation)
+    except LabelError as error:
+        return str(error)
+    return ""
+
+
+def _created(dataset: Any) -> float:  # noqa: ANN401 - pydicom is not typed
+    """Seconds since the epoch; 0 when the object does not say or says it wrongly."""
+    for moment in _MOMENTS:
+        date, clock = str(dataset.get(f"{moment}Date") or ""), str(dataset.get(f"{moment}Time") or "000000")
+        try:
+            when = datetime.strptime(f"{date}{clock[:6]:0<6}", "%Y%m%d%H%M%S")
+            fraction = float(f"0{clock[6:]}") if clock[6:] else 0.0
+        except ValueError:
+            continue
+        return _aware(when, dataset).timestamp() + fraction
+    return 0.0
+
+
+def _aware(when: datetime, dataset: Any) -> datetime:  # noqa: ANN401
+    """DICOM times are local where no offset is given; this app's own are UTC."""
+    offset = str(dataset.get("TimezoneOffsetFromUTC") or "")
+    if offset:
+        try:
+            return datetime.strptime(f"{when:%Y%m%d%H%M%S}{offset}", "%Y%m%d%H%M%S%z")
+        except ValueError:
+            pass
+    return when.replace(tzinfo=UTC) if dataset.get("Manufacturer") == MANUFACTURER else when.astimezone()

@@ -1,0 +1,126 @@
+"""Series of a PACS as image files in a folder."""
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from filelock import FileLock
+
+from lib.datastores.archive import ImageArchive, Series
+from lib.errors import ImageError
+from lib.imaging.dicom_series import read_series
+from lib.imaging.writing import write_mask
+from lib.state import atomic_write
+
+__all__ = ["SeriesCache"]
+
+logger = logging.getLogger(__name__)
+
+_SUFFIX = ".nii.gz"
+_ULTRASOUND = "US"
+
+
+class SeriesCache:
+    """Fetches a series once, whichever process needs it first.
+
+    `<uid>/` holds the DICOM instances as they came, `<uid>.nii.gz` the image made of them, `unusable/<uid>.json` why
+    there is none.
+
+    Args:
+        archive: the PACS.
+        folder: of the study; may be shared with processes that train and score.
+    """
+
+    def __init__(self, archive: ImageArchive, folder: Path) -> None:
+        self._archive, self._folder = archive, folder
+        self._notes = folder / "unusable"
+
+    def file(self, uid: str) -> Path:
+        """Where the image of a series is, or will be."""
+        return self._folder / f"{uid}{_SUFFIX}"
+
+    def instances(self, uid: str) -> Path:
+        """Folder of the DICOM instances of a series."""
+        return self._folder / uid
+
+    def has(self, uid: str) -> bool:
+        """Whether the image is here."""
+        return self.file(uid).exists()
+
+    def usable(self, listed: Iterable[Series]) -> set[str]:
+        """UIDs of those series that were not found to be no image, by whichever process."""
+        noted = {path.stem for path in self._notes.glob("*.json")}
+        return {series.uid for series in listed if series.uid not in noted or not self.unusable(series)}
+
+    def unusable(self, series: Series) -> str:
+        """Why a series was found to be no image; empty when it was not, or has other instances by now."""
+        try:
+            note = json.loads((self._notes / f"{series.uid}.json").read_bytes())
+            return str(note["reason"]) if int(note["instances"]) == series.instances else ""
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""
+
+    def fetch(self, series: Series) -> Path:
+        """Bring the image of a series here.
+
+        Returns:
+            Its file, `(W, H, F)` with its geometry.
+
+        Raises:
+            PacsError: the PACS does not answer.
+            ImageError: the series is no ultrasound, or cannot be read; it counts as unusable until it changes.
+        """
+        if series.modality != _ULTRASOUND:
+            raise ImageError(
+                f"Expected series {series.uid} to be ultrasound (Modality US), got {series.modality or 'none'}. "
+                "Narrow the search filter to ultrasound."
+            )
+        known = self.unusable(series)
+        if known:
+            raise ImageError(known)
+        self.fetch_instances(series)
+        with self._turn(series.uid):
+            if self.has(series.uid):
+                return self.file(series.uid)
+            try:
+                self._convert(series.uid)
+            except ImageError as error:
+                self._give_up(series, str(error))
+                raise
+        return self.file(series.uid)
+
+    def fetch_instances(self, series: Series) -> None:
+        """Bring the DICOM instances of a series here.
+
+        Raises:
+            PacsError: the PACS does not answer.
+            ImageError: it has none.
+        """
+        with self._turn(series.uid):
+            if not self.instances(series.uid).is_dir():
+                self._archive.download(series, self.instances(series.uid))
+
+    def _turn(self, uid: str) -> FileLock:
+        """One process at a time."""
+        return FileLock(self._folder / f".{uid}.lock")
+
+    def _convert(self, uid: str) -> None:
+        image = read_series(self.instances(uid))
+        temporary = self._folder / f".{time.time_ns()}{_SUFFIX}"
+        try:
+            write_mask(temporary, image.pixels, image.affine)
+            temporary.replace(self.file(uid))
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _give_up(self, series: Series, reason: str) -> None:
+        """Remember why; the instances go, so that they are fetched again when the series has changed."""
+        logger.warning("Leaving out series %s: %s", series.uid, reason)
+        for instance in self.instances(series.uid).glob("*.dcm"):
+            instance.unlink()
+        self.instances(series.uid).rmdir()
+        self._notes.mkdir(exist_ok=True)
+        with atomic_write(self._notes / f"{series.uid}.json") as file:
+            file.write(json.dumps({"instances": series.instances, "reason": reason}, indent=1).encode())

@@ -1,0 +1,405 @@
+import json
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from fastapi import HTTPException
+from numpy.typing import NDArray
+
+from lib.configs import Study
+from lib.datastores import DicomWebStudy, LabelGuard
+from lib.datastores import listing as listing_module
+from lib.datastores.outbox import Outbox
+from lib.imaging import read_frame, read_label
+from lib.imaging.dicom_seg import read_segmentation
+from lib.state import StudyState
+from unit.datastores.fake_archive import HEIGHT, WIDTH, FakeArchive, mask, pixels, segmentation, ultrasound
+from unit.synthetic_study import settings
+
+GRID = (WIDTH, HEIGHT, 1)
+LONG_AGO, LATER = 1_000_000_000, 4_000_000_000
+
+
+@pytest.fixture
+def archive() -> FakeArchive:
+    return FakeArchive()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StudyState:
+    return StudyState.open(tmp_path / "state", settings())
+
+
+class _Opener:
+    """Opens studies of one PACS, whose labels are sent when a test says so and not by a thread."""
+
+    def __init__(self, archive: FakeArchive) -> None:
+        self._archive = archive
+
+    def __call__(self, state: StudyState) -> DicomWebStudy:
+        return DicomWebStudy(self._archive, {}, state, LabelGuard(state))
+
+
+@pytest.fixture
+def opener(archive: FakeArchive, monkeypatch: pytest.MonkeyPatch) -> _Opener:
+    monkeypatch.setattr(listing_module, "_FRESH_S", 0.0)
+    monkeypatch.setattr(Outbox, "start", lambda outbox: None)
+    return _Opener(archive)
+
+
+def _file(folder: Path, label: NDArray[np.uint8], name: str = "label.nii.gz") -> str:
+    folder.mkdir(exist_ok=True)
+    nib.save(nib.Nifti1Image(label, np.eye(4)), folder / name)
+    return str(folder / name)
+
+
+def _label(study: DicomWebStudy, image: str) -> NDArray[np.uint8]:
+    return read_label(study.get_label_uri(image, "final"), GRID)
+
+
+def _read(archive: FakeArchive, image: str) -> list[NDArray[np.uint8]]:
+    """The PACS' segmentations of an image on its slices, in the order in which they came."""
+    images = archive.instances(archive.find(image))
+    images.sort(key=lambda instance: instance.ImagePositionPatient[2])
+    return [read_segmentation(dataset, images) for dataset in archive.labels_of(image)]
+
+
+def test_ultrasound_alone_is_listed_and_the_rest_is_named(archive, state, opener, caplog) -> None:
+    image = archive.put(*ultrasound(1))
+    other = archive.put(*ultrasound(2, Modality="CT"))
+    study = opener(state)
+    assert study.list_images() == study.get_unlabeled_images() == [image]
+    assert f"Leaving out series {other}: expected Modality US, got CT" in caplog.text
+    with pytest.raises(HTTPException, match="to be ultrasound") as refused:
+        study.get_image_uri(other)
+    assert refused.value.status_code == 400
+    assert study.get_image_uri("1.2.3") == study.get_image_uri("../../etc/passwd") == ""
+
+
+def test_a_frame_is_fetched_once_and_read_as_one(archive, state, opener) -> None:
+    image, clip = archive.put(*ultrasound(1)), archive.put(*ultrasound(2, frames=3))
+    study = opener(state)
+    frame = read_frame(study.get_image_uri(image))
+    assert (frame.grid, frame.shape) == (GRID, (WIDTH, HEIGHT, 2))
+    assert frame.calibration.spacing_mm == (0.06, 0.06)
+    np.testing.assert_array_equal(frame.pixels, pixels(1))
+    # The slices stand as viewers stack them, the last frame of an exported clip first.
+    np.testing.assert_array_equal(read_frame(study.get_image_uri(clip)).pixels, pixels(2, 3)[:, :, ::-1])
+    study.get_image_uri(image)
+    assert archive.asked.count(f"download {image}") == 1
+    assert study.get_image_info(image)["StudyInstanceUID"] == str(ultrasound(1)[0].StudyInstanceUID)
+
+
+def test_a_label_counts_at_once_and_is_in_the_pacs(archive, state, opener, tmp_path) -> None:
+    image, other = archive.put(*ultrasound(1)), archive.put(*ultrasound(2))
+    study = opener(state)
+    info = {"label_info": [{"name": "intima-media", "idx": 1}], "segmentation": "forged", "created": LATER}
+    assert study.save_label(image, _file(tmp_path, mask(3, 4)), "final", info) == image
+    assert study.delivery(image) == {"pacs": "stored"}
+    assert study.get_labeled_images() == [image]
+    assert study.get_unlabeled_images() == [other]
+    assert study.status() == {"total": 2, "completed": 1, "label_tags": {"final": 1}}
+    np.testing.assert_array_equal(_label(study, image), mask(3, 4))
+    (stored,) = _read(archive, image)
+    np.testing.assert_array_equal(stored, np.repeat(mask(3, 4), 2, axis=2))
+    assert abs(study.get_label_info(image, "final")["created"] - time.time()) < 60
+
+
+def test_the_newest_of_several_labels_counts_once_also_from_an_empty_folder(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1))
+    study = opener(state)
+    for columns in ((1,), (1, 2), (1,)):  # within one second, and the first one again
+        study.save_label(image, _file(tmp_path, mask(*columns)), "final", {})
+    assert len(archive.labels_of(image)) == 3
+    assert study.status()["completed"] == 1
+    assert len(list((state.root / "replaced").iterdir())) == 2
+    fresh = opener(StudyState.open(tmp_path / "fresh", settings()))
+    assert fresh.get_labeled_images() == [image]
+    np.testing.assert_array_equal(_label(fresh, image), mask(1))
+    assert fresh.json()["objects"][image]["labels"]["final"]["ext"] == ".nii.gz"
+
+
+def test_the_edited_slice_is_the_label(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1))
+    study = opener(state)
+    state.shown.put(image, mask(3, 4, 5)[:, :, 0])
+    drawn = np.concatenate([mask(3, 4, 5), mask(4, 5, 6)], axis=2)  # on the second slice: 3 erased, 6 drawn
+    (tmp_path / "label.bin").write_bytes(drawn.ravel(order="F").tobytes())
+    study.save_label(image, str(tmp_path / "label.bin"), "final", {})
+    np.testing.assert_array_equal(_label(study, image), mask(4, 5, 6))
+
+
+def test_labels_of_a_clip_are_per_frame(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1, frames=3))
+    study = opener(state)
+    drawn = np.concatenate([mask(1), mask(), mask(2, 3)], axis=2)
+    study.save_label(image, _file(tmp_path, drawn), "final", {})
+    fresh = opener(StudyState.open(tmp_path / "fresh", settings()))
+    for opened in (study, fresh):
+        np.testing.assert_array_equal(read_label(opened.get_label_uri(image, "final"), drawn.shape), drawn)
+
+
+def test_pixels_that_are_not_annotated_survive_the_pacs(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1))
+    label = mask(3, 4)
+    label[10:] = 255
+    opener(state).save_label(image, _file(tmp_path, label), "final", {})
+    fresh = opener(StudyState.open(tmp_path / "fresh", settings()))
+    np.testing.assert_array_equal(_label(fresh, image), label)
+
+
+def test_a_label_of_another_station_counts_while_it_is_newer(archive, state, opener, tmp_path) -> None:
+    images = ultrasound(1)
+    image = archive.put(*images)
+    study = opener(state)
+    study.save_label(image, _file(tmp_path, mask(1)), "final", {})
+    archive.put(segmentation(images, mask(2), LONG_AGO))
+    np.testing.assert_array_equal(_label(study, image), mask(1))
+    archive.put(segmentation(images, mask(3), LATER))
+    np.testing.assert_array_equal(_label(study, image), mask(3))
+    # What the expert submitted here is still there, and the next submission counts again.
+    submitted = state.root / "dicomweb" / "labels" / "final" / f"{image}.nii.gz"
+    np.testing.assert_array_equal(read_label(submitted, GRID), mask(1))
+    study.save_label(image, _file(tmp_path, mask(4)), "final", {})
+    np.testing.assert_array_equal(_label(study, image), mask(4))
+    assert len(list((state.root / "replaced").iterdir())) == 1
+
+
+def test_what_is_no_label_of_this_app_is_left_out_and_named(archive, state, opener, caplog) -> None:
+    images = ultrasound(1)
+    image = archive.put(*images)
+    broken = segmentation(images, mask(1), LATER)
+    broken.PixelData = broken.PixelData[:4]
+    plaque = segmentation(images, mask(1), LATER + 1)
+    plaque.SegmentSequence[0].SegmentLabel = "plaque"
+    refined = segmentation(images, mask(1), LATER + 2, ContentLabel="REFINED")
+    left_out = [archive.put(dataset) for dataset in (broken, plaque, refined)]
+    study = opener(state)
+    assert study.get_labeled_images() == study.datalist() == []
+    assert all(f"Leaving out segmentation {uid}" in caplog.text for uid in left_out)
+    archive.put(segmentation(images, mask(5), LONG_AGO))  # the newest that can be used counts
+    assert study.get_labeled_images() == [image]
+    np.testing.assert_array_equal(_label(study, image), mask(5))
+    archive.asked.clear()
+    study.get_labeled_images()
+    assert not [what for what in archive.asked if what.startswith("instances")]  # each is looked at once
+
+
+def test_a_segmentation_on_another_grid_stops_nothing(archive, state, opener, caplog) -> None:
+    images, others = ultrasound(1), ultrasound(2)
+    image, other = archive.put(*images), archive.put(*others)
+    wrong = segmentation(images, mask(1), LATER)
+    wrong.Rows, wrong.Columns = wrong.Columns, wrong.Rows
+    archive.put(wrong)
+    archive.put(segmentation(others, mask(2), LATER))
+    study = opener(state)
+    assert [Path(pair["label"]).exists() for pair in study.datalist()] == [True]
+    assert study.get_labeled_images() == [other]
+    assert image in study.get_unlabeled_images()
+    assert "It belongs to another image" in caplog.text
+
+
+def test_an_unusable_series_is_named_passed_over_and_tried_again_when_it_changes(archive, state, opener) -> None:
+    good = archive.put(*ultrasound(1))
+    instances = ultrasound(2)
+    for instance in instances:
+        instance.PixelData = instance.PixelData[:100]
+    bad = archive.put(*instances)
+    study = opener(state)
+    assert set(study.list_images()) == {good, bad}
+    with pytest.raises(HTTPException, match=f"series {bad}") as refused:
+        study.get_image_uri(bad)
+    assert refused.value.status_code == 400
+    assert study.list_images() == [good]
+    archive.contents[bad].clear()
+    archive.put(*ultrasound(3, frames=3, SeriesInstanceUID=bad))
+    assert set(study.list_images()) == {good, bad}
+    assert read_frame(study.get_image_uri(bad)).grid == (WIDTH, HEIGHT, 3)
+
+
+def test_while_the_pacs_is_down_the_last_list_holds_and_labels_wait(archive, state, opener, tmp_path, caplog) -> None:
+    images = [archive.put(*ultrasound(seed)) for seed in (1, 2)]
+    study = opener(state)
+    study.get_image_uri(images[0])
+    archive.up = False
+    assert study.list_images() == sorted(images)
+    with pytest.raises(HTTPException) as silent:
+        study.get_image_uri(images[1])
+    assert silent.value.status_code == 503
+    with pytest.raises(HTTPException, match="Start the PACS") as silent:
+        study.check_answers()
+    assert silent.value.status_code == 503
+
+    study.save_label(images[0], _file(tmp_path, mask(1)), "final", {})
+    assert study.delivery(images[0])["pacs"] == "waiting"
+    assert "Start the PACS" in study.delivery(images[0])["reason"]
+    assert study.get_labeled_images() == [images[0]]
+    with pytest.raises(HTTPException):
+        study.save_label(images[1], _file(tmp_path, mask(2)), "final", {})
+    assert len(list((state.root / "rejected").glob("*.nii.gz"))) == 1
+
+    # After a restart, still without the PACS: nothing is forgotten.
+    again = opener(state)
+    assert again.list_images() == sorted(images)
+    assert again.get_labeled_images() == [images[0]]
+    again._outbox.flush()
+    archive.up = True
+    again._outbox.flush()
+    assert again.delivery(images[0]) == {"pacs": "stored"}
+    np.testing.assert_array_equal(_read(archive, images[0])[0][:, :, :1], mask(1))
+    again._outbox.flush()
+    assert len(archive.labels_of(images[0])) == 1
+    assert caplog.text.count("Working with what the PACS said last") == 2  # once an opened study, not once a request
+
+
+def test_a_pacs_that_never_answered_is_an_empty_study(archive, state, opener) -> None:
+    archive.up = False
+    study = opener(state)
+    assert study.status() == {"total": 0, "completed": 0, "label_tags": {}}
+    assert study.get_unlabeled_images() == study.datalist() == []
+    image = archive.put(*ultrasound(1))
+    archive.up = True
+    assert study.list_images() == [image]
+
+
+def test_a_refused_label_waits_without_keeping_others_back(archive, state, opener, tmp_path) -> None:
+    images = [archive.put(*ultrasound(seed)) for seed in (1, 2)]
+    study = opener(state)
+    archive.takes = False
+    for image in images:
+        study.save_label(image, _file(tmp_path, mask(1)), "final", {})
+    assert "HTTP 403" in study.delivery(images[1])["reason"]
+    archive.takes = True
+    study._outbox.flush()
+    assert [study.delivery(image)["pacs"] for image in images] == ["stored", "stored"]
+
+
+def test_a_series_without_geometry_can_be_labelled_too(archive, state, opener, tmp_path) -> None:
+    (instance, _) = ultrasound(1)
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "PixelSpacing"):
+        delattr(instance, keyword)
+    for keyword in ("PatientBirthDate", "StudyDescription", "AccessionNumber"):
+        delattr(instance, keyword)
+    image = archive.put(instance)
+    study = opener(state)
+    frame = read_frame(study.get_image_uri(image))
+    assert frame.grid == GRID
+    assert frame.calibration.spacing_mm == (0.06, 0.06)  # of the ultrasound region
+    study.save_label(image, _file(tmp_path, mask(3)), "final", {})
+    assert study.delivery(image) == {"pacs": "stored"}
+    fresh = opener(StudyState.open(tmp_path / "fresh", settings()))
+    np.testing.assert_array_equal(_label(fresh, image), mask(3))
+
+
+def test_a_label_taken_out_stays_out_until_the_next_one(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1))
+    study = opener(state)
+    study.save_label(image, _file(tmp_path, mask(1)), "final", {})
+    study.remove_label(image, "final")
+    assert study.get_labeled_images() == []
+    assert len(list((state.root / "replaced").iterdir())) == 1
+    assert opener(state).get_labeled_images() == []  # the PACS still has the segmentation
+    study.save_label(image, _file(tmp_path, mask(2)), "final", {})
+    assert study.get_labeled_images() == [image]
+    np.testing.assert_array_equal(_label(study, image), mask(2))
+
+
+def test_removing_the_cached_images_loses_no_label(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1))
+    opener(state).save_label(image, _file(tmp_path, mask(1)), "final", {})
+    folder = state.root / "dicomweb"
+    (folder / f"{image}.nii.gz").unlink()
+    (folder / "datastore_v2.json").write_text("damaged")
+    study = opener(state)
+    assert study.get_labeled_images() == [image]
+    np.testing.assert_array_equal(_label(study, image), mask(1))
+    assert Path(study.get_image_uri(image)).exists()
+
+
+def test_what_was_removed_from_the_folder_is_fetched_again(archive, state, opener, tmp_path) -> None:
+    images = ultrasound(1)
+    image = archive.put(*images)
+    archive.put(segmentation(images, mask(1), LONG_AGO))
+    study = opener(state)
+    np.testing.assert_array_equal(_label(study, image), mask(1))
+    folder = state.root / "dicomweb"
+    shutil.rmtree(folder / image)
+    study.save_label(image, _file(tmp_path, mask(2)), "final", {})
+    assert study.delivery(image) == {"pacs": "stored"}
+    assert study.delivery("1.2.3") == {}
+
+    study.remove_label(image, "final")
+    archive.put(segmentation(images, mask(3), LATER))
+    assert study.get_labeled_images() == [image]
+    (copy,) = (
+        path
+        for path in (folder / "segmentations").glob("*.dcm")
+        if path.stat().st_mtime_ns
+        == max(other.stat().st_mtime_ns for other in (folder / "segmentations").glob("*.dcm"))
+    )
+    copy.write_bytes(b"damaged")
+    with pytest.raises(HTTPException, match="It is fetched again") as refused:
+        study.get_label_uri(image, "final")
+    assert refused.value.status_code == 400
+    np.testing.assert_array_equal(_label(study, image), mask(3))
+
+
+def test_patients_are_grouped_by_a_pseudonym_and_shared_ids_are_named(archive, state, opener, caplog) -> None:
+    ids = {
+        name: archive.put(*ultrasound(seed, **tags))
+        for seed, (name, tags) in enumerate(
+            {
+                "anna left": {"PatientID": "id of two", "PatientName": "Anna"},
+                "anna right": {"PatientID": "id of two", "PatientName": "Anna"},
+                "bert": {"PatientID": "id of two", "PatientName": "Bert"},
+                "carl": {"PatientID": "another id", "PatientName": "Carl"},
+                "nobody": {"PatientID": "", "PatientName": ""},
+                "no one": {"PatientID": "", "PatientName": ""},
+            }.items()
+        )
+    }
+    study = opener(state)
+    patients = study.patients(study.list_images())
+    assert patients[ids["anna left"]] == patients[ids["anna right"]] == patients[ids["bert"]]
+    assert len(set(patients.values())) == 4
+    assert "have one PatientID but different names" in caplog.text
+    kept = (state.root / "dicomweb" / "listing.json").read_text()
+    assert not any(name in kept + json.dumps(patients) + caplog.text for name in ("Anna", "Bert", "id of two"))
+
+
+def test_a_study_takes_its_patients_from_the_pacs(archive, state, opener) -> None:
+    image = archive.put(*ultrasound(1, "p1"))
+    store = opener(state)
+    study = Study(settings(), state, None, Path(), None, None)
+    (item,) = study.unlabelled(store)
+    assert (item.id, item.patient) == (image, store.patients([image])[image])
+    assert item.image.exists()
+    archive.put(*ultrasound(2, "p2"))
+    archive.asked.clear()
+    assert len(study.listed(store)[1]) == 2
+    assert not [what for what in archive.asked if what.startswith("download")]
+
+
+def test_an_image_that_cannot_be_had_is_left_out_of_a_round(archive, state, opener, caplog) -> None:
+    images = [archive.put(*ultrasound(seed)) for seed in (1, 2)]
+    store = opener(state)
+    store.get_image_uri(images[0])
+    archive.up = False
+    study = Study(settings(), state, None, Path(), None, None)
+    with caplog.at_level(logging.WARNING):
+        assert [item.id for item in study.unlabelled(store)] == [images[0]]
+    assert f"Leaving out image {images[1]}" in caplog.text
+
+
+def test_images_are_added_and_removed_in_the_pacs(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1))
+    study = opener(state)
+    for ask in (lambda: study.add_image("x", _file(tmp_path, mask(1)), {}), lambda: study.remove_image(image)):
+        with pytest.raises(HTTPException, match="in its PACS") as refused:
+            ask()
+        assert refused.value.status_code == 400
+    assert study.list_images() == [image]
