@@ -5,7 +5,7 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -139,6 +139,74 @@ def measure(
     )
 
 
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A folder of images, a DICOM or picture file.", show_default=False)],
+    studies: Annotated[Path, typer.Option(help="The studies folder to import into.", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be done; write nothing.")] = False,
+    spacing_mm: Annotated[
+        str | None, typer.Option(help="Millimetres per pixel, X or X,Y, whatever the files say.")
+    ] = None,
+    spacing_csv: Annotated[
+        Path | None, typer.Option(help="Table image,spacing_mm or image,dx_mm,dy_mm.", show_default="sidecar files")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of masks, or of a folder a reader.", show_default="SOURCE/masks")
+    ] = None,
+    layer_value: Annotated[
+        int | None, typer.Option(min=1, max=255, help="Value of the layer in the masks.", show_default="the only one")
+    ] = None,
+    final: Annotated[
+        str | None,
+        typer.Option(help="Reader whose labels become the expert's, or none.", show_default="the only reader"),
+    ] = None,
+    patients: Annotated[
+        Path | None, typer.Option(help="Table image,patient.", show_default="SOURCE/patients.csv")
+    ] = None,
+    patient_pattern: Annotated[
+        str, typer.Option(help="Regular expression with a group (?P<patient>...), searched in image ids.")
+    ] = "",
+    keep_patient_ids: Annotated[
+        bool, typer.Option("--keep-patient-ids", help="Keep DICOM PatientIDs instead of salted hashes.")
+    ] = False,
+    kind: Annotated[Literal["auto", "files", "cubs"], typer.Option(help="Layout of the source.")] = "auto",
+) -> None:
+    """Make or extend a study from pictures, image and mask folders, CUBS, or DICOM files."""
+    from lib.commands.import_study import import_command, spacing_option
+    from lib.importing import ImportOptions
+
+    options = ImportOptions(
+        kind=kind,
+        spacing_mm=spacing_option(spacing_mm),
+        spacing_table=spacing_csv,
+        masks=masks,
+        layer_value=layer_value,
+        patients=patients,
+        patient_pattern=patient_pattern,
+        keep_patient_ids=keep_patient_ids,
+        final=final,
+    )
+    import_command(source, studies, options, dry_run=dry_run)
+
+
+@app.command()
+def export(
+    studies: Annotated[
+        str | None, typer.Argument(help="The study whose published model it is.", show_default="the starting weights")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="bundle (a MONAI Bundle), onnx or torchscript.")] = "bundle",
+    out: Annotated[Path | None, typer.Option(help="File or folder.", show_default="in export/")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Another model.", show_default="the one in service")] = None,
+    app_folder: AppFolder = APP,
+    state: State = None,
+    conf: Conf = None,
+) -> None:
+    """Write the model for other programs, and check that it computes what the app computes."""
+    from lib.commands.export import ExportOptions, export_command
+
+    export_command(ExportOptions(form, studies, out, checkpoint, app_folder, state, conf or ()))
+
+
 @app.command()
 def pretrain(
     frames: Annotated[int, typer.Option(min=1, help="Simulated frames to train on.")] = 1500,
@@ -210,7 +278,8 @@ def simulate(
     ] = None,
     refinement: Annotated[str | None, typer.Option(help="on, off or both.", show_default="on")] = None,
     both_for: Annotated[
-        str | None, typer.Option(help="Of --refinement both: the strategies that are played twice.", show_default="all")
+        str | None,
+        typer.Option(help="Of --refinement both: the strategies that are played twice.", show_default="all"),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Numbers, separated by commas.", show_default="0")] = None,
     network: Annotated[str | None, typer.Option(help="Architecture.", show_default="unet")] = None,
@@ -269,6 +338,49 @@ def report(
     from lib.commands.report import report_command
 
     report_command(experiment, out)
+
+
+@app.command("to-dicom")
+def to_dicom(
+    studies: Studies,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to, one below it for each image.")] = None,
+    stow: Annotated[str | None, typer.Option(help="DICOMweb address of a PACS to send to.", show_default=False)] = None,
+    salt: Annotated[
+        str,
+        typer.Option(
+            envvar="SEQUAL_DICOM_SALT",
+            help="Replace names of patients and images by hashes with this secret.",
+            show_default=False,
+        ),
+    ] = "",
+    refined: Annotated[bool, typer.Option(help="Also refined labels, marked as automatic.")] = True,
+    app_folder: AppFolder = APP,
+    state: State = None,
+    conf: Conf = None,
+) -> None:
+    """Write images, labels and thickness as DICOM that OHIF can segment, into a folder or a PACS."""
+    from lib.commands.place import StudyPlace
+    from lib.commands.to_dicom import ToDicomOptions, to_dicom_command
+
+    place = StudyPlace.find(studies, app_folder, state, conf or ())
+    to_dicom_command(place, ToDicomOptions(out=out, stow=stow, salt=salt, refined=refined))
+
+
+@app.command()
+def pacs(
+    studies: Annotated[Path, typer.Argument(help="The study to load into the PACS.")] = Path("sample-data"),
+    folder: Annotated[Path, typer.Option(help="Folder of the PACS: database, log, DICOM objects.")] = Path("pacs"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the server; OHIF's panel offers 8000.")] = 8000,
+    pacs_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the PACS.")] = 8042,
+    app_folder: AppFolder = APP,
+    conf: Conf = None,
+) -> None:
+    """Start Orthanc on this computer, load a study into it, and serve it from there until Ctrl-C."""
+    from lib.commands.pacs import PacsOptions, pacs_command
+    from lib.commands.place import StudyPlace
+
+    place = StudyPlace.find(studies, app_folder, None, ())
+    pacs_command(place, PacsOptions(folder, app_folder, port, pacs_port, conf or ()))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+from fastapi import Depends
 from monailabel.config import settings as server_settings
+from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.utils.async_tasks.utils import tasks
@@ -13,10 +16,11 @@ from monailabel.utils.async_tasks.utils import tasks
 from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study, not_found, refusal
-from lib.datastores import LabelGuard, StudyFolder
+from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter
 from lib.errors import SequalError
-from lib.infers import CarotidInfer, SequalBatchInfer
+from lib.infers import IMAGE_ID, CarotidContoursInfer, CarotidInfer, SequalBatchInfer
 from lib.labels import LABEL_NAMES
+from lib.ohif import LastPredictions, serve_bridge
 from lib.scoring import PldScoring, unscored
 from lib.state import file_digest
 from lib.trainers import CarotidTrain
@@ -24,6 +28,7 @@ from lib.trainers import CarotidTrain
 logger = logging.getLogger(__name__)
 
 MODEL = "carotid"
+CONTOURS = "carotid_contours"
 
 
 class SequalApp(MONAILabelApp):
@@ -40,20 +45,26 @@ class SequalApp(MONAILabelApp):
             version="0.1.0",
             labels=list(LABEL_NAMES),
         )
+        self._predictions = LastPredictions()
+        if self.study.settings.ohif_bridge:
+            self._serve_bridge()
         self._last_tried: tuple[str | None, frozenset[str]] | None = None
         if not self.study.settings.auto_scoring:
             self._auto_update_scoring = False
 
     def init_datastore(self) -> Datastore:
-        """The studies folder, guarded; a remote study as MONAI Label opens it."""
-        if "://" in self.studies:
-            return super().init_datastore()
+        """The studies folder or the PACS, guarded; any other remote study as MONAI Label opens it."""
         guard = LabelGuard(self.study.state)
+        if "://" in self.studies:
+            if server_settings.MONAI_LABEL_DATASTORE:
+                return super().init_datastore()  # another kind of remote study
+            archive, found = open_archive(self.studies, server_settings), search_filter(server_settings)
+            return DicomWebStudy(archive, found, self.study.state, guard)
         return StudyFolder(self.studies, guard, auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD)
 
     def init_infers(self) -> dict[str, Any]:
-        """The one model."""
-        return {MODEL: CarotidInfer(self.study)}
+        """The one model, as a mask and as curves; the mask first, since clients take the first as their default."""
+        return {MODEL: CarotidInfer(self.study), CONTOURS: CarotidContoursInfer(self.study)}
 
     def init_trainers(self) -> dict[str, Any]:
         """Its trainer."""
@@ -85,7 +96,11 @@ class SequalApp(MONAILabelApp):
         store = datastore or self.datastore()
         if isinstance(image, str) and not os.path.exists(image) and not store.get_image_uri(image):
             raise not_found("image", image)
+        if isinstance(image, str) and not os.path.exists(image):
+            request = {**request, IMAGE_ID: image}
         result: dict[str, Any] = super().infer(request, store)
+        if isinstance(image, str):
+            self._predictions.keep(image, result["params"])
         return result
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -97,6 +112,8 @@ class SequalApp(MONAILabelApp):
         named = request.get("strategy") or self.study.settings.strategy
         if named not in self._strategies:
             raise not_found("strategy", named, self._strategies)
+        if isinstance(self._datastore, DicomWebStudy):
+            self._datastore.check_answers()
         try:
             result: dict[str, Any] = super().next_sample({**request, "strategy": named})
         except SequalError as error:
@@ -119,12 +136,26 @@ class SequalApp(MONAILabelApp):
         result: dict[str, Any] = super().async_scoring(method, params)
         return result
 
-    def on_save_label(self, image_id: str, label_id: str) -> None:
-        """End the lease, and forget a refined label that came from an older version of this one."""
+    def _serve_bridge(self) -> None:
+        """OHIF with ultrasound; the processes that train and score have no server."""
+        server = sys.modules.get("monailabel.app")
+        if server is not None:
+            ohif = Path(server.static_dir) / "ohif"
+            readers = Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))
+            serve_bridge(server.app, ohif, self._predictions, [readers])
+
+    def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
+        """End the lease, and forget a refined label that came from an older version of this one.
+
+        Returns:
+            What the client is told beside the ids: whether the PACS has the label, or why it waits.
+        """
         try:
             self._accept(image_id, label_id)
         except SequalError as error:
             raise refusal(error) from error
+        store = self.datastore()
+        return store.delivery(image_id) if isinstance(store, DicomWebStudy) else {}
 
     def _accept(self, image_id: str, label_id: str) -> None:
         state = self.study.state

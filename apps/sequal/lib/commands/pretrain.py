@@ -118,7 +118,7 @@ def pretrain_command(options: PretrainOptions) -> None:
         settings,
         metrics,
         frames=options.frames,
-        start=start and start.digest,
+        start=None if start is None else start.digest,
         test_seed=TEST_SEED,
         seconds=seconds,
     )
