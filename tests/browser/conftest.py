@@ -30,7 +30,7 @@ def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PACS with the frames of `STUDY`, each a study of its own."""
     with running_orthanc(tmp_path_factory.mktemp("pacs")) as url:
         for stored in STUDY.values():
-            Pacs(url).store(image_series(stored.frame, stored.identity))
+            assert Pacs(url).store(image_series(stored.frame, stored.identity)) is None
         yield url
 
 
