@@ -127,6 +127,16 @@ def test_the_markdown_table_has_a_row_a_strategy(experiment):
     assert all((experiment / "out" / name).exists() for name in re.findall(r"\]\((\S+\.png)\)", "\n".join(lines)))
 
 
+def test_an_experiment_that_its_steps_bind_says_so(experiment):
+    pages = [experiment / "report" / name for name in ("index.html", "report.md")]
+    write_report(experiment, experiment / "report")
+    assert not any("bound by its steps" in page.read_text() for page in pages)
+    for number in (1, 2, 3):
+        write(experiment, record("full", "on", 0, number, 0.79, 40))
+    write_report(experiment, experiment / "report")
+    assert all("bound by its steps" in page.read_text() for page in pages)
+
+
 def test_unfinished_cells_do_not_count(experiment):
     (experiment / "cells" / "pld-on-s1" / "round-03.json").unlink()
     shutil.rmtree(experiment / "cells" / "full-on-s0")

@@ -66,6 +66,7 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
         "targets": TARGETS,
         "captions": {name: CAPTIONS[name] for name in figures},
         "machines": _machines(judged),
+        "bound_by_steps": _bound_by_steps(summary),
         "finished": finished,
         "planned": len(plan.cells()),
         "embedded": {name: base64.b64encode(png).decode() for name, png in figures.items()},
@@ -93,6 +94,12 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
     except OSError as error:
         raise StudyError(f"Expected `{out}` to be writable, got: {error}. Name another --out.") from error
     return summary
+
+
+def _bound_by_steps(summary: dict[str, Any]) -> bool:
+    """Whether every label of the pool gave no more than the few of a strategy: then too few steps hide what labels do."""
+    full = next(iter(summary.values()))["full_dice"]
+    return full is not None and max(row["final_dice"] for row in summary.values()) > full
 
 
 def _options(plan: Plan) -> dict[str, str]:
