@@ -97,7 +97,7 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
 
 
 def _bound_by_steps(summary: dict[str, Any]) -> bool:
-    """Whether every label of the pool gave no more than the few of a strategy: then too few steps hide what labels do."""
+    """Whether all labels of the pool gave less than the few of a strategy: too few steps then hide what labels do."""
     full = next(iter(summary.values()))["full_dice"]
     return full is not None and max(row["final_dice"] for row in summary.values()) > full
 
