@@ -66,7 +66,9 @@ class Settings:
     working_spacing_mm: float = _fixed(0.06, number(0.02, 0.5), "pixel size that calibrated frames are resampled to")
     max_working_pixels: int = _fixed(1_000_000, integer(65_536), "larger working frames are resampled to this size")
     min_piece_mm: float = _fixed(
-        2.0, number(0), "pieces of a mask shorter than this, or than a quarter of the longest, are left out; 0: none"
+        2.0,
+        number(0),
+        "pieces of a mask under this or a quarter of the longest, or at the scan's upper edge, are dropped; 0: none",
     )
     preset: Literal["default", "paper"] = _per_request(
         "default",

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lib.inference.pieces import drop_short_pieces
+from lib.inference.pieces import drop_pieces_at_margin, drop_short_pieces
 
 
 def _wall(*pieces):
@@ -51,3 +51,46 @@ def test_only_whole_pieces_change_and_only_to_zero(probability, length, pixel):
     assert (cleaned[changed] == 0).all()
     again = drop_short_pieces(cleaned, pixel, length)
     np.testing.assert_array_equal(again, cleaned)
+
+
+def _picture(margin):
+    """A picture of 100 by 60: black margin above, then speckle."""
+    pixels = np.random.default_rng(0).uniform(60, 200, (100, 60)).astype(np.float32)
+    pixels[:, :margin] = 0
+    return pixels
+
+
+def test_the_upper_edge_of_the_scan_is_no_wall():
+    probability = np.full((100, 60), 0.1, np.float32)
+    probability[:, 11:14] = 0.9
+    probability[:, 40:44] = 0.9
+    cleaned = drop_pieces_at_margin(probability, _picture(margin=10), 0.1)
+    assert not (cleaned[:, :20] > 0.5).any()
+    np.testing.assert_array_equal(cleaned[:, 20:], probability[:, 20:])
+
+
+def test_a_picture_without_a_margin_keeps_its_wall_near_the_top():
+    probability = np.full((100, 60), 0.1, np.float32)
+    probability[:, 26:29] = 0.9
+    assert drop_pieces_at_margin(probability, _picture(margin=0), 0.1) is probability
+
+
+def test_a_band_on_a_flat_ground_is_no_edge_of_a_scan():
+    pixels = np.zeros((100, 60), np.float32)
+    pixels[:, 12:16] = 200
+    np.testing.assert_array_equal(drop_pieces_at_margin(pixels / 200, pixels, 0.1), pixels / 200)
+
+
+def test_letters_in_the_margin_are_not_the_scan():
+    pixels = _picture(margin=30)
+    pixels[20:30, 5:10] = 255
+    probability = np.full((100, 60), 0.1, np.float32)
+    probability[:, 32:35] = 0.9
+    assert not (drop_pieces_at_margin(probability, pixels, 0.1) > 0.5).any()
+
+
+def test_no_mask_and_a_flat_picture():
+    nothing = np.zeros((10, 10), np.float32)
+    assert drop_pieces_at_margin(nothing, _picture(0)[:10, :10], 0.1) is nothing
+    everything = np.ones((10, 40), np.float32)
+    assert drop_pieces_at_margin(everything, np.zeros((10, 40), np.float32), 0.1) is everything

@@ -1,4 +1,4 @@
-"""Short pieces of a predicted layer: a wall crosses the image, a speck of it is a mistake."""
+"""Pieces of a predicted layer that cannot be a wall: specks, and the upper edge of the scan."""
 
 from typing import Final
 
@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-__all__ = ["drop_short_pieces"]
+__all__ = ["drop_pieces_at_margin", "drop_short_pieces"]
 
 #: A piece is also short beside a longer one: when it has less than this part of its length.
 _PART_OF_LONGEST: Final = 0.25
+#: A grey value within this part of the frame's range of its column's first pixel may still be the margin's.
+_SAME_GREY: Final = 0.04
+#: A wall has at least this much of the scan above it.
+_SCAN_ABOVE_MM: Final = 2.0
 _NEIGHBOURS: Final = np.ones((3, 3), dtype=np.uint8)
 
 
@@ -41,3 +45,47 @@ def drop_short_pieces(probability: NDArray[np.float32], pixel_mm: float, min_len
     kept = probability.copy()
     kept[np.isin(pieces, 1 + np.flatnonzero(short))] = 0.0
     return kept
+
+
+def drop_pieces_at_margin(
+    probability: NDArray[np.float32], pixels: NDArray[np.float32], pixel_mm: float
+) -> NDArray[np.float32]:
+    """The probability without the pieces of its mask that lie at the upper edge of the scan.
+
+    Where the picture's margin is black, its border with the bright skin looks like a lumen and a wall. What differs
+    from the first pixel of its column counts as scan; a piece goes when there is less than 2 mm of that above it, and
+    mostly that in the 2 mm below it, each in the median over its columns.
+
+    Args:
+        probability: float32 (W, H), of the layer.
+        pixels: float32 (W, H), grey values on any scale.
+        pixel_mm: height of a pixel.
+
+    Returns:
+        A new array, or the given one when nothing was dropped.
+    """
+    pieces, count = label(probability > 0.5, structure=_NEIGHBOURS)
+    if not count:
+        return probability
+    scan = np.abs(pixels - pixels[:, :1]) > _SAME_GREY * float(pixels.max() - pixels.min())
+    before: NDArray[np.intp] = np.pad(
+        np.cumsum(scan, axis=1), ((0, 0), (1, 0))
+    )  # scan pixels above each row, and in all
+    reach = _SCAN_ABOVE_MM / pixel_mm
+    dropped = [number for number in range(1, count + 1) if _at_edge(pieces == number, before, reach)]
+    if not dropped:
+        return probability
+    kept = probability.copy()
+    kept[np.isin(pieces, dropped)] = 0.0
+    return kept
+
+
+def _at_edge(piece: NDArray[np.bool_], before: NDArray[np.intp], reach: float) -> bool:
+    """Whether the scan begins at a piece: under `reach` pixels of it above, mostly scan in as many below."""
+    columns = np.flatnonzero(piece.any(axis=1))
+    height = piece.shape[1]
+    top = piece[columns].argmax(axis=1)
+    end = height - piece[columns, ::-1].argmax(axis=1)
+    below = np.minimum(end + max(1, round(reach)), height)
+    part = (before[columns, below] - before[columns, end]) / np.maximum(below - end, 1)
+    return bool(np.median(before[columns, top]) < reach and np.median(part) > 0.5)

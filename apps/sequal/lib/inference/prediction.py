@@ -11,7 +11,7 @@ from lib.imaging import Frame
 from lib.imaging.working_frames import to_working
 from lib.inference.loading import LoadedPair
 from lib.inference.pair import predict_pair
-from lib.inference.pieces import drop_short_pieces
+from lib.inference.pieces import drop_pieces_at_margin, drop_short_pieces
 from lib.labels import INTIMA_MEDIA
 from lib.measurement import ImtMeasurement, boundaries_from_probability, measure_imt
 from lib.settings import Settings
@@ -25,7 +25,7 @@ class Prediction:
 
     Attributes:
         mask: uint8 (W, H, F) in {0, 1}.
-        probability: float32 (W, H, F) in 0..1, the teacher's, without short pieces (see `drop_short_pieces`).
+        probability: float32 (W, H, F) in 0..1, the teacher's, without short pieces and those at the scan's edge.
         pld: Pseudo Label Divergence, mean over the frames, ≥ 0; higher is asked for first.
         confidence: 0..1, see `expected_dice`; the lowest over the frames.
         imt: one measurement a frame.
@@ -54,11 +54,7 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
     if loaded.reference is not loaded.pair.teacher:
         query = predict_pair(loaded.reference, loaded.other, working, device)
     pld = pseudo_label_divergence(query.log_p_reference, query.log_p_other, form=settings.pld_form)
-    pixel_mm = (frame.calibration.spacing_mm or (settings.working_spacing_mm,))[0]
-    native = shown.native_probability
-    probability = np.stack(
-        [drop_short_pieces(native[:, :, f], pixel_mm, settings.min_piece_mm) for f in range(count)], axis=2
-    )
+    probability = _without_mistakes(shown.native_probability, frame, settings)
     mask = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
     return Prediction(
         mask=mask,
@@ -69,6 +65,18 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
             measure_imt(boundaries_from_probability(probability[:, :, f]), frame.calibration) for f in range(count)
         ),
     )
+
+
+def _without_mistakes(probability: NDArray[np.float32], frame: Frame, settings: Settings) -> NDArray[np.float32]:
+    """The probability (W, H, F) without pieces that cannot be a wall."""
+    if settings.min_piece_mm == 0:
+        return probability
+    dx, dy = frame.calibration.spacing_mm or (settings.working_spacing_mm, settings.working_spacing_mm)
+    found = []
+    for f in range(frame.grid[2]):
+        inside = drop_pieces_at_margin(probability[:, :, f], frame.pixels[:, :, f], dy)
+        found.append(drop_short_pieces(inside, dx, settings.min_piece_mm))
+    return np.stack(found, axis=2)
 
 
 def expected_dice(probability: NDArray[np.float32]) -> float:
