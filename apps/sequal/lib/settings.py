@@ -103,7 +103,7 @@ class Settings:
     extent_weight: float = _per_request(
         1.0,
         number(0),
-        "weight of the penalty on columns thicker than any annotated one (`supervision=columns`)",
+        "weight of the penalty on columns twice as thick as any annotated one (`supervision=columns`)",
         paper=0.0,
     )
     ramp: Literal["fraction", "paper"] = _per_request(

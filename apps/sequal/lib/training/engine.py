@@ -1,7 +1,7 @@
 """One optimiser step of SEQUAL, as a MONAI trainer."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import torch
 from monai.engines import Trainer
@@ -22,6 +22,9 @@ from lib.settings import Settings
 from lib.training.batches import Batch
 
 __all__ = ["MeanTeacherTrainer"]
+
+#: A column may hold this many times the layer of the thickest annotated one.
+_PLAUSIBLE: Final = 2.0
 
 
 class MeanTeacherTrainer(Trainer):
@@ -95,13 +98,13 @@ class MeanTeacherTrainer(Trainer):
         }
 
     def _extent(self, student: torch.Tensor, label: torch.Tensor) -> torch.Tensor | float:
-        """The extent term; the bound is the thickest column of all labels seen so far."""
+        """The extent term; the bound is twice the thickest column of all labels seen so far, as a plaque may be."""
         if self.settings.supervision == "full" or self.settings.extent_weight == 0:
             return 0.0
         self._thickest = max(self._thickest, column_extent(label))
         if self._thickest == 0:
             return 0.0
-        return self.settings.extent_weight * extent_loss(student, self._thickest)
+        return self.settings.extent_weight * extent_loss(student, _PLAUSIBLE * self._thickest)
 
     def _step(self, loss: torch.Tensor) -> None:
         if self.scaler is None:
