@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,8 +27,9 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def needed_program(name: str) -> str:
-    """Path of a system program; without it the test is skipped with the reason, but fails in CI."""
-    found = shutil.which(name) or shutil.which(name, path=_SBIN)
+    """Path of a program, of this environment's or the system's; without it the test is skipped, but fails in CI."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    found = found or shutil.which(name, path=_SBIN)
     if found:
         return found
     _missing(f"`{name}` is not installed")

@@ -75,6 +75,15 @@ def test_a_picture_without_a_margin_keeps_its_wall_near_the_top():
     assert drop_pieces_at_margin(probability, _picture(margin=0), 0.1) is probability
 
 
+def test_a_dark_lumen_without_a_near_wall_is_no_margin():
+    rng = np.random.default_rng(1)
+    pixels = rng.uniform(60, 200, (100, 60)).astype(np.float32)
+    pixels[:, :30] = rng.rayleigh(8.0, (100, 30))
+    probability = np.full((100, 60), 0.1, np.float32)
+    probability[:, 30:38] = 0.9
+    assert drop_pieces_at_margin(probability, pixels, 0.1) is probability
+
+
 def test_a_band_on_a_flat_ground_is_no_edge_of_a_scan():
     pixels = np.zeros((100, 60), np.float32)
     pixels[:, 12:16] = 200

@@ -10,8 +10,9 @@ __all__ = ["drop_pieces_at_margin", "drop_short_pieces"]
 
 #: A piece is also short beside a longer one: when it has less than this part of its length.
 _PART_OF_LONGEST: Final = 0.25
-#: A grey value within this part of the frame's range of its column's first pixel may still be the margin's.
-_SAME_GREY: Final = 0.04
+#: A grey value within this part of the frame's range of its column's first pixel is still the margin's: two of 255
+#: levels, for pictures that were compressed. Speckle, even that of a dark lumen, differs by more.
+_SAME_GREY: Final = 0.008
 #: A wall has at least this much of the scan above it.
 _SCAN_ABOVE_MM: Final = 2.0
 _NEIGHBOURS: Final = np.ones((3, 3), dtype=np.uint8)
