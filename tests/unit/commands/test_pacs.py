@@ -67,13 +67,18 @@ def test_an_orthanc_that_ends_is_reported_with_its_log(tmp_path: Path, monkeypat
 @pytest.mark.timeout(240)
 def test_one_command_gives_a_pacs_a_server_on_it_and_stops_both(tmp_path: Path) -> None:
     needed_program("Orthanc")
-    studies = make_folder(tmp_path / "studies")
+    make_folder(tmp_path / "studies")
     port, pacs_port = free_port(), free_port()
-    command = [sys.executable, str(APP / "cli.py"), "pacs", str(studies), "--folder", str(tmp_path / "pacs")]
+    # The folder as `make pacs` gives it, relative: Orthanc runs inside it.
+    command = [sys.executable, str(APP / "cli.py"), "pacs", "studies", "--folder", "pacs"]
     command += ["--port", str(port), "--pacs-port", str(pacs_port), "--conf", f"state={tmp_path / 'state'}"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--conf", "auto_scoring=false"], stdout=log, stderr=subprocess.STDOUT, env=environment()
+            [*command, "--conf", "auto_scoring=false"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+            cwd=tmp_path,
         )
     try:
 

@@ -40,6 +40,7 @@ def running_orthanc(folder: Path, port: int) -> Iterator[str]:
     """
     program, plugin = _program(), _plugin()
     check_port(port, "--pacs-port", "Debian starts an Orthanc of its own: `sudo systemctl disable --now orthanc`")
+    folder = folder.resolve()  # Orthanc runs inside it
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "orthanc.json"
     configuration.write_text(json.dumps(_configuration(folder, port, plugin), indent=1))
@@ -79,7 +80,7 @@ def check_port(port: int, option: str, hint: str) -> None:
 
 
 def _configuration(folder: Path, port: int, plugin: str) -> dict[str, object]:
-    database = str((folder / "database").resolve())
+    database = str(folder / "database")
     return {
         "Name": "SEQUAL",
         "StorageDirectory": database,
