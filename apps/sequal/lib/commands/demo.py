@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from lib.commands.annotate_client import AnnotationClient
+from lib.commands.processes import stop
 from lib.errors import ServerError, StudyError
 from lib.state import MANIFEST_NAME
 from lib.study_folder import FINAL_LABELS, StudyFiles
@@ -22,7 +21,6 @@ __all__ = ["copy_study", "prepare_demo", "running_server"]
 
 _MARK: Final = "made-by-the-demo.txt"
 _STARTS_WITHIN_S: Final = 300
-_STOPS_WITHIN_S: Final = 10
 _POLL_S: Final = 0.5
 _LOG_LINES: Final = 3
 
@@ -119,7 +117,7 @@ def running_server(app: Path, studies: Path, state: Path, log: Path) -> Iterator
             _wait_for_answer(process, address, log)
             yield address
         finally:
-            _stop(process)
+            stop(process)
 
 
 def _wait_for_answer(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
@@ -134,25 +132,6 @@ def _wait_for_answer(process: subprocess.Popen[bytes], address: str, log: Path) 
     came = "no answer" if process.poll() is None else f"its end with code {process.returncode}"
     last = " / ".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
     raise ServerError(f"Expected the server to start, got {came}: {last}. See {log}.")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server and what it started: a training under way would keep it waiting."""
-    if process.poll() is not None:
-        return
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.terminate()
-    for child in children:
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
-    try:
-        process.wait(_STOPS_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    psutil.wait_procs(children, timeout=_STOPS_WITHIN_S)
 
 
 def _free_port() -> int:

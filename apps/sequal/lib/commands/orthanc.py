@@ -12,6 +12,7 @@ from typing import Final
 
 import requests
 
+from lib.commands.processes import stop
 from lib.errors import PacsError
 
 __all__ = ["check_port", "running_orthanc"]
@@ -21,7 +22,7 @@ _INSTALL: Final = "Install it: `sudo apt install orthanc orthanc-dicomweb` (Debi
 _PROGRAM_FOLDERS: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 _PLUGIN: Final = "libOrthancDicomWeb.so"
 _PLUGIN_FOLDERS: Final = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc/plugins", "/usr/local/share/orthanc/plugins")
-_STARTS_WITHIN_S, _STOPS_WITHIN_S, _POLL_S = 60.0, 10.0, 0.2
+_STARTS_WITHIN_S, _POLL_S = 60.0, 0.2
 
 
 @contextmanager
@@ -54,12 +55,7 @@ def running_orthanc(folder: Path, port: int) -> Iterator[str]:
         _wait_for_answer(process, address, folder / "orthanc.log")
         yield address
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOPS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process)
 
 
 def check_port(port: int, option: str, hint: str) -> None:

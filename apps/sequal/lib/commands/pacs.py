@@ -12,6 +12,7 @@ from typing import Final
 from lib.commands.console import OUT
 from lib.commands.orthanc import check_port, running_orthanc
 from lib.commands.place import StudyPlace
+from lib.commands.processes import stop
 from lib.commands.to_dicom import ToDicomOptions, to_dicom_command
 from lib.errors import ServerError
 
@@ -23,7 +24,6 @@ SERVER_SETTINGS: Final = {
     "MONAI_LABEL_DICOMWEB_CONVERT_TO_NIFTI": "true",
     "MONAI_LABEL_DICOMWEB_CACHE_EXPIRY": "0",
 }
-_STOPS_WITHIN_S: Final = 20
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _serve(address: str, options: PacsOptions) -> None:
     except KeyboardInterrupt:
         return
     finally:
-        _stop(process)
+        stop(process)
     if code:
         raise ServerError(f"Expected the server to run, got its end with code {code}. What it printed says why.")
 
@@ -86,13 +86,3 @@ def _environment() -> dict[str, str]:
     """As after activating the environment, where dcmqi's `itkimage2segimage` is; what the user has set rules."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**SERVER_SETTINGS, **os.environ, "PATH": path}
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_STOPS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

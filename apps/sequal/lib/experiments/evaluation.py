@@ -124,7 +124,7 @@ def evaluate_test(
 
 
 def _shown(probability: NDArray[np.float32], known: DatasetFrame, settings: Settings) -> NDArray[np.float32]:
-    """What an annotator would be shown, see `predict_frame`."""
+    """Without the short pieces, which an annotator is not shown either (see `predict_frame`)."""
     pixel_mm = (known.spacing_mm or (settings.working_spacing_mm,))[0]
     return drop_short_pieces(probability, pixel_mm, settings.min_piece_mm)
 

@@ -69,11 +69,13 @@ def drop_pieces_at_margin(
     if not count:
         return probability
     scan = np.abs(pixels - pixels[:, :1]) > _SAME_GREY * float(pixels.max() - pixels.min())
-    before: NDArray[np.intp] = np.pad(
-        np.cumsum(scan, axis=1), ((0, 0), (1, 0))
-    )  # scan pixels above each row, and in all
+    before: NDArray[np.intp] = np.pad(np.cumsum(scan, axis=1), ((0, 0), (1, 0)))  # scan above each row, and in all
     reach = _SCAN_ABOVE_MM / pixel_mm
-    dropped = [number for number in range(1, count + 1) if _at_edge(pieces == number, before, reach)]
+    dropped = [
+        number
+        for number, (columns, rows) in enumerate(find_objects(pieces), 1)
+        if _at_edge(pieces[columns, rows] == number, before[columns], rows.start, reach)
+    ]
     if not dropped:
         return probability
     kept = probability.copy()
@@ -81,12 +83,14 @@ def drop_pieces_at_margin(
     return kept
 
 
-def _at_edge(piece: NDArray[np.bool_], before: NDArray[np.intp], reach: float) -> bool:
-    """Whether the scan begins at a piece: under `reach` pixels of it above, mostly scan in as many below."""
-    columns = np.flatnonzero(piece.any(axis=1))
-    height = piece.shape[1]
-    top = piece[columns].argmax(axis=1)
-    end = height - piece[columns, ::-1].argmax(axis=1)
+def _at_edge(piece: NDArray[np.bool_], before: NDArray[np.intp], first_row: int, reach: float) -> bool:
+    """Whether the scan begins at a piece: under `reach` pixels of it above, mostly scan in as many below.
+
+    The piece, cut out of its frame, fills every column of the cut.
+    """
+    columns, height = np.arange(len(piece)), before.shape[1] - 1
+    top = first_row + piece.argmax(axis=1)
+    end = first_row + piece.shape[1] - piece[:, ::-1].argmax(axis=1)
     below = np.minimum(end + max(1, round(reach)), height)
     part = (before[columns, below] - before[columns, end]) / np.maximum(below - end, 1)
     return bool(np.median(before[columns, top]) < reach and np.median(part) > 0.5)
