@@ -99,7 +99,7 @@ def test_a_whole_session(server: Server, slicer: Slicer) -> None:
     assert slicer.sample["id"] != first
 
     slicer.train("carotid", **QUICK)
-    assert slicer.training_runs()
+    wait_for("the training to run", slicer.training_runs)
     server.finished("train")
     assert not slicer.training_runs()
     slicer.fetch_info()
