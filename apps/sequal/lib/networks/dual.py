@@ -4,7 +4,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from lib.networks.registry import Architecture, create_network
 
@@ -26,7 +26,7 @@ class DualNetwork(nn.Module):
         # Twice as fast on CPUs and on GPUs with mixed precision.
         self.student = create_network(architecture)
         self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._average = AveragedModel(self.student, avg_fn=self._ema, use_buffers=True)
+        self._average = AveragedModel(self.student, multi_avg_fn=self._ema, use_buffers=True)
         self._average.requires_grad_(False)
         self._average.eval()
 
@@ -41,11 +41,13 @@ class DualNetwork(nn.Module):
         """T, the number of updates in the life of the pair."""
         return int(self._average.n_averaged)
 
-    def _ema(self, averaged: Tensor, current: Tensor, t: Tensor | int) -> Tensor:
-        alpha = min(1.0 - 1.0 / (int(t) + 1.0), self.alpha_max)
-        if not averaged.is_floating_point():  # batch norm's counter of batches
-            return current
-        return alpha * averaged + (1.0 - alpha) * current
+    def _ema(self, averaged: PARAM_LIST, current: PARAM_LIST, t: Tensor | int) -> None:
+        """All tensors of one type at once: one by one they would cost a fifth of a small network's step."""
+        if not averaged[0].is_floating_point():  # batch norm's counters of batches
+            for mean, value in zip(averaged, current, strict=True):
+                mean.copy_(value)
+            return
+        get_ema_multi_avg_fn(min(1.0 - 1.0 / (int(t) + 1.0), self.alpha_max))(averaged, current, t)
 
     def update_teacher(self) -> None:
         """One step of the moving average, after each optimiser step."""

@@ -1,6 +1,9 @@
 """Random patches and random intensities: the geometry is drawn once for image and label, intensities per view."""
 
-from monai.data import MetaTensor
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from monai.data import get_track_meta, set_track_meta
 from monai.transforms import (
     Compose,
     RandAdjustContrastd,
@@ -17,7 +20,7 @@ from torch import Tensor
 
 from lib.labels import IGNORE, INTIMA_MEDIA
 
-__all__ = ["IMAGE", "LABEL", "intensity_view", "patch_geometry", "plain"]
+__all__ = ["IMAGE", "LABEL", "intensity_view", "patch_geometry", "without_metadata"]
 
 IMAGE, LABEL = "image", "label"
 _KEYS = (IMAGE, LABEL)
@@ -75,9 +78,15 @@ def intensity_view(*, strong: bool = False) -> Compose:
     )
 
 
-def plain(image: Tensor) -> Tensor:
-    """The tensor without MONAI's metadata, which would slow every operation of the network down."""
-    return image.as_tensor().float() if isinstance(image, MetaTensor) else image.float()
+@contextmanager
+def without_metadata() -> Iterator[None]:
+    """MONAI's transforms on plain tensors meanwhile: the same values in a third of the time for a small patch."""
+    tracked = get_track_meta()
+    set_track_meta(False)
+    try:
+        yield
+    finally:
+        set_track_meta(tracked)
 
 
 class _LayerCrop(RandCropByPosNegLabeld):

@@ -14,7 +14,7 @@ from lib.imaging.working_frames import WorkingFrames
 from lib.items import Item
 from lib.labels import IGNORE, INTIMA_MEDIA
 from lib.settings import Settings
-from lib.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, plain
+from lib.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, without_metadata
 from lib.training.labels_in_use import LabelsInUse
 
 __all__ = ["Batch", "TwoStreamBatches"]
@@ -77,16 +77,16 @@ class TwoStreamBatches:
     def __iter__(self) -> Iterator[Batch]:
         """Batches without end."""
         while True:
-            yield self._batch()
+            with without_metadata():
+                batch = self._batch()
+            yield batch
 
     def _batch(self) -> Batch:
         patches = [self._labelled_patch() for _ in range(self._sizes[0])]
         if self._unlabelled:
             patches += [p for p in (self._unlabelled_patch() for _ in range(self._sizes[1])) if p is not None]
         images, labels = zip(*patches, strict=True)
-        student, teacher = (
-            torch.stack([plain(view({IMAGE: image})[IMAGE]) for image in images]) for view in self._views
-        )
+        student, teacher = (torch.stack([view({IMAGE: image})[IMAGE] for image in images]) for view in self._views)
         return Batch(student.float(), teacher.float(), torch.stack(labels))
 
     def _labelled_patch(self) -> tuple[Tensor, Tensor]:
@@ -112,4 +112,4 @@ class TwoStreamBatches:
     def _cut(geometry: Compose, pixels: Tensor, label: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         cut = geometry({IMAGE: pixels.float(), LABEL: torch.from_numpy(label)[None]})
         cut = cut[0] if isinstance(cut, list) else cut
-        return plain(cut[IMAGE]), plain(cut[LABEL]).to(torch.uint8)
+        return cut[IMAGE], cut[LABEL].to(torch.uint8)

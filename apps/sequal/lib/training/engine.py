@@ -8,7 +8,7 @@ from monai.engines import Trainer
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
 
-from lib.labels import IGNORE, INTIMA_MEDIA
+from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 from lib.losses import (
     SupervisedLoss,
     column_extent,
@@ -132,7 +132,8 @@ def _optimizer(pair: DualNetwork, settings: Settings) -> Optimizer:
 
 
 def _overlap(logits: torch.Tensor, label: torch.Tensor) -> tuple[int, int]:
-    predicted = logits.detach().argmax(dim=1, keepdim=True) == INTIMA_MEDIA
+    scores = logits.detach()  # two classes: comparing them gives the argmax, which is slow along this axis on a CPU
+    predicted = scores[:, INTIMA_MEDIA, None] > scores[:, BACKGROUND, None]
     annotated = label != IGNORE
     truth = label == INTIMA_MEDIA
     intersection = torch.count_nonzero(predicted & truth)

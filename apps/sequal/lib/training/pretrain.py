@@ -19,7 +19,7 @@ from lib.networks import Architecture, DualNetwork
 from lib.phantom import PhantomFrame, simulate_frame
 from lib.settings import Settings
 from lib.state import atomic_write, save_checkpoint
-from lib.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, plain
+from lib.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, without_metadata
 from lib.training.batches import Batch
 from lib.training.engine import MeanTeacherTrainer
 
@@ -89,7 +89,9 @@ class PhantomBatches:
         while True:
             order = self._rng.permutation(len(self._samples))
             for start in range(0, len(order) - self._batch + 1, self._batch):
-                yield self._collate([self._samples[i] for i in order[start : start + self._batch]])
+                with without_metadata():
+                    batch = self._collate([self._samples[i] for i in order[start : start + self._batch]])
+                yield batch
 
     def _collate(self, samples: Sequence[PhantomSample]) -> Batch:
         images, labels = [], []
@@ -99,8 +101,8 @@ class PhantomBatches:
                 {IMAGE: torch.from_numpy(sample.image)[None] / 255.0, LABEL: torch.from_numpy(sample.label)[None]}
             )
             cut = cut[0] if isinstance(cut, list) else cut
-            images.append(plain(self._view({IMAGE: cut[IMAGE]})[IMAGE]))
-            labels.append(plain(cut[LABEL]).to(torch.uint8))
+            images.append(self._view({IMAGE: cut[IMAGE]})[IMAGE])
+            labels.append(cut[LABEL].to(torch.uint8))
         image = torch.stack(images)
         return Batch(image, image, torch.stack(labels))
 
