@@ -20,13 +20,14 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import nn
 
-from lib.acquisition import BALD, FEATURES, STRATEGIES, Query, extras_for
+from lib.acquisition import BALD, FEATURES, Query, extras_for
 from lib.errors import StudyError
 from lib.experiments.dataset import Dataset
 from lib.experiments.evaluation import evaluate_pool, evaluate_test
 from lib.experiments.instrument import judge_scores
 from lib.experiments.label_quality import label_quality
 from lib.experiments.plan import FULL, Cell, Plan
+from lib.experiments.playable import PLAYABLE
 from lib.experiments.readers import Readers
 from lib.imaging.working_frames import WorkingFrames
 from lib.inference import LoadedPair, choose_device, load_pair, store_features
@@ -224,7 +225,7 @@ class CellPlayer:
             state.features.prune(1, {loaded.digest})
         patients = {image: frame.patient for image, frame in self.dataset.frames["pool"].items()}
         pool = study_pool(state, loaded.digest, unlabelled, labelled, patients)
-        return STRATEGIES[self.cell.strategy].rank(pool, query_generator(self.cell.seed, pool))
+        return PLAYABLE[self.cell.strategy].rank(pool, query_generator(self.cell.seed, pool))
 
     def _former_teacher(self, state: StudyState, number: int) -> nn.Module | None:
         path = state.checkpoints / f"round-{number - 1:04d}.pt"

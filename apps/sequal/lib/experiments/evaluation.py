@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lib.acquisition import BALD, PLD_FORMS, pseudo_label_divergence, score_all
+from lib.acquisition import BALD, pseudo_label_divergence, score_all
 from lib.experiments.dataset import Dataset, DatasetFrame
 from lib.experiments.overlap import dice, mean_or_none
+from lib.experiments.playable import FORM_SCORES
 from lib.imaging import Calibration
 from lib.imaging.working_frames import WorkingFrames
 from lib.inference import LoadedPair, log_probabilities, predict_probability
@@ -142,5 +143,6 @@ def _means(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor) -> dict[str, Tensor]:
     return {
-        f"pld_{form}{suffix}": pseudo_label_divergence(log_p_reference, log_p_other, form=form) for form in PLD_FORMS
+        f"{name}{suffix}": pseudo_label_divergence(log_p_reference, log_p_other, form=form)
+        for form, name in FORM_SCORES.items()
     }

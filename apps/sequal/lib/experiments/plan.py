@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from lib.acquisition import STRATEGIES
 from lib.errors import SettingsError, StudyError
+from lib.experiments.playable import PLAYABLE
 from lib.rules import Rule, boolean, choice, integer, number, text
 from lib.settings import NETWORK_NAMES, Settings
 from lib.state import create_once
@@ -120,9 +120,9 @@ class Plan:
     start: int = _option(8, integer(1))
     budget: int = _option(8, integer(1))
     rounds: int = _option(5, integer(1, 99))
-    strategies: tuple[str, ...] = _option(("random", "entropy", "pld"), _names(tuple(STRATEGIES)))
+    strategies: tuple[str, ...] = _option(("random", "entropy", "pld"), _names(tuple(PLAYABLE)))
     refinement: Literal["on", "off", "both"] = _option("on", choice(("on", "off", "both")))
-    both_for: tuple[str, ...] = _option(tuple(STRATEGIES), _names(tuple(STRATEGIES)))
+    both_for: tuple[str, ...] = _option(tuple(PLAYABLE), _names(tuple(PLAYABLE)))
     seeds: tuple[int, ...] = _option((0,), _seeds())
     network: str = _option("unet", choice(NETWORK_NAMES))
     gate: Literal["on", "off"] = _option("off", choice(("on", "off")))

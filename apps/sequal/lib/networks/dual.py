@@ -47,7 +47,8 @@ class DualNetwork(nn.Module):
             for mean, value in zip(averaged, current, strict=True):
                 mean.copy_(value)
             return
-        get_ema_multi_avg_fn(min(1.0 - 1.0 / (int(t) + 1.0), self.alpha_max))(averaged, current, t)
+        alpha = min(1.0 - 1.0 / (int(t) + 1.0), self.alpha_max)
+        get_ema_multi_avg_fn(alpha)(averaged, current, t)  # type: ignore[no-untyped-call]
 
     def update_teacher(self) -> None:
         """One step of the moving average, after each optimiser step."""
