@@ -61,3 +61,12 @@ def test_random_displays_differ_and_some_are_plain():
     plain = sum(display == Display() for display in drawn)
     assert 40 < plain < 120
     assert len(set(drawn)) > 50
+
+
+def test_despeckling_takes_single_bright_pixels_out_and_keeps_edges():
+    grey = np.full((40, 40), 60, dtype=np.uint8)
+    grey[:, 20:] = 180
+    speckled = grey.copy()
+    speckled[7, 7] = speckled[30, 31] = 255
+
+    np.testing.assert_array_equal(show(speckled, Display(despeckling_px=3)), grey)

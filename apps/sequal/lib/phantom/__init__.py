@@ -1,6 +1,7 @@
 """A B-mode simulator of the carotid artery, and a simulated expert."""
 
 from lib.phantom.anatomy import KINDS, Anatomy, Kind, draw_anatomy, draw_kind
+from lib.phantom.artefacts import Artefacts, draw_artefacts
 from lib.phantom.display import Display, draw_display
 from lib.phantom.expert import SimulatedExpert, draw_reader, fuse_readers
 from lib.phantom.frame import PhantomFrame, mask_from_boundaries, simulate_frame
@@ -10,12 +11,14 @@ __all__ = [
     "KINDS",
     "SCANNERS",
     "Anatomy",
+    "Artefacts",
     "Display",
     "Kind",
     "PhantomFrame",
     "Scanner",
     "SimulatedExpert",
     "draw_anatomy",
+    "draw_artefacts",
     "draw_display",
     "draw_kind",
     "draw_reader",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, median_filter
 
 __all__ = ["Display", "draw_display", "scan_sides", "show"]
 
@@ -20,6 +20,7 @@ class Display:
     """How a scan area reaches the screen; the default changes nothing.
 
     Attributes:
+        despeckling_px: side of the median filter that takes speckle out, pixels; 0 for none.
         sharpening: weight of the unsharp mask (edge enhancement), 0 for none.
         grey_levels: number of grey levels, 2 to 256.
         block_step: quantisation step of 8x8 cosine blocks at the lowest frequency, grey values; 0 for none.
@@ -32,6 +33,7 @@ class Display:
     block_step: float = 0.0
     left: tuple[float, float] = (0.0, 0.0)
     right: tuple[float, float] = (0.0, 0.0)
+    despeckling_px: int = 0
 
 
 def draw_display(rng: np.random.Generator) -> Display:
@@ -48,6 +50,7 @@ def draw_display(rng: np.random.Generator) -> Display:
         block_step=float(rng.uniform(4.0, 24.0)) if rng.random() < 0.3 else 0.0,
         left=left,
         right=right,
+        despeckling_px=int(rng.choice([3, 5])) if rng.random() < 0.25 else 0,
     )
 
 
@@ -59,6 +62,8 @@ def show(area: Picture, display: Display) -> Picture:
     True
     """
     grey = area.astype(np.float32)
+    if display.despeckling_px > 0:
+        grey = median_filter(grey, display.despeckling_px)
     if display.sharpening > 0:
         grey += display.sharpening * (grey - gaussian_filter(grey, 1.5))
     if display.grey_levels < 256:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.phantom.anatomy import SAMPLES, Anatomy, Kind, draw_anatomy, draw_kind, traceable
+from lib.phantom.artefacts import Artefacts, draw_artefacts
 from lib.phantom.display import Display, draw_display, scan_sides, show
-from lib.phantom.overlay import burn_in, place_on_screen
+from lib.phantom.overlay import burn_in, draw_panels, place_on_screen
 from lib.phantom.render import render
 from lib.phantom.scanner import Scanner, draw_scanner
 
@@ -57,6 +58,7 @@ def simulate_frame(
     anatomy: Anatomy | None = None,
     screen: bool = True,
     display: Display | None = None,
+    artefacts: Artefacts | None = None,
 ) -> PhantomFrame:
     """Simulate one frame; what is not given is drawn at random.
 
@@ -66,13 +68,19 @@ def simulate_frame(
         scanner: probe and display.
         anatomy: what lies under the probe; then `kind` is not used.
         display: how the scan area is shown; drawn only where the scanner is drawn too, else plain.
+        artefacts: echoes beside the anatomy's; drawn only where the scanner is drawn too, else none.
         screen: add margins and burned-in text as a scanner shows them; without, the bare scan area.
     """
-    if display is None:  # a spawned stream: the frame's own draws stay the same with and without a display
-        display = draw_display(rng.spawn(1)[0]) if scanner is None else Display()
+    # Spawned streams: the frame's own draws stay the same with and without a display, artefacts and panels.
+    shown, echoes, around = rng.spawn(3)
+    drawn = scanner is None
+    if display is None:
+        display = draw_display(shown) if drawn else Display()
+    if artefacts is None:
+        artefacts = draw_artefacts(echoes) if drawn else Artefacts()
     scanner = scanner or draw_scanner(rng)
     anatomy = anatomy or draw_anatomy(rng, kind or draw_kind(rng), scanner.width_mm, scanner.depth_mm)
-    area = show(render(anatomy, scanner, rng), display)
+    area = show(render(anatomy, scanner, rng, artefacts), display)
     width, height = area.shape
     columns = np.linspace(0, SAMPLES - 1, width)
     seen = traceable(anatomy, scanner.depth_mm)[np.round(columns).astype(int)]
@@ -85,6 +93,8 @@ def simulate_frame(
     place = (0, 0)
     if screen:
         area, place = place_on_screen(area, rng)
+        if drawn and around.random() < 0.25:
+            area = draw_panels(area, place, (width, height), around)
         area = burn_in(area, place, (width, height), scanner.spacing_mm, rng)
     full_li, full_ma = np.full(area.shape[0], np.nan), np.full(area.shape[0], np.nan)
     full_li[place[0] : place[0] + width] = li + place[1]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Placement", "burn_in", "place_on_screen"]
+__all__ = ["Placement", "burn_in", "draw_panels", "place_on_screen"]
 
 Picture = NDArray[np.uint8]
 #: Where the scan area's pixel (0, 0) lies on the screen, (x, y).
@@ -29,6 +29,24 @@ def place_on_screen(area: Picture, rng: np.random.Generator) -> tuple[Picture, P
     )
     screen[left : left + width, top : top + height] = area
     return screen, (left, top)
+
+
+def draw_panels(screen: Picture, place: Placement, area: tuple[int, int], rng: np.random.Generator) -> Picture:
+    """Put up to three grey boxes, as of a user interface, on the margins; the scan area stays as it is.
+
+    Args:
+        screen: uint8 (W, H).
+        place: of the scan area.
+        area: (W, H) of the scan area.
+        rng: decides how many, where and how bright.
+    """
+    out = screen.copy()
+    for _ in range(int(rng.integers(0, 4))):
+        (x, x_end), (y, y_end) = (np.sort(rng.integers(0, side + 1, 2)) for side in screen.shape)
+        out[x:x_end, y:y_end] = rng.integers(10, 220)
+    inside = tuple(slice(start, start + side) for start, side in zip(place, area, strict=True))
+    out[inside] = screen[inside]
+    return out
 
 
 def burn_in(

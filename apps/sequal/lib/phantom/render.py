@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
 
 from lib.phantom.anatomy import SAMPLES, Anatomy, smooth_curve
+from lib.phantom.artefacts import Artefacts, ghosts, haze_db, vein_rim
 from lib.phantom.scanner import Scanner
 
 __all__ = ["render"]
@@ -21,19 +22,22 @@ Field = NDArray[np.float32]
 _DISPLAY_MM = 0.05
 
 
-def render(anatomy: Anatomy, scanner: Scanner, rng: np.random.Generator) -> NDArray[np.uint8]:
+def render(
+    anatomy: Anatomy, scanner: Scanner, rng: np.random.Generator, artefacts: Artefacts | None = None
+) -> NDArray[np.uint8]:
     """Grey values uint8 (W, H) of the scan area.
 
     Args:
         anatomy: what lies under the probe.
         scanner: how it is seen.
         rng: speckle and noise; the anatomy's own texture comes from its seed.
+        artefacts: echoes beside those of the anatomy; None: none.
     """
     width, height = scanner.shape
     columns = np.linspace(0, SAMPLES - 1, width)
     curve = {name: np.interp(columns, np.arange(SAMPLES), getattr(anatomy, name)) for name in _CURVES}
     depth = (np.arange(height, dtype=np.float32) * np.float32(scanner.spacing_mm))[None, :]
-    level, lines = _echo_levels(anatomy, curve, depth, scanner)
+    level, lines = _echo_levels(anatomy, curve, depth, scanner, artefacts or Artefacts())
     looks = [_envelope(level, lines, scanner, rng) for _ in range(scanner.looks)]
     envelope = np.sqrt(np.mean(np.square(looks), axis=0))
     noise = 10 ** (scanner.noise_db / 20) * np.hypot(*rng.standard_normal((2, width, height)).astype(np.float32))
@@ -54,7 +58,11 @@ _CURVES = ("near_mm", "li_mm", "ma_mm", "in_plane", "strength", "shadow_db")
 
 
 def _echo_levels(
-    anatomy: Anatomy, curve: dict[str, NDArray[np.float64]], depth: Field, scanner: Scanner
+    anatomy: Anatomy,
+    curve: dict[str, NDArray[np.float64]],
+    depth: Field,
+    scanner: Scanner,
+    artefacts: Artefacts,
 ) -> tuple[Field, Field]:
     """Amplitude of diffuse scatterers and of specular lines, (W, H) each; 1 is bright tissue."""
     rng = np.random.default_rng(anatomy.seed)
@@ -74,9 +82,12 @@ def _echo_levels(
         lines += (strength * wane * np.exp(-(((depth - at) / thick) ** 2))).astype(np.float32) * 0.8
     if anatomy.vein is not None:
         centre, half, at, semi_axis = anatomy.vein
-        inside = ((x - centre) / half) ** 2 + ((depth - at) / semi_axis) ** 2 < 1
+        from_centre = np.sqrt(((x - centre) / half) ** 2 + ((depth - at) / semi_axis) ** 2)
+        inside = from_centre < 1
         db = np.where(inside, -52.0, db)
-        lines = np.where(inside, 0.0, lines).astype(np.float32)
+        facing = np.abs(depth - at) / semi_axis / np.maximum(from_centre, 1e-3)
+        rim = vein_rim(artefacts, from_centre, semi_axis, facing)
+        lines = (np.where(inside, 0.0, lines) + rim).astype(np.float32)
     if anatomy.kind == "no_wall":
         if rng.random() < 0.45:  # a vessel cut across
             centre, at = rng.uniform(-0.25, 0.25), rng.uniform(0.3, 0.7) * scanner.depth_mm
@@ -86,7 +97,7 @@ def _echo_levels(
             rim = np.exp(-(((radius - r - 0.5) / 0.5) ** 2)) * np.abs((depth - at) / np.maximum(radius, 0.1))
             lines = np.where(radius < r, 0.0, lines + 0.8 * rim.astype(np.float32))
         return (10 ** (db / 20)).astype(np.float32), lines
-    artery_db, artery_lines = _artery(anatomy, curve, depth, scanner, rng, db, lines)
+    artery_db, artery_lines = _artery(anatomy, curve, depth, scanner, rng, db, lines, artefacts)
     cut: Field = curve["in_plane"][:, None].astype(np.float32)
     tissue_db: NDArray[np.floating[Any]] = np.asarray(db)
     mixed_db: NDArray[np.floating[Any]] = np.add(cut * artery_db, (1.0 - cut) * tissue_db)
@@ -102,6 +113,7 @@ def _artery(
     rng: np.random.Generator,
     db: NDArray[np.floating[Any]],
     lines: Field,
+    artefacts: Artefacts,
 ) -> tuple[NDArray[np.floating[Any]], Field]:
     near, li, ma = (curve[name][:, None] for name in ("near_mm", "li_mm", "ma_mm"))
     sigma = scanner.axial_sigma_mm
@@ -111,7 +123,8 @@ def _artery(
     lumen = (depth > near) & (depth < li)
     blood = rng.uniform(-75.0, -46.0)
     clutter = rng.uniform(-48.0, -20.0) - (depth - near) / rng.uniform(0.25, 1.0) * 6.0
-    db = np.where(lumen, np.maximum(blood, clutter), db)
+    haze = haze_db(artefacts, scanner.shape, scanner.spacing_mm, np.random.default_rng([anatomy.seed, 1]))
+    db = np.where(lumen, np.maximum(np.maximum(blood, clutter), haze), db)
     lines = np.where(lumen, 0.0, lines).astype(np.float32)
     # Near wall, from the lumen upwards: intima line, media, adventitia. Its trailing edges are smeared by the pulse.
     near_media = rng.uniform(0.3, 0.9)
@@ -135,7 +148,7 @@ def _artery(
     patchy = smooth_curve(rng, len(strength), len(strength) / 25, 2.0)[:, None]
     db = np.where(behind, np.maximum(db, adventitia + patchy + 6.0 * (strength - 0.8)), db)
     db = np.where((depth >= ma) & (depth < start), media, db)
-    lines = np.where(wall | lumen, 0.0, lines) + intima
+    lines = np.where(wall, 0.0, np.where(lumen, ghosts(artefacts, depth, near, strength), lines)) + intima
     lines = lines + rng.uniform(0.2, 1.2) * strength * _line(depth, start + 0.05, 0.05)
     if anatomy.kind == "plaque" and anatomy.plaque_db > 3.0:  # calcified: bright cap, dark behind
         cap = np.clip((imt - 1.4) / 0.4, 0.0, 1.0)

@@ -1,0 +1,87 @@
+"""What makes echoes look like a far wall where there is none, and hides the one that is there."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+__all__ = ["Artefacts", "draw_artefacts", "ghosts", "haze_db", "vein_rim"]
+
+Field = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """Echoes that a clean model of the artery leaves out; the default adds nothing.
+
+    Attributes:
+        ghosts: repeated echoes of the near wall inside the lumen (reverberation): delay in mm, strength 0..1 each.
+        haze: level in dB against bright tissue of a patchy fog in the lumen (side lobes, slow blood); None: none.
+        haze_patch_mm: size of its patches.
+        vein_rim: strength 0..1 of the wall of the vein above the artery, where there is one.
+    """
+
+    ghosts: tuple[tuple[float, float], ...] = ()
+    haze: float | None = None
+    haze_patch_mm: float = 2.0
+    vein_rim: float = 0.0
+
+
+def draw_artefacts(rng: np.random.Generator) -> Artefacts:
+    """Artefacts from wide ranges; about a third of the frames have none but the vein's wall."""
+    ghosts: tuple[tuple[float, float], ...] = ()
+    if rng.random() < 0.35:
+        step, strength = rng.uniform(0.6, 2.5), rng.uniform(0.05, 0.5)
+        ghosts = tuple((float(step * n), float(strength * 0.5 ** (n - 1))) for n in range(1, int(rng.integers(2, 5))))
+    return Artefacts(
+        ghosts=ghosts,
+        haze=float(rng.uniform(-46.0, -20.0)) if rng.random() < 0.4 else None,
+        haze_patch_mm=float(rng.uniform(0.8, 4.0)),
+        vein_rim=float(rng.uniform(0.1, 0.9)) if rng.random() < 0.8 else 0.0,
+    )
+
+
+def ghosts(artefacts: Artefacts, depth: Field, near: Field, strength: Field) -> Field | float:
+    """Amplitude (W, H) of the near wall's repeated echoes, before they are confined to the lumen.
+
+    Args:
+        artefacts: of the frame.
+        depth: depth of each row (1, H), mm.
+        near: end of the near wall (W, 1), mm.
+        strength: of its specular line (W, 1), 0..1.
+
+    >>> lumen = ghosts(Artefacts(ghosts=((1.0, 0.5),)), np.array([[5.0, 6.0]]), np.array([[5.0]]), np.array([[0.8]]))
+    >>> np.round(lumen, 3).tolist()
+    [[0.0, 0.4]]
+    """
+    return sum(
+        (part * strength * np.exp(-(((depth - near - delay) / 0.08) ** 2)) for delay, part in artefacts.ghosts), 0.0
+    )
+
+
+def haze_db(artefacts: Artefacts, shape: tuple[int, int], spacing_mm: float, rng: np.random.Generator) -> Field | float:
+    """Level of the fog in the lumen in dB (W, H), patchy by about ±6 dB; −∞ without one."""
+    if artefacts.haze is None:
+        return -np.inf
+    coarse = rng.standard_normal((shape[0] // 4 + 1, shape[1] // 4 + 1)).astype(np.float32)
+    patches = gaussian_filter(coarse, artefacts.haze_patch_mm / spacing_mm / 4)
+    patches *= 6.0 / max(float(patches.std()), 1e-6)
+    return artefacts.haze + np.kron(patches, np.ones((4, 4), dtype=np.float32))[: shape[0], : shape[1]]
+
+
+def vein_rim(artefacts: Artefacts, radius: Field, semi_axis_mm: float, facing: Field) -> Field:
+    """Amplitude (W, H) of the vein's wall: bright where it faces the beam, above and below the lumen.
+
+    Args:
+        artefacts: of the frame.
+        radius: distance from the vein's centre in its own half-axes (W, H); 1 on the wall.
+        semi_axis_mm: its half-axis along the depth.
+        facing: 0..1 (W, H), how much the wall faces the beam.
+
+    >>> wall = vein_rim(Artefacts(vein_rim=0.5), np.array([[1.0, 3.0]]), 2.0, np.array([[1.0, 1.0]]))
+    >>> np.round(wall, 3).tolist()
+    [[0.5, 0.0]]
+    """
+    return artefacts.vein_rim * facing * np.exp(-((((radius - 1.0) * semi_axis_mm) / 0.12) ** 2))
