@@ -47,6 +47,15 @@ def test_the_queried_images_have_the_highest_scores(played):
     assert len(scores) == 5
 
 
+def test_a_form_of_pld_queries_by_its_own_score(images, tmp_path):
+    play(tmp_path / "e", options(images, rounds=1, strategies="pld,pld_pseudo_label,pld_layer"))
+    found = {record["strategy"]: record for record in results(tmp_path / "e").values()}
+    assert found["pld_pseudo_label"]["queried"] == found["pld"]["queried"]  # the default form
+    layer = [query["score"] for query in found["pld_layer"]["queried"]]
+    assert layer == sorted(layer, reverse=True)
+    assert layer[0] > found["pld"]["queried"][0]["score"]  # by the layer's area, not by the frame's
+
+
 def test_strategies_of_a_seed_begin_alike(played):
     first = {name: results(played)[f"cells/{name}-on-s0/round-01.json"] for name in ("random", "pld")}
     assert first["random"]["labelled"] == first["pld"]["labelled"]

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from lib.acquisition import STRATEGIES
 from lib.errors import SettingsError, StudyError
 from lib.experiments import Cell, Plan
 from lib.settings import Settings
@@ -15,11 +16,10 @@ def test_cells_come_seed_by_seed_with_the_full_one_last():
     assert [cell.name for cell in plan.cells()] == [*first, *(name.replace("s0", "s5") for name in first)]
 
 
-def test_every_strategy_of_the_server_can_be_played():
-    from lib.acquisition import STRATEGIES
-
-    plan = Plan.of({**PHANTOMS, "strategies": ",".join(STRATEGIES)})
-    assert {cell.strategy for cell in plan.cells()} == set(STRATEGIES)
+def test_every_strategy_of_the_server_and_every_form_of_pld_can_be_played():
+    names = {*STRATEGIES, "pld_kl", "pld_pseudo_label", "pld_layer"}
+    plan = Plan.of({**PHANTOMS, "strategies": ",".join(names)})
+    assert {cell.strategy for cell in plan.cells()} == names
 
 
 def test_settings_follow_from_the_cell():

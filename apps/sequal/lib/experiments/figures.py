@@ -95,7 +95,7 @@ def _refinement(variants: Sequence[Variant]) -> Figure | None:
         axes.bar(place + 0.2 * (offset - 1.5), values, 0.2, label=label)
     axes.set_xticks(place, [variant.name for variant in refined], rotation=30, ha="right", fontsize=8)
     axes.set_ylim(0, 1)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=len(means), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
 
@@ -118,7 +118,7 @@ def _instrument(cells: Sequence[Sequence[Round]]) -> Figure | None:
     for axes in (left, right):
         axes.axhline(0.0, color="black", linewidth=0.8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
