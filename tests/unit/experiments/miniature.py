@@ -18,12 +18,12 @@ SETTINGS = {
 }
 
 
-def make_images(folder: Path, count: int = 10) -> dict[str, str]:
-    """PNG images and masks (0 and 255); the options that name them."""
+def make_images(folder: Path, count: int = 10, first: int = 0) -> dict[str, str]:
+    """PNG images and masks (0 and 255), numbered from `first`; the options that name them."""
     rng = np.random.default_rng(0)
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
-    for index in range(count):
+    for index in range(first, first + count):
         pixels, mask = band(rng, (96, 64), top=20 + 2 * (index % 6))
         Image.fromarray(pixels[:, :, 0].T.astype(np.uint8)).save(folder / "images" / f"f{index:02d}.png")
         Image.fromarray(mask[:, :, 0].T * np.uint8(255)).save(folder / "masks" / f"f{index:02d}.png")

@@ -4,12 +4,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import lib.experiments.cell as cell_module
 from lib.errors import CheckpointError, SettingsError, StudyError
 from lib.experiments import Cell, Experiment
-from unit.experiments.miniature import options, play, results
+from unit.experiments.miniature import make_images, options, play, results
 
 APP = Path(cell_module.__file__).parents[2]
 
@@ -45,6 +47,20 @@ def test_the_queried_images_have_the_highest_scores(played):
     scores = [query["score"] for query in (*first["queried"], *first["last_ranked"])]
     assert scores == sorted(scores, reverse=True)
     assert len(scores) == 5
+
+
+def test_test_images_without_a_layer_are_counted_and_not_averaged(images, tmp_path):
+    test = make_images(tmp_path / "test", count=3, first=90)
+    bare = Path(test["masks"]) / "f91.png"
+    Image.fromarray(np.zeros_like(np.asarray(Image.open(bare)))).save(bare)
+    given = options(images, rounds=1, strategies="random", test_images=test["images"], test_masks=test["masks"])
+    play(tmp_path / "e", given)
+    (found,) = (record["test"] for record in results(tmp_path / "e").values())
+    by_id = {image["id"]: image for image in found["images"]}
+    assert {name: image["layer"] for name, image in by_id.items()} == {"f90": True, "f91": False, "f92": True}
+    assert found["mean"]["dice"] == pytest.approx((by_id["f90"]["dice"] + by_id["f92"]["dice"]) / 2)
+    assert found["mean"]["without_layer"] == 1
+    assert found["mean"]["false_masks"] == (by_id["f91"]["dice"] == 0)
 
 
 def test_a_form_of_pld_queries_by_its_own_score(images, tmp_path):

@@ -23,7 +23,7 @@ PLAN = {
 
 
 def record(strategy, refinement, seed, number, dice, labelled, thickness=0.8, labels=(0.7, 0.8)):
-    image = {"dice": dice, "iou": dice / 2, "hd95": 0.3, "asd": 0.1, "unit": "mm", "empty": False}
+    image = {"dice": dice, "iou": dice / 2, "hd95": 0.3, "asd": 0.1, "unit": "mm", "layer": True, "empty": False}
     images = [
         {**image, "id": "t0", "imt_predicted": thickness, "imt_true": 0.7},
         {**image, "id": "t1", "imt_predicted": 0.9, "imt_true": 0.9},
@@ -32,6 +32,7 @@ def record(strategy, refinement, seed, number, dice, labelled, thickness=0.8, la
     before, after = labels if refinement == "on" else (None, None)
     score = {"spearman": 0.5, "top_error": 0.4}
     return {
+        "format": 2,
         "strategy": strategy,
         "refinement": refinement,
         "seed": seed,
@@ -41,7 +42,10 @@ def record(strategy, refinement, seed, number, dice, labelled, thickness=0.8, la
         "last_ranked": [{"id": "last", "score": None}],
         "test": {
             "images": images,
-            "mean": {"dice": dice, "iou": 0.5, "hd95": 0.3, "asd": 0.1, "unit": "mm", "empty": 0},
+            "mean": {
+                **{"dice": dice, "iou": 0.5, "hd95": 0.3, "asd": 0.1, "unit": "mm"},
+                **{"empty": 0, "without_layer": 4, "false_masks": 1},
+            },
         },
         "labels": {"before": before, "after": after, "before_whole": before, "after_whole": after},
         "instrument": {"pool_error": 0.3, "scores": {"pld": score, "entropy": {"spearman": None, "top_error": None}}},
@@ -95,6 +99,7 @@ def test_figures_by_hand(experiment):
     assert pld["labels_to_90"] == pytest.approx(22)
     assert summary["random"]["labels_to_90"] is None
     assert pld["final_dice"] == pytest.approx(0.8)
+    assert (pld["final"]["false_masks"], pld["final"]["without_layer"]) == (1, 4)
     assert pld["refinement"] == pytest.approx({"before": 0.7, "after": 0.8})
     assert summary["pld-off"]["refinement"] == {"before": None, "after": None}
     assert pld["seconds_per_round"] == 4
@@ -166,6 +171,13 @@ def test_without_a_finished_cell_there_is_no_report(tmp_path):
     Plan.open(tmp_path / "experiment.json", PLAN)
     with pytest.raises(StudyError, match="at least one finished cell"):
         write_report(tmp_path, tmp_path / "report")
+
+
+def test_a_round_of_another_version_is_refused(experiment):
+    path = next((experiment / "cells").rglob("round-01.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    with pytest.raises(StudyError, match=r"format 2, got 1. Play the experiment again"):
+        write_report(experiment, experiment / "report")
 
 
 def test_a_gap_or_a_damaged_round_is_named(experiment):

@@ -29,6 +29,7 @@ from lib.experiments.label_quality import label_quality
 from lib.experiments.plan import FULL, Cell, Plan
 from lib.experiments.playable import PLAYABLE
 from lib.experiments.readers import Readers
+from lib.experiments.results import FORMAT
 from lib.imaging.working_frames import WorkingFrames
 from lib.inference import LoadedPair, choose_device, load_pair, store_features
 from lib.items import Item
@@ -135,7 +136,7 @@ class CellPlayer:
         asked = ranked[: self.plan.budget]
         (state_folder / "finished").touch()
         return {
-            "format": 1,
+            "format": FORMAT,
             **asdict(self.cell),
             "round": number,
             "labelled": list(labelled),

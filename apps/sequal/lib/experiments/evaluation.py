@@ -93,10 +93,12 @@ def evaluate_test(
     """Every metric of every test image, and their means, as JSON values.
 
     Returns:
-        `images`: a record each with `id`, `dice`, `iou`, `hd95`, `asd`, `imt_predicted`, `imt_true`, `unit`; distances
-        are None where one mask is empty, thicknesses where there is no layer. `mean`: means over the values that
-        are there (None for distances in mixed units), `unit`, and `empty`, the number of images with a layer and no
-        mask.
+        `images`: a record each with `id`, `layer` (whether the truth shows it), `dice`, `iou`, `hd95`, `asd`,
+        `imt_predicted`, `imt_true`, `unit`, `empty`; distances
+        are None where one mask is empty, thicknesses where there is no layer. `mean`: means over the images that show
+        the layer and have the value (None for distances in mixed units), `unit`, and how many images have a layer and
+        no mask (`empty`), no layer (`without_layer`), and no layer but a mask (`false_masks`). Against an empty truth
+        a Dice is 0 or 1: among the others it would say little of segmentation and move the mean with every speck.
     """
     records = []
     for image, known in dataset.frames["test"].items():
@@ -111,6 +113,7 @@ def evaluate_test(
         records.append(
             {
                 "id": image,
+                "layer": bool(truth.any()),
                 "dice": scores.dice,
                 "iou": scores.iou,
                 "hd95": mean_or_none([scores.hd95]),
@@ -118,7 +121,7 @@ def evaluate_test(
                 "imt_predicted": measure_imt(boundaries_from_probability(probability), calibration).mean,
                 "imt_true": measure_imt(boundaries_from_mask(truth), calibration).mean,
                 "unit": scores.unit,
-                "empty": bool(truth.any() and not mask.any()),
+                "empty": not mask.any(),
             }
         )
     return {"images": records, "mean": _means(records)}
@@ -131,14 +134,22 @@ def _shown(probability: NDArray[np.float32], known: DatasetFrame, settings: Sett
 
 
 def _means(records: list[dict[str, Any]]) -> dict[str, Any]:
+    shown = [record for record in records if record["layer"]]
+    bare = [record for record in records if not record["layer"]]
     means: dict[str, Any] = {
-        name: mean_or_none([record[name] for record in records if record[name] is not None])
+        name: mean_or_none([record[name] for record in shown if record[name] is not None])
         for name in ("dice", "iou", "hd95", "asd")
     }
-    units = sorted({record["unit"] for record in records})
+    units = sorted({record["unit"] for record in shown})
     if len(units) > 1:  # millimetres and pixels have no common mean
         means |= {"hd95": None, "asd": None}
-    return {**means, "unit": units[0] if len(units) == 1 else "mixed", "empty": sum(r["empty"] for r in records)}
+    return {
+        **means,
+        "unit": units[0] if len(units) == 1 else "mixed",
+        "empty": sum(record["empty"] for record in shown),
+        "without_layer": len(bare),
+        "false_masks": sum(not record["empty"] for record in bare),
+    }
 
 
 def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor) -> dict[str, Tensor]:

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lib.errors import StudyError
 from lib.experiments.plan import Cell, Plan
 
-__all__ = ["Round", "read_cells"]
+__all__ = ["FORMAT", "Round", "read_cells"]
+
+#: Of a round's file. 2: the means over the test images leave those without a layer out.
+FORMAT: Final = 2
 
 #: One round as `cell.py` writes it.
 Round = dict[str, Any]
@@ -42,6 +45,11 @@ def _read(path: Path) -> Round:
     try:
         record: Round = json.loads(path.read_bytes())
         _ = record["round"], record["test"]["mean"]["dice"], record["labelled"]
+        if record["format"] != FORMAT:
+            raise StudyError(
+                f"Expected `{path}` to be of format {FORMAT}, got {record['format']!r}. "
+                "Play the experiment again in a new folder, or use the version of the app that played it."
+            )
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise StudyError(f"Expected `{path}` to be a finished round, got: {error}. Restore it from a copy.") from error
     return record

@@ -128,7 +128,10 @@ def _figures(variant: Variant, baseline: Variant | None, full: float | None) -> 
         "final": {
             **{name: mean_or_none(variant.final("test", "mean", name)) for name in ("iou", "hd95", "asd")},
             "unit": next(iter(variant.by_seed.values()))[-1]["test"]["mean"]["unit"],
-            "empty": sum(variant.final("test", "mean", "empty")) / len(seeds),
+            **{
+                name: sum(variant.final("test", "mean", name)) / len(seeds)
+                for name in ("empty", "false_masks", "without_layer")
+            },
         },
         "imt": _thickness(variant),
         "refinement": {
