@@ -96,3 +96,9 @@ def test_name_and_password_come_from_the_servers_variables(monkeypatch, orthanc)
         Pacs(orthanc).store(objects(make_bundle(kinds=())))
     assert sent == ["Basic YW5uYTpzZWNyZXQ="]
     assert "secret" not in str(error.value)
+
+
+def test_an_address_with_a_password_is_refused_without_repeating_it():
+    with pytest.raises(SettingsError, match=PASSWORD_VARIABLE) as error:
+        Pacs("http://anna:secret@127.0.0.1:1/dicom-web")
+    assert "secret" not in str(error.value)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from dicomweb_client import DICOMwebClient
@@ -28,10 +29,17 @@ class Pacs:
         url: root of its DICOMweb service, for example `http://127.0.0.1:8042/dicom-web`.
 
     Raises:
-        SettingsError: the URL is none that begins with http:// or https://.
+        SettingsError: the URL is none that begins with http:// or https://, or holds a user name or a password, which
+            would end up in messages and in the shell's history.
     """
 
     def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.username or parts.password:
+            raise SettingsError(
+                f"Expected `--stow` to be an address without user name and password, got both for {parts.hostname}. "
+                f"Set {USER_VARIABLE} and {PASSWORD_VARIABLE} instead."
+            )
         self.url = url.rstrip("/")
         session = _Session()
         user = os.environ.get(USER_VARIABLE)
