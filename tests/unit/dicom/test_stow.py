@@ -68,7 +68,7 @@ def test_a_pacs_that_is_down_is_named_with_what_to_do(tmp_path):
 def test_an_address_that_is_no_dicomweb_service_is_refused(orthanc):
     with pytest.raises(PacsError, match="404"):
         Pacs(orthanc.replace("dicom-web", "nowhere")).store(objects(make_bundle(kinds=())))
-    for url in ("nowhere", "ftp://127.0.0.1/dicom-web"):
+    for url in ("nowhere", "ftp://127.0.0.1/dicom-web", "http://[/dicom-web"):
         with pytest.raises(SettingsError, match="address of a DICOMweb service"):
             Pacs(url)
 

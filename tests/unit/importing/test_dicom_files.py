@@ -314,4 +314,6 @@ def test_a_file_that_only_claims_to_be_dicom_is_named(source, studies):
     (source / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     report = run_import(source, studies, ImportOptions())
     assert "readable DICOM" in reason(report)
+    assert "without DICOM's mark" in reason(report)
+    assert "force" not in reason(report)  # a word for programmers
     assert not (studies / SALT_NAME).exists()

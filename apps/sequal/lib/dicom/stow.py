@@ -34,24 +34,24 @@ class Pacs:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.username or parts.password:
-            raise SettingsError(
-                f"Expected `--stow` to be an address without user name and password, got both for {parts.hostname}. "
-                f"Set {USER_VARIABLE} and {PASSWORD_VARIABLE} instead."
-            )
         self.url = url.rstrip("/")
         session = _Session()
         user = os.environ.get(USER_VARIABLE)
         if user:
             session.auth = (user, os.environ.get(PASSWORD_VARIABLE, ""))
         try:
+            parts = urlsplit(url)
             self._client = DICOMwebClient(self.url, session=session)
         except ValueError as error:
             raise SettingsError(
                 f"Expected `--stow` to be the address of a DICOMweb service, got {url!r}. "
                 "Write for example http://127.0.0.1:8042/dicom-web."
             ) from error
+        if parts.username or parts.password:
+            raise SettingsError(
+                f"Expected `--stow` to be an address without user name and password, got both for {parts.hostname}. "
+                f"Set {USER_VARIABLE} and {PASSWORD_VARIABLE} instead."
+            )
         # Its retries wait half a minute for a PACS that is down; the command can be run again.
         self._client.set_http_retry_params(retry=False)
 
