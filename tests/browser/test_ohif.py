@@ -50,8 +50,8 @@ def test_an_annotator_works_entirely_in_the_browser(viewer: Viewer, server: Serv
     first = next(study for study, image in images.items() if image == asked_for[-1])
     before = server.client().info()["datastore"]["completed"]
     viewer.open_list()
-    for study in BY_STUDY:
-        expect(viewer.part(f"studyRow-{study}")).to_be_visible()
+    for study, listed in BY_STUDY.items():
+        expect(viewer.part(f"studyRow-{study}")).to_contain_text(listed.name)
     expect(viewer.mode_button(first)).to_be_enabled()
     viewer.picture(pictures / "list.png")
 
@@ -136,6 +136,23 @@ def test_an_annotator_works_entirely_in_the_browser(viewer: Viewer, server: Serv
     third = viewer.next_sample()
     assert third in BY_STUDY
     assert third not in (first, second)
+
+
+def test_the_study_list_finds_what_is_searched_for(viewer: Viewer, pictures: Path) -> None:
+    viewer.open_list()
+    viewer.part("input-mrn").fill("p02")
+    found = [stored for stored in STUDY.values() if stored.name.startswith("p02")]
+    expect(viewer.page.locator("[data-cy^='studyRow-']")).to_have_count(len(found), timeout=LOAD_MS)
+    for stored in found:
+        expect(viewer.part(f"studyRow-{stored.study_uid}")).to_be_visible()
+    viewer.picture(pictures / "found.png")
+
+    # Beside the image are the studies of its patient, by their names.
+    viewer.mode_button(found[0].study_uid).click()
+    viewer.wait_until_connected()
+    names = viewer.page.get_by_text(re.compile("^p[0-9]+_")).all_inner_texts()
+    viewer.picture(pictures / "patient.png")
+    assert sorted(set(names)) == sorted(stored.name for stored in found)
 
 
 def test_a_stroke_on_a_clip_is_stored_on_the_frame_that_is_shown(
@@ -231,14 +248,17 @@ def test_a_series_of_one_slice_is_named_and_a_pacs_that_is_down_loses_no_label(
 
                 image = _images(server)[stored.study_uid]
                 viewer.open_study(stored.study_uid)
-                viewer.run()
-                mask = viewer.voxels(stored.frame.grid[:2])
+                # By hand: no segmentation made the server fetch the image, the opening of it did.
+                viewer.stroke("Brush", (0.4, 0.5))
+                viewer.page.wait_for_function("() => sequal.shown.label().voxels.some(Boolean)")
+                drawn = viewer.voxels(stored.frame.grid[:2]).any(axis=2)
                 pacs_life.close()
 
                 answer = viewer.save()
 
             assert answer.startswith("Saved at the server, which sends it to the PACS later.")
-            np.testing.assert_array_equal(server.stored_label(image) == 1, mask == 1)
+            for copy in range(2):
+                np.testing.assert_array_equal(server.stored_label(image)[:, :, copy] == 1, drawn)
 
 
 def test_leaving_an_unsaved_label_takes_two_presses(viewer: Viewer) -> None:

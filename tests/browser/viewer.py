@@ -66,7 +66,7 @@ class Viewer:
     def open_list(self) -> None:
         self.page.goto(f"{self.server}/ohif/")
         expect(self.part("study-list-results")).to_be_visible(timeout=LOAD_MS)
-        self._agree()
+        self.agree()
 
     def mode_button(self, study_uid: str) -> Locator:
         """The button that opens a study of the list for MONAI Label."""
@@ -84,10 +84,10 @@ class Viewer:
     def wait_until_connected(self) -> None:
         expect(self.bar).to_be_visible(timeout=LOAD_MS)
         expect(self.run_button).to_be_visible(timeout=LOAD_MS)
-        self._agree()
+        self.agree()
         self.page.wait_for_function("() => sequal.shown.label() !== null", timeout=LOAD_MS)
 
-    def _agree(self) -> None:
+    def agree(self) -> None:
         """OHIF's note on investigational use lies under other notes at times: its button is pressed all the same."""
         button = self.part("confirm-and-hide-button")
         if button.count():

@@ -68,7 +68,7 @@ def test_a_pacs_that_is_down_is_named_with_what_to_do(tmp_path):
 def test_an_address_that_is_no_dicomweb_service_is_refused(orthanc):
     with pytest.raises(PacsError, match="404"):
         Pacs(orthanc.replace("dicom-web", "nowhere")).store(objects(make_bundle(kinds=())))
-    for url in ("nowhere", "ftp://127.0.0.1/dicom-web"):
+    for url in ("nowhere", "ftp://127.0.0.1/dicom-web", "http://[/dicom-web"):
         with pytest.raises(SettingsError, match="address of a DICOMweb service"):
             Pacs(url)
 
@@ -95,4 +95,10 @@ def test_name_and_password_come_from_the_servers_variables(monkeypatch, orthanc)
     with pytest.raises(PacsError) as error:
         Pacs(orthanc).store(objects(make_bundle(kinds=())))
     assert sent == ["Basic YW5uYTpzZWNyZXQ="]
+    assert "secret" not in str(error.value)
+
+
+def test_an_address_with_a_password_is_refused_without_repeating_it():
+    with pytest.raises(SettingsError, match=PASSWORD_VARIABLE) as error:
+        Pacs("http://anna:secret@127.0.0.1:1/dicom-web")
     assert "secret" not in str(error.value)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.errors import SettingsError
+from lib.errors import SettingsError, StudyError
 from lib.imaging import read_frame, read_label
 from lib.importing import ImportOptions, run_import
 from lib.measurement import boundaries_from_mask, measure_imt
@@ -95,7 +95,23 @@ def test_both_versions_may_lie_in_one_folder(tmp_path, studies):
     write_picture(tmp_path / "all" / "v2" / "images" / "tech_001.tiff", pixels(9))
     report = run_import(tmp_path / "all", studies, ImportOptions())
     assert len(report.imported) == 4
+    assert report.imported[-1].name == "v2/images/tech_001.tiff"
     assert StudyFiles.open(studies).labelled == ["clin_0001_L", "clin_0001_R", "clin_0002_L", "tech_001"]
+
+
+def test_a_spacing_table_rules_over_the_calibration_files(tmp_path, studies):
+    table = tmp_path / "spacing.csv"
+    table.write_text("image,dx_mm,dy_mm\nclin_0001_L.tiff,0.07,0.05\n")
+    report = run_import(write_cubs(tmp_path / "cubs"), studies, ImportOptions(spacing_table=table))
+    spacings = {image.image: image.calibration.spacing_mm for image in report.imported}
+    assert spacings["clin_0001_L"] == (0.07, 0.05)
+    assert spacings["clin_0001_R"] == (0.06, 0.06)
+
+
+def test_masks_beside_the_profiles_are_refused(tmp_path, studies):
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(StudyError, match="--kind files"):
+        run_import(write_cubs(tmp_path / "cubs"), studies, ImportOptions(masks=tmp_path / "masks"))
 
 
 def test_the_layout_can_be_ignored(tmp_path, studies):

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pydicom
 import pytest
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_pixel_data_frame
 
 from lib.errors import StudyError
 from lib.imaging import read_frame
@@ -107,6 +107,44 @@ def test_jpeg_is_decoded(source, studies, colour):
     subprocess.run(["dcmcjpeg", "+eb", plain, source / "a.dcm"], check=True)
     frame = only(run_import(source, studies, ImportOptions()), studies)
     assert np.abs(frame.pixels - read_frame(plain).pixels).max() <= 4
+
+
+@needs_dcmtk
+@pytest.mark.parametrize("compress", [("dcmcjpeg", "+e1"), ("dcmcjpeg", "+el"), ("dcmcjpls",)])
+@pytest.mark.parametrize("kind", ["grey", "16 bit", "inverted", "RGB", "YBR_FULL", "clip"])
+def test_what_scanners_compress_without_loss_is_decoded(source, studies, compress, kind):
+    frames = np.stack([pixels(seed) for seed in range(3)])
+    chroma = np.full((40, 48), 120, np.uint8)
+    stored, tags, rounding = {
+        "grey": (frames[0], {}, 0),
+        "16 bit": (frames[0].astype(np.uint16) * 200, {}, 0),
+        "inverted": (frames[0], {"PhotometricInterpretation": "MONOCHROME1"}, 0),
+        "RGB": (np.moveaxis(frames, 0, -1), {}, 0.5),
+        "YBR_FULL": (np.stack([frames[0] + 20, chroma, 248 - chroma], -1), {"PhotometricInterpretation": kind}, 1.5),
+        "clip": (frames, {}, 0),
+    }[kind]
+    plain = write_dicom(studies.parent / "plain.dcm", stored, [region()], **tags)
+    source.mkdir()
+    subprocess.run([compress[0], *compress[1:], plain, source / "no suffix"], check=True)
+    frame = only(run_import(source, studies, ImportOptions()), studies)
+    x0, y0 = 4, 10  # of the region
+    expected = read_frame(plain).pixels[x0 : x0 + frame.grid[0], y0 : y0 + frame.grid[1]]
+    assert np.abs(frame.pixels - expected).max() <= rounding  # YCbCr goes through RGB
+    assert frame.calibration.spacing_mm == (0.06, 0.05)
+
+
+@needs_dcmtk
+@pytest.mark.parametrize("compress", [("dcmcjpeg", "+e1"), ("dcmcjpls",)])
+def test_damaged_compressed_pixels_are_named(source, studies, compress):
+    plain = write_dicom(studies.parent / "plain.dcm", pixels(), [region()])
+    source.mkdir()
+    subprocess.run([*compress, plain, source / "a.dcm"], check=True)
+    dataset = pydicom.dcmread(source / "a.dcm")
+    (whole,) = generate_pixel_data_frame(dataset.PixelData, 1)
+    dataset.PixelData = encapsulate([whole[: len(whole) // 2]])
+    dataset.save_as(source / "a.dcm")
+    (problem,) = run_import(source, studies, ImportOptions()).problems
+    assert "damaged or cut off" in problem.reason
 
 
 def test_the_region_that_calibrates_is_kept():
@@ -276,4 +314,6 @@ def test_a_file_that_only_claims_to_be_dicom_is_named(source, studies):
     (source / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     report = run_import(source, studies, ImportOptions())
     assert "readable DICOM" in reason(report)
+    assert "without DICOM's mark" in reason(report)
+    assert "force" not in reason(report)  # a word for programmers
     assert not (studies / SALT_NAME).exists()

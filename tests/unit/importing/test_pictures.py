@@ -166,6 +166,8 @@ def test_files_that_cannot_be_used_are_named_and_the_rest_goes_on(source, studie
     (source / "broken.png").write_bytes(b"no image")
     (source / "empty.png").touch()
     (source / "notes.pdf").write_bytes(b"x" * 200)
+    (source / "clips").mkdir()
+    (source / "clips" / "left.mp4").write_bytes(b"x" * 200)
     report = run_import(source, studies, ImportOptions())
     assert [image.image for image in report.imported] == ["copy", "good"]
     reasons = {problem.name: problem.reason for problem in report.problems}
@@ -173,7 +175,8 @@ def test_files_that_cannot_be_used_are_named_and_the_rest_goes_on(source, studie
     assert "same file as `copy.png`" in reasons["good.png"]
     assert "one or two numbers" in reasons["wrong.png"]
     assert "readable picture" in reasons["broken.png"]
-    assert report.others == {".pdf": 1}
+    assert [problem.name for problem in report.others] == ["notes.pdf", "clips/left.mp4"]
+    assert "got a .mp4 file. If it is an image, save it" in report.others[1].reason
 
 
 def test_the_first_usable_file_gets_the_id(source, studies):
@@ -281,6 +284,17 @@ def test_options_that_do_not_fit_the_source_are_refused(source, studies, options
     with pytest.raises((SettingsError, StudyError), match=message):
         run_import(source, studies, replace(options, **paths))
     assert not list(studies.glob("*.nii.gz"))
+
+
+def test_a_row_of_the_spacing_table_that_names_no_file_is_named(source, studies, tmp_path):
+    write_picture(source / "sub" / "a.png", pixels(1))
+    write_picture(source / "b.png", pixels(2))
+    table = tmp_path / "spacing.csv"
+    table.write_text("image,spacing_mm\nsub/A.png,0.06\nb,0.06\nbb.png,0.06\n")
+    report = run_import(source, studies, ImportOptions(spacing_table=table))
+    assert [image.calibration.spacing_mm for image in report.imported] == [(0.06, 0.06)] * 2
+    assert [note.name for note in report.notes] == ["spacing.csv: bb.png"]
+    assert "names none" in report.notes[0].reason
 
 
 def test_source_and_study_must_be_apart(source):

@@ -43,9 +43,10 @@ def import_command(source: Path, studies: Path, options: ImportOptions, *, dry_r
         )
     _print(report, studies, dry_run)
     if not report.imported and not report.known:
-        first = f" {report.problems[0].name}: {report.problems[0].reason}" if report.problems else ""
+        unusable = [*report.problems, *report.others]
+        first = f" {unusable[0].name}: {unusable[0].reason}" if unusable else ""
         raise StudyError(
-            f"Expected at least one usable image in `{source}`, got none, and {len(report.problems)} files that cannot "
+            f"Expected at least one usable image in `{source}`, got none, and {len(unusable)} files that cannot "
             f"be used.{first}"
         )
 
@@ -67,8 +68,9 @@ def _print(report: ImportReport, studies: Path, dry_run: bool) -> None:
     if len(images) < len(report.imported):
         OUT.print(f"... and {len(report.imported) - len(images)} more images")
     _print_grouped("Left out", report.problems)
+    _print_grouped("No images", report.others)
     _print_grouped("Look at these", report.notes)
-    OUT.print(_summary(report, studies, dry_run), markup=False)
+    OUT.print(_summary(report, studies, dry_run), markup=False, soft_wrap=True)
     if len(report.readers) > 1 and report.final is None:
         OUT.print(
             f"Several readers ({', '.join(report.readers)}) are stored as labels of their own. None of them is the "
@@ -108,5 +110,5 @@ def _summary(report: ImportReport, studies: Path, dry_run: bool) -> str:
     ]
     parts += [f"{added} labels added to those"] if added else []
     parts += [f"{len(report.problems)} files left out"] if report.problems else []
-    others = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in sorted(report.others.items()))
-    return "; ".join(parts) + "." + (f" Not looked at, no images: {others}." if others else "")
+    parts += [f"{len(report.others)} files that are no images"] if report.others else []
+    return "; ".join(parts) + "."

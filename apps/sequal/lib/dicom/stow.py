@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from dicomweb_client import DICOMwebClient
@@ -28,7 +29,8 @@ class Pacs:
         url: root of its DICOMweb service, for example `http://127.0.0.1:8042/dicom-web`.
 
     Raises:
-        SettingsError: the URL is none that begins with http:// or https://.
+        SettingsError: the URL is none that begins with http:// or https://, or holds a user name or a password, which
+            would end up in messages and in the shell's history.
     """
 
     def __init__(self, url: str) -> None:
@@ -38,12 +40,18 @@ class Pacs:
         if user:
             session.auth = (user, os.environ.get(PASSWORD_VARIABLE, ""))
         try:
+            parts = urlsplit(url)
             self._client = DICOMwebClient(self.url, session=session)
         except ValueError as error:
             raise SettingsError(
                 f"Expected `--stow` to be the address of a DICOMweb service, got {url!r}. "
                 "Write for example http://127.0.0.1:8042/dicom-web."
             ) from error
+        if parts.username or parts.password:
+            raise SettingsError(
+                f"Expected `--stow` to be an address without user name and password, got both for {parts.hostname}. "
+                f"Set {USER_VARIABLE} and {PASSWORD_VARIABLE} instead."
+            )
         # Its retries wait half a minute for a PACS that is down; the command can be run again.
         self._client.set_http_retry_params(retry=False)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lib.errors import ImageError
 from lib.imaging.calibration import NOT_CALIBRATED, Calibration, calibrate
+from lib.imaging.dicom_codecs import grey_by_gdcm
 from lib.imaging.frame import to_luma
 
 __all__ = ["dicom_calibration", "read_dicom"]
@@ -45,16 +46,7 @@ def read_dicom(path: Path) -> tuple[NDArray[np.float32], Calibration]:
             "without pixel data. "
             "Leave reports and presentation states out of the studies folder."
         )
-    try:
-        stored = dataset.pixel_array
-    except (AttributeError, NotImplementedError, RuntimeError) as error:
-        raise ImageError(
-            f"Expected {path.name} to be decodable, got transfer syntax "
-            f"{dataset.file_meta.get('TransferSyntaxUID', 'unknown')} ({error}). "
-            "Convert it to uncompressed DICOM, for example with `dcmdjpeg` of DCMTK, or install pylibjpeg."
-        ) from error
-    grey = _grey(dataset, stored)
-    return np.ascontiguousarray(grey.T), dicom_calibration(dataset)
+    return np.ascontiguousarray(_decoded(path, dataset).T), dicom_calibration(dataset)
 
 
 def dicom_calibration(dataset: Any) -> Calibration:  # noqa: ANN401
@@ -114,6 +106,22 @@ def _pixel_spacing(dataset: Any) -> tuple[float, float] | None:  # noqa: ANN401
         if spacing is not None and len(spacing) == 2:
             return float(spacing[0]), float(spacing[1])
     return None
+
+
+def _decoded(path: Path, dataset: Any) -> NDArray[np.float32]:  # noqa: ANN401
+    """As `_grey`, of pixels that may be compressed."""
+    try:
+        stored = dataset.pixel_array
+    except (AttributeError, NotImplementedError, RuntimeError) as error:
+        syntax = str(dataset.file_meta.get("TransferSyntaxUID", "unknown"))
+        grey = grey_by_gdcm(path, syntax)
+        if grey is not None:
+            return grey
+        raise ImageError(
+            f"Expected {path.name} to be decodable, got transfer syntax {syntax} ({str(error).rstrip(' .')}). "
+            "Convert it to uncompressed DICOM, for example with `dcmdjpeg` of DCMTK or `gdcmconv --raw`."
+        ) from error
+    return _grey(dataset, stored)
 
 
 def _grey(dataset: Any, stored: NDArray[Any]) -> NDArray[np.float32]:  # noqa: ANN401

@@ -1,9 +1,8 @@
 """What an import works on: images that were found, their labels, and files that cannot be used."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Self
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from lib.imaging import Calibration, Frame, given_calibration
 
-__all__ = ["Candidate", "Found", "ImageContents", "LabelSource", "Problem"]
+__all__ = ["Candidate", "Found", "ImageContents", "LabelSource", "Problem", "no_image"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +120,23 @@ class Problem:
     reason: str
 
 
+def no_image(name: str) -> Problem:
+    """A file that is no image by its name.
+
+    Args:
+        name: its path within the source.
+
+    >>> no_image("clips/left.MP4").reason
+    'Expected PNG, JPEG, TIFF, BMP, NIfTI, NRRD or DICOM, got a .mp4 file. If it is an image, save it as one of these.'
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    came = f"a {suffix} file" if suffix else "none of these"
+    return Problem(
+        name,
+        f"Expected PNG, JPEG, TIFF, BMP, NIfTI, NRRD or DICOM, got {came}. If it is an image, save it as one of these.",
+    )
+
+
 @dataclass
 class Found:
     """What a source holds.
@@ -128,12 +144,14 @@ class Found:
     Attributes:
         candidates: images, sorted by path.
         problems: files that cannot be used.
-        others: number of files that are no images by suffix; they are not looked at.
+        notes: what the user should know although nothing is left out for it.
+        others: files that are no images by their names, and why each is not looked at.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    others: Counter[str] = field(default_factory=Counter)
+    notes: list[Problem] = field(default_factory=list)
+    others: list[Problem] = field(default_factory=list)
 
     @property
     def readers(self) -> list[str]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from lib.errors import ImageError
 from lib.imaging import Calibration, given_calibration, image_stem, image_suffix
-from lib.importing.candidate import Candidate, Found, LabelSource, Problem
+from lib.importing.candidate import Candidate, Found, LabelSource, Problem, no_image
 from lib.importing.ids import id_of
 from lib.importing.pictures import read_contents
 from lib.importing.profiles import mask_between, read_profile
-from lib.importing.spacing import numbers_in
+from lib.importing.spacing import SpacingRules, numbers_in
 from lib.importing.walking import subfolder, walk_files
 
 __all__ = ["CubsFolders", "cubs_candidates", "find_cubs"]
@@ -31,13 +31,11 @@ class CubsFolders:
     """The folders of one version.
 
     Attributes:
-        root: what names are relative to.
         images: pictures.
         calibrations: `<id>_CF.txt`, one number, millimetres per pixel.
         profiles: a folder a reader with `<id>-LI.txt` and `<id>-MA.txt`; None: there are none.
     """
 
-    root: Path
     images: Path
     calibrations: Path
     profiles: Path | None
@@ -56,7 +54,7 @@ def find_cubs(source: Path) -> list[CubsFolders]:
     return [layout for layout in below if layout]
 
 
-def cubs_candidates(folders: CubsFolders, spacing_mm: tuple[float, float] | None = None) -> Found:
+def cubs_candidates(folders: CubsFolders, source: Path, rules: SpacingRules) -> Found:
     """The images of CUBS with calibration and profiles.
 
     An image without a calibration file is not calibrated; one with an unreadable file is left out, since nobody
@@ -64,23 +62,25 @@ def cubs_candidates(folders: CubsFolders, spacing_mm: tuple[float, float] | None
 
     Args:
         folders: where they are.
-        spacing_mm: (dx, dy) that overrides the calibration files.
+        source: what names are relative to.
+        rules: option and table, which override the calibration files.
     """
     found = Found()
     readers = [path for path in sorted(folders.profiles.iterdir()) if path.is_dir()] if folders.profiles else []
     stems = set()
     for path in walk_files(folders.images):
-        name = path.relative_to(folders.root).as_posix()
+        name = path.relative_to(source).as_posix()
         if not image_suffix(path):
-            found.others[path.suffix.lower()] += 1
+            found.others.append(no_image(name))
             continue
         stem = image_stem(path)
         stems.add(stem)
         try:
-            found.candidates.append(_candidate(path, name, stem, folders.calibrations, readers, spacing_mm))
+            given = rules.of(path, name, sidecar=False)
+            found.candidates.append(_candidate(path, name, stem, folders.calibrations, readers, given))
         except ImageError as error:
             found.problems.append(Problem(name, str(error)))
-    found.problems += _without_partner(readers, stems, folders.root)
+    found.problems += _without_partner(readers, stems, source)
     return found
 
 
@@ -88,7 +88,7 @@ def _layout(folder: Path) -> CubsFolders | None:
     images, calibrations = subfolder(folder, "images"), subfolder(folder, "CF")
     if images is None or calibrations is None:
         return None
-    return CubsFolders(folder, images, calibrations, subfolder(folder, *_PROFILE_FOLDERS))
+    return CubsFolders(images, calibrations, subfolder(folder, *_PROFILE_FOLDERS))
 
 
 def _candidate(
@@ -137,7 +137,7 @@ def _read(li: Path, ma: Path, grid: tuple[int, int, int]) -> NDArray[np.uint8]:
     return mask_between(read_profile(li), read_profile(ma), grid)
 
 
-def _without_partner(readers: list[Path], stems: set[str], root: Path) -> list[Problem]:
+def _without_partner(readers: list[Path], stems: set[str], source: Path) -> list[Problem]:
     """Profiles that have no image or no second boundary."""
     problems = []
     for reader in readers:
@@ -145,7 +145,7 @@ def _without_partner(readers: list[Path], stems: set[str], root: Path) -> list[P
             side = re.fullmatch(r"(?P<stem>.+)-(?P<side>LI|MA)\.txt", path.name)
             if side is None:
                 continue
-            name = path.relative_to(root).as_posix()
+            name = path.relative_to(source).as_posix()
             other = path.with_name(f"{side['stem']}-{'MA' if side['side'] == 'LI' else 'LI'}.txt")
             if side["stem"] not in stems:
                 problems.append(Problem(name, "Expected the image that it belongs to, got none. Copy the images too."))

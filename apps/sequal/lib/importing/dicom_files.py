@@ -88,6 +88,11 @@ def _header(path: Path) -> Any:  # noqa: ANN401
         header = pydicom.dcmread(path, defer_size=_DEFER_BYTES)
         has_pixels = "PixelData" in header
         has_size = "Rows" in header and "Columns" in header
+    except pydicom.errors.InvalidDicomError as error:
+        raise ImageError(
+            "Expected a readable DICOM file, got one without DICOM's mark (DICM behind 128 bytes). If it is DICOM "
+            "all the same, write it anew, for example with `dcmconv` of DCMTK; else copy it again."
+        ) from error
     # pydicom has many exceptions for damaged files, down to struct.error.
     except Exception as error:
         raise ImageError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lib.errors import LabelError
 from lib.imaging import ALLOWED_CLASSES, image_stem, image_suffix, read_label
-from lib.importing.candidate import Candidate, LabelSource, Problem
+from lib.importing.candidate import Candidate, LabelSource, Problem, no_image
 from lib.importing.walking import walk_files
 from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 
@@ -23,7 +23,7 @@ _ENDING: Final = re.compile(r"[ _.-](mask|label|seg|segmentation|gt)$", re.IGNOR
 
 def attach_masks(
     candidates: Iterable[Candidate], folder: Path, layer_value: int | None
-) -> tuple[dict[str, tuple[LabelSource, ...]], list[Problem]]:
+) -> tuple[dict[str, tuple[LabelSource, ...]], list[Problem], list[Problem]]:
     """Find the masks of images.
 
     A mask has its image's path below `folder`, or below a folder of its reader in it (`folder/<reader>/<path>`),
@@ -35,14 +35,16 @@ def attach_masks(
         layer_value: the value of the layer; None: as `read_mask` finds out.
 
     Returns:
-        Label sources by name of the candidate, and masks without an image.
+        Label sources by name of the candidate, masks without an image, and files that are no images.
     """
     names = {_stem(item.name): item.name for item in candidates}
     found: dict[str, dict[str, LabelSource]] = {}
-    problems = []
+    problems: list[Problem] = []
+    others: list[Problem] = []
     for path in walk_files(folder):
         name = path.relative_to(folder).as_posix()
         if not image_suffix(path):
+            others.append(no_image(f"{folder.name}/{name}"))
             continue
         image, reader = _match(_stem(name), names)
         if image is None:
@@ -56,7 +58,7 @@ def attach_masks(
         else:
             source = LabelSource(reader, (path,), partial(_read, path, layer_value))
             found.setdefault(image, {})[reader] = source
-    return {image: tuple(readers.values()) for image, readers in found.items()}, problems
+    return {image: tuple(readers.values()) for image, readers in found.items()}, problems, others
 
 
 def read_mask(mask: NDArray[np.uint8], name: str, layer_value: int | None = None) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from lib.errors import ImageError, StudyError
 from lib.imaging import file_kind
-from lib.importing.candidate import Candidate, Found, Problem
+from lib.importing.candidate import Candidate, Found, Problem, no_image
 from lib.importing.cubs import cubs_candidates, find_cubs
 from lib.importing.dicom_files import dicom_candidate
 from lib.importing.masks import attach_masks
@@ -73,7 +73,8 @@ def find_candidates(
         progress: called with the name of each file.
 
     Raises:
-        StudyError: the source is missing, a table cannot be read, or CUBS was asked for and is not there.
+        StudyError: the source is missing, a table cannot be read, CUBS was asked for and is not there, or masks were
+            given with CUBS.
         ImageError: `spacing_mm` is not credible.
         SettingsError: the pattern is none, or has no group `patient`.
     """
@@ -87,12 +88,29 @@ def find_candidates(
             "others. Check the path, or leave out --kind."
         )
     if layouts:
-        found = _merged([cubs_candidates(layout, rules.given) for layout in layouts])
+        _check_cubs(source, options)
+        found = _merged([cubs_candidates(layout, source, rules) for layout in layouts])
     else:
         found = _files(source, options, rules, pseudonyms, leave_out, progress)
+    if options.spacing_table:
+        found.notes += _unused_rows(found, rules, options.spacing_table.name)
     table = options.patients or _own_table(source)
     found.candidates = name_patients(found.candidates, table, options.patient_pattern)
     return found
+
+
+def _check_cubs(source: Path, options: ImportOptions) -> None:
+    if options.masks is not None:
+        raise StudyError(
+            f"Expected `--masks` for pictures alone, got it for `{source}`, whose folders are those of CUBS. "
+            "Leave it out, or take the source as plain pictures with --kind files."
+        )
+
+
+def _unused_rows(found: Found, rules: SpacingRules, table: str) -> list[Problem]:
+    named = [item.name for item in found.candidates] + [item.name for item in found.problems + found.others]
+    reason = "Expected every row to name a file of the source, got one that names none. Check how it is spelled."
+    return [Problem(f"{table}: {row}", reason) for row in rules.unused(named)]
 
 
 def _own_table(source: Path) -> Path | None:
@@ -133,13 +151,14 @@ def _files(
             found.problems.append(Problem(name, str(error)))
             continue
         if candidate is None:
-            found.others[path.suffix.lower()] += 1
+            found.others.append(no_image(name))
         else:
             found.candidates.append(candidate)
     if masks is not None:
-        labels, problems = attach_masks(found.candidates, masks, options.layer_value)
+        labels, problems, others = attach_masks(found.candidates, masks, options.layer_value)
         found.candidates = [replace(item, labels=labels.get(item.name, ())) for item in found.candidates]
         found.problems += problems
+        found.others += others
     return found
 
 

@@ -3,13 +3,13 @@
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from lib.errors import ImageError, StudyError
-from lib.imaging import given_calibration, image_stem
+from lib.imaging import given_calibration, image_stem, image_suffix
 
 __all__ = ["SIDECARS", "SpacingRules", "numbers_in"]
 
@@ -62,10 +62,25 @@ class SpacingRules:
         """
         if self.given is not None:
             return self.given
-        for key in (name, image.name, image_stem(name), image_stem(image)):
-            if key.lower() in self.listed:
-                return _credible(numbers_in(self.listed[key.lower()]), f"the spacing table's entry for `{name}`")
+        for key in _keys(name):
+            if key in self.listed:
+                return _credible(numbers_in(self.listed[key]), f"the spacing table's entry for `{name}`")
         return _sidecar(image) if sidecar else None
+
+    def unused(self, names: Iterable[str]) -> list[str]:
+        """Entries of the table that name no image, sorted: most often a spelling, whose image lost its millimetres.
+
+        Args:
+            names: paths within the source of all files of it.
+        """
+        return sorted(set(self.listed) - {key for name in names for key in _keys(name)})
+
+
+def _keys(name: str) -> tuple[str, str, str, str]:
+    """What a table may call a file: its path, its name, and both without suffix; the first that is listed counts."""
+    name = name.lower()
+    file = name.rpartition("/")[2]
+    return name, file, name[: len(name) - len(image_suffix(name))], image_stem(file)
 
 
 def numbers_in(text: str) -> tuple[float, ...]:

@@ -1,6 +1,5 @@
 """An import from start to end: look, decide what is new, read, write, and tell what happened."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ class ImportReport:
         labels_added: (image id, tag) of labels added to those.
         problems: files that cannot be used.
         notes: files that were used although something is wrong with them.
-        others: number of files that are no images, by suffix.
+        others: files that are no images, and why each was not looked at.
         readers: readers of the source, sorted.
         final: the reader whose labels are the expert's; None: several, and none was chosen.
     """
@@ -48,7 +47,7 @@ class ImportReport:
     labels_added: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
-    others: Counter[str] = field(default_factory=Counter)
+    others: list[Problem] = field(default_factory=list)
     readers: list[str] = field(default_factory=list)
     final: str | None = None
 
@@ -89,7 +88,7 @@ def run_import(
         journal = Journal(studies / JOURNAL_NAME)
         pseudonyms = _pseudonyms(studies, journal, dry_run)
         found = find_candidates(source, options, pseudonyms, leave_out=studies, progress=found_one)
-        report = ImportReport(problems=found.problems, others=found.others, readers=found.readers)
+        report = ImportReport(problems=found.problems, notes=found.notes, others=found.others, readers=found.readers)
         report.final = _final_reader(found.readers, options.final)
         manifest = PatientManifest(studies)
         plan = plan_import(found.candidates, studies, journal, manifest.named)

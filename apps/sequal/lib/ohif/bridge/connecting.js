@@ -16,15 +16,21 @@
 
   sequal.keepConnected = (view, bar) => {
     let wasFlat = false;
+    let fetched = null;
     const timer = setInterval(() => {
       const isFlat = view.isFlat();
       if (isFlat !== wasFlat) {
         wasFlat = isFlat;
         bar.say(isFlat ? FLAT : "", "bad");
       }
+      const image = view.image();
+      if (image && image !== fetched && !isFlat) {
+        fetched = image;
+        sequal.server.fetchImage(image).catch((error) => console.error(`SEQUAL: no image yet. ${error.message}`));
+      }
       const button = document.querySelector(BUTTON);
       const field = document.getElementById("monailabelServerURL");
-      if (!button || button.dataset.sequal || !field || !view.image() || !view.isDrawn()) {
+      if (!button || button.dataset.sequal || !field || !image || !view.isDrawn()) {
         return;
       }
       button.dataset.sequal = "pressed";

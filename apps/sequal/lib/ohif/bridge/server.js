@@ -57,6 +57,8 @@
 
   sequal.server = {
     info: () => ask("/info/"),
+    // The server fetches the image, so that a label of it can be kept even if the PACS goes down before it is saved.
+    fetchImage: (image) => ask("/datastore/image", { image }, { method: "HEAD" }),
     measurement: (image) => ask("/sequal/measurement", { image }),
     // The server answers 404 when nothing runs.
     isTraining: () => ask("/train/", { check_if_running: true }).then(Boolean, () => false),
