@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.phantom import SCANNERS, Artefacts, draw_anatomy, draw_artefacts, simulate_frame
+from lib.phantom import SCANNERS, Artefacts, Sheath, draw_anatomy, draw_artefacts, simulate_frame
 from lib.phantom.overlay import draw_panels
 
 SCANNER = replace(SCANNERS["B"], width_mm=16.0, depth_mm=24.0, noise_db=-70.0, dynamic_range_db=60.0)
@@ -66,6 +66,18 @@ def test_the_rim_of_a_vein_is_bright_above_and_below_it():
         assert mean_at(walled, depth - 0.15, depth + 0.15) > mean_at(bare, depth - 0.15, depth + 0.15) + 20
 
 
+def test_a_sheath_is_a_bright_band_under_a_dark_muscle_and_the_artery_lies_in_front():
+    sheath = Sheath(7.0, 7.0, 0.0, 0.8, -6.0, 2.5, -50.0, 0.0, 0.5)
+    plain, sheathed = frame(Artefacts()), frame(Artefacts(sheaths=(sheath,)))
+
+    assert mean_at(sheathed, 7.1, 7.7) > mean_at(plain, 7.1, 7.7) + 40
+    assert mean_at(sheathed, 5.0, 6.5) < mean_at(plain, 5.0, 6.5) - 20
+    assert mean_at(sheathed, 18.0, 22.0) == pytest.approx(mean_at(plain, 18.0, 22.0), abs=4)
+
+    through_lumen = frame(Artefacts(sheaths=(replace(sheath, left_mm=12.0, right_mm=12.0, muscle_mm=1.0),)))
+    assert mean_at(through_lumen, 11.5, 14.0) == pytest.approx(mean_at(plain, 11.5, 14.0), abs=3)
+
+
 def test_the_truth_does_not_depend_on_artefacts():
     clean, dirty = frame(Artefacts()), frame(Artefacts(ghosts=((1.0, 0.5),), haze=-25.0, vein_rim=0.5))
 
@@ -81,7 +93,7 @@ def test_a_given_scanner_has_none_so_that_studies_stay_as_they_are():
 
 
 def test_drawn_artefacts_differ_and_some_frames_have_a_clean_lumen():
-    drawn = [draw_artefacts(np.random.default_rng(seed)) for seed in range(200)]
+    drawn = [draw_artefacts(np.random.default_rng(seed), 40.0) for seed in range(200)]
 
     assert 0.2 < np.mean([bool(one.ghosts) for one in drawn]) < 0.5
     assert 0.25 < np.mean([one.haze is not None for one in drawn]) < 0.55

@@ -1,7 +1,7 @@
 """A B-mode simulator of the carotid artery, and a simulated expert."""
 
 from lib.phantom.anatomy import KINDS, Anatomy, Kind, draw_anatomy, draw_kind
-from lib.phantom.artefacts import Artefacts, draw_artefacts
+from lib.phantom.artefacts import Artefacts, Sheath, draw_artefacts
 from lib.phantom.display import Display, draw_display
 from lib.phantom.expert import SimulatedExpert, draw_reader, fuse_readers
 from lib.phantom.frame import PhantomFrame, mask_from_boundaries, simulate_frame
@@ -16,6 +16,7 @@ __all__ = [
     "Kind",
     "PhantomFrame",
     "Scanner",
+    "Sheath",
     "SimulatedExpert",
     "draw_anatomy",
     "draw_artefacts",

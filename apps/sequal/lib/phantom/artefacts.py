@@ -7,9 +7,36 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["Artefacts", "draw_artefacts", "ghosts", "haze_db", "vein_rim"]
+__all__ = ["Artefacts", "Sheath", "draw_artefacts", "ghosts", "haze_db", "sheath_level", "vein_rim"]
 
 Field = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Sheath:
+    """A muscle on its sheath: a dark, streaky layer on a bright band, as a lumen on a wall, but no lumen.
+
+    Attributes:
+        left_mm: depth of the band at the left side of the frame.
+        right_mm: depth at the right side.
+        bow_mm: how much deeper it is in the middle.
+        band_mm: thickness of the band.
+        band_db: its level against bright tissue.
+        muscle_mm: thickness of the muscle above it.
+        muscle_db: its mean level.
+        line: strength 0..1 of a thin line above the band, as the intima's; 0 for none.
+        line_mm: how far above.
+    """
+
+    left_mm: float
+    right_mm: float
+    bow_mm: float
+    band_mm: float
+    band_db: float
+    muscle_mm: float
+    muscle_db: float
+    line: float
+    line_mm: float
 
 
 @dataclass(frozen=True)
@@ -21,25 +48,48 @@ class Artefacts:
         haze: level in dB against bright tissue of a patchy fog in the lumen (side lobes, slow blood); None: none.
         haze_patch_mm: size of its patches.
         vein_rim: strength 0..1 of the wall of the vein above the artery, where there is one.
+        sheaths: muscles on their sheaths; the artery lies in front of them.
     """
 
     ghosts: tuple[tuple[float, float], ...] = ()
     haze: float | None = None
     haze_patch_mm: float = 2.0
     vein_rim: float = 0.0
+    sheaths: tuple[Sheath, ...] = ()
 
 
-def draw_artefacts(rng: np.random.Generator) -> Artefacts:
-    """Artefacts from wide ranges; about a third of the frames have none but the vein's wall."""
+def draw_artefacts(rng: np.random.Generator, depth_mm: float) -> Artefacts:
+    """Artefacts from wide ranges; about a third of the frames have a clean lumen, half have no sheath.
+
+    Args:
+        rng: source of randomness.
+        depth_mm: of the scan area.
+    """
     ghosts: tuple[tuple[float, float], ...] = ()
     if rng.random() < 0.35:
         step, strength = rng.uniform(0.6, 2.5), rng.uniform(0.05, 0.5)
         ghosts = tuple((float(step * n), float(strength * 0.5 ** (n - 1))) for n in range(1, int(rng.integers(2, 5))))
     return Artefacts(
         ghosts=ghosts,
-        haze=float(rng.uniform(-46.0, -20.0)) if rng.random() < 0.4 else None,
+        haze=float(rng.uniform(-46.0, -26.0)) if rng.random() < 0.4 else None,
         haze_patch_mm=float(rng.uniform(0.8, 4.0)),
         vein_rim=float(rng.uniform(0.1, 0.9)) if rng.random() < 0.8 else 0.0,
+        sheaths=tuple(_draw_sheath(rng, depth_mm) for _ in range(int(rng.choice([0, 0, 1, 2])))),
+    )
+
+
+def _draw_sheath(rng: np.random.Generator, depth_mm: float) -> Sheath:
+    left = rng.uniform(4.0, depth_mm)
+    return Sheath(
+        left_mm=float(left),
+        right_mm=float(left + rng.normal(0.0, 3.0)),
+        bow_mm=float(rng.normal(0.0, 0.8)),
+        band_mm=float(rng.uniform(0.3, 1.8)),
+        band_db=float(rng.uniform(-8.0, 4.0)),
+        muscle_mm=float(rng.uniform(2.5, 12.0)),
+        muscle_db=float(rng.uniform(-44.0, -22.0)),
+        line=float(rng.uniform(0.1, 0.8)) if rng.random() < 0.4 else 0.0,
+        line_mm=float(rng.uniform(0.4, 1.2)),
     )
 
 
@@ -69,6 +119,27 @@ def haze_db(artefacts: Artefacts, shape: tuple[int, int], spacing_mm: float, rng
     patches = gaussian_filter(coarse, artefacts.haze_patch_mm / spacing_mm / 4)
     patches *= 6.0 / max(float(patches.std()), 1e-6)
     return artefacts.haze + np.kron(patches, np.ones((4, 4), dtype=np.float32))[: shape[0], : shape[1]]
+
+
+def sheath_level(sheath: Sheath, depth: Field, streaks_db: Field) -> tuple[Field, Field]:
+    """What a sheath puts in place of the tissue.
+
+    Args:
+        sheath: the muscle and its band.
+        depth: depth of each row (1, H), mm.
+        streaks_db: texture of the muscle (W, H), dB around 0.
+
+    Returns:
+        Level in dB (W, H), NaN where the tissue stays, and amplitude of the thin line (W, H).
+    """
+    x = np.linspace(-0.5, 0.5, len(streaks_db))[:, None]
+    band = sheath.left_mm + (sheath.right_mm - sheath.left_mm) * (x + 0.5) + sheath.bow_mm * (1 - 4 * x**2)
+    above = band - depth
+    level = np.full(streaks_db.shape, np.nan)
+    muscle = (above > 0) & (above < sheath.muscle_mm)
+    level[muscle] = (sheath.muscle_db + streaks_db)[muscle]
+    level[(above <= 0) & (above > -sheath.band_mm)] = sheath.band_db
+    return level, sheath.line * np.exp(-(((above - sheath.line_mm) / 0.05) ** 2))
 
 
 def vein_rim(artefacts: Artefacts, radius: Field, semi_axis_mm: float, facing: Field) -> Field:

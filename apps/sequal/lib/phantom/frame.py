@@ -76,9 +76,9 @@ def simulate_frame(
     drawn = scanner is None
     if display is None:
         display = draw_display(shown) if drawn else Display()
-    if artefacts is None:
-        artefacts = draw_artefacts(echoes) if drawn else Artefacts()
     scanner = scanner or draw_scanner(rng)
+    if artefacts is None:
+        artefacts = draw_artefacts(echoes, scanner.depth_mm) if drawn else Artefacts()
     anatomy = anatomy or draw_anatomy(rng, kind or draw_kind(rng), scanner.width_mm, scanner.depth_mm)
     area = show(render(anatomy, scanner, rng, artefacts), display)
     width, height = area.shape

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
 
 from lib.phantom.anatomy import SAMPLES, Anatomy, smooth_curve
-from lib.phantom.artefacts import Artefacts, ghosts, haze_db, vein_rim
+from lib.phantom.artefacts import Artefacts, ghosts, haze_db, sheath_level, vein_rim
 from lib.phantom.scanner import Scanner
 
 __all__ = ["render"]
@@ -80,6 +80,11 @@ def _echo_levels(
         wane = np.clip(0.6 + smooth_curve(rng, width, width / 12, 0.5), 0.0, 1.5)[:, None]
         thick = rng.uniform(0.03, 0.18)
         lines += (strength * wane * np.exp(-(((depth - at) / thick) ** 2))).astype(np.float32) * 0.8
+    for number, sheath in enumerate(artefacts.sheaths):
+        streaks = _texture(np.random.default_rng([anatomy.seed, 2, number]), width, height, scanner.spacing_mm, 0.25)
+        in_place, line = sheath_level(sheath, depth, streaks)
+        db = np.where(np.isnan(in_place), db, in_place)
+        lines = (np.where(np.isnan(in_place), lines, 0.0) + line).astype(np.float32)
     if anatomy.vein is not None:
         centre, half, at, semi_axis = anatomy.vein
         from_centre = np.sqrt(((x - centre) / half) ** 2 + ((depth - at) / semi_axis) ** 2)
@@ -161,15 +166,15 @@ def _line(depth: Field, at: NDArray[np.floating[Any]], thickness_mm: float) -> N
     return np.exp(-(((depth - at) / thickness_mm) ** 2))
 
 
-def _texture(rng: np.random.Generator, width: int, height: int, spacing_mm: float) -> Field:
-    """Muscle and connective tissue: streaks along the fibres and slow changes, dB."""
+def _texture(rng: np.random.Generator, width: int, height: int, spacing_mm: float, slope_sd: float = 0.06) -> Field:
+    """Muscle and connective tissue: streaks along the fibres, whose slope is drawn, and slow changes, dB."""
     coarse = rng.standard_normal((width // 4 + 2, height // 4 + 2)).astype(np.float32)
     along, across = rng.uniform(0.4, 4.0), rng.uniform(0.08, 0.4)
     streaks = gaussian_filter(coarse, (along / spacing_mm / 4, max(across / spacing_mm / 4, 0.5)))
     slow = gaussian_filter(coarse, (3.0 / spacing_mm / 4, 2.0 / spacing_mm / 4))
     field = rng.uniform(2.0, 6.0) * streaks / streaks.std() + rng.uniform(1.0, 4.0) * slow / slow.std()
     rows = np.linspace(0, field.shape[0] - 1, width)
-    tilt = rng.normal(0.0, 0.06)
+    tilt = rng.normal(0.0, slope_sd)
     ys = np.linspace(0, field.shape[1] - 1, height)[None, :] + tilt * (rows - rows.mean())[:, None]
 
     xs = np.broadcast_to(rows[:, None], (width, height))

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from lib.imaging.normalisation import normalise_intensity
 from lib.imaging.working_grid import WorkingGrid
 from lib.inference import LoadedPair
 from lib.networks import Architecture, DualNetwork
-from lib.phantom import PhantomFrame, simulate_frame
+from lib.phantom import Kind, PhantomFrame, simulate_frame
 from lib.settings import Settings
 from lib.state import atomic_write, save_checkpoint
 from lib.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, without_metadata
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: (W, H) of a patch in working pixels: 23 mm across and deep, so that lumen and both walls are usually seen.
 PATCH = (192, 384)
+#: One frame in so many shows no wall for sure, beside those drawn so: what is no wall is as varied as what is one.
+_BARE_EVERY: Final = 8
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def phantom_sample(seed: int, index: int, settings: Settings, cache: Path | None
     if file is not None and file.exists():
         with np.load(file) as stored:
             return PhantomSample(stored["image"], stored["label"])
-    sample = _to_working(simulate_frame(np.random.default_rng([seed, index])), settings)
+    kind: Kind | None = "no_wall" if index % _BARE_EVERY == 0 else None
+    sample = _to_working(simulate_frame(np.random.default_rng([seed, index]), kind=kind), settings)
     if file is not None:
         with atomic_write(file) as out:
             np.savez_compressed(out, image=sample.image, label=sample.label)
