@@ -10,6 +10,7 @@ from lib.experiments.frames import SourceFrame, find_sources, shrink
 from lib.experiments.overlap import dice
 from lib.experiments.readers import Readers
 from lib.imaging import read_frame
+from lib.phantom import KINDS
 from unit.experiments.miniature import make_images, options
 
 
@@ -66,23 +67,39 @@ def test_a_smaller_frame_is_left_alone():
     assert shrink(frame, "48x48") is frame is shrink(frame, "")
 
 
-def test_phantoms_are_mostly_of_one_scanner_and_always_the_same(monkeypatch):
+def drawn_phantoms(monkeypatch, **plan):
+    """Kind, depth of the scanner and first random number of every phantom, pool before test, and the first again."""
     drawn = []
 
-    def simulate(rng, *, scanner):
-        drawn.append((scanner.depth_mm, rng.random()))
+    def simulate(rng, *, kind, scanner):
+        drawn.append((kind, scanner.depth_mm, rng.random()))
         raise KeyError  # a whole frame takes a second
 
     monkeypatch.setattr(frames_module, "simulate_frame", simulate)
-    sources = find_sources(Plan.of({"phantom": 200, "phantom_test": 3, "start": 2}))
-    reads = [*sources.pool.values(), *sources.test.values(), sources.pool["pool-0000"]]
-    for read in reads:
+    sources = find_sources(Plan.of({"start": 2, **plan}))
+    for read in [*sources.pool.values(), *sources.test.values(), sources.pool["pool-0000"]]:
         with pytest.raises(KeyError):
             read()
+    return drawn
+
+
+def test_phantoms_are_all_different_and_always_the_same(monkeypatch):
+    drawn = drawn_phantoms(monkeypatch, phantom=200, phantom_test=7)
     assert drawn[0] == drawn[-1]
-    assert len(set(drawn)) == 203
-    usual = sum(depth == frames_module.SCANNERS["A"].depth_mm for depth, _ in drawn[:200])
-    assert 150 < usual < 190
+    assert len(set(drawn)) == 207
+
+
+def test_kinds_and_scanners_are_rare_in_the_pool_and_balanced_in_the_test_set(monkeypatch):
+    drawn = drawn_phantoms(monkeypatch, phantom=400, phantom_test=210)
+    pool, test = drawn[:400], drawn[400:610]
+    usual_depth = frames_module.SCANNERS["A"].depth_mm
+    rare = [kind for kind in KINDS if kind != "ordinary"]
+    for kind in rare:
+        assert 8 <= sum(found == kind for found, _, _ in pool) <= 44  # 24 expected
+    assert 0.55 < sum(found == "ordinary" for found, _, _ in pool) / 400 < 0.73
+    assert 0.78 < sum(depth == usual_depth for _, depth, _ in pool) / 400 < 0.92
+    assert [sum(found == kind for found, _, _ in test) for kind in KINDS] == [30] * 7
+    assert 0.4 < sum(depth == usual_depth for _, depth, _ in test) / 210 < 0.6
 
 
 def test_a_prepared_dataset_can_be_read_without_its_sources(tmp_path):

@@ -23,11 +23,12 @@ PLAN = {
 
 
 def record(strategy, refinement, seed, number, dice, labelled, thickness=0.8, labels=(0.7, 0.8)):
-    image = {"dice": dice, "iou": dice / 2, "hd95": 0.3, "asd": 0.1, "unit": "mm", "layer": True, "empty": False}
+    image = {"dice": dice, "iou": dice / 2, "hd95": 0.3, "asd": 0.1, "unit": "mm", "empty": False}
+    shown, bare = {"layer": True, "kind": "plaque, scanner A"}, {"layer": False, "kind": "no_wall, scanner A"}
     images = [
-        {**image, "id": "t0", "imt_predicted": thickness, "imt_true": 0.7},
-        {**image, "id": "t1", "imt_predicted": 0.9, "imt_true": 0.9},
-        {**image, "id": "t2", "imt_predicted": None, "imt_true": 0.9},
+        {**image, **shown, "id": "t0", "imt_predicted": thickness, "imt_true": 0.7},
+        {**image, **shown, "id": "t1", "imt_predicted": 0.9, "imt_true": 0.9},
+        {**image, **bare, "id": "t2", "imt_predicted": None, "imt_true": 0.9},
     ]
     before, after = labels if refinement == "on" else (None, None)
     score = {"spearman": 0.5, "top_error": 0.4}
@@ -99,6 +100,7 @@ def test_figures_by_hand(experiment):
     assert pld["labels_to_90"] == pytest.approx(22)
     assert summary["random"]["labels_to_90"] is None
     assert pld["final_dice"] == pytest.approx(0.8)
+    assert pld["by_kind"] == pytest.approx({"plaque": 0.8, "scanner A": 0.8})
     assert (pld["final"]["false_masks"], pld["final"]["without_layer"]) == (1, 4)
     assert pld["refinement"] == pytest.approx({"before": 0.7, "after": 0.8})
     assert summary["pld-off"]["refinement"] == {"before": None, "after": None}
@@ -124,9 +126,12 @@ def test_the_page_needs_nothing_else(experiment):
 def test_the_markdown_table_has_a_row_a_strategy(experiment):
     write_report(experiment, experiment / "out")
     lines = (experiment / "out" / "report.md").read_text().splitlines()
+    table = lines[: lines.index("## Dice by kind of test frame, after the last round")]
     rows = [
-        line for line in lines if line.startswith(("| strategy", "| ---", "| random", "| pld")) and "seeds" not in line
+        line for line in table if line.startswith(("| strategy", "| ---", "| random", "| pld")) and "seeds" not in line
     ]
+    assert "| strategy | plaque | scanner A |" in lines
+    assert "| pld | 0.800 | 0.800 |" in lines
     assert any(line.startswith("| pld | 2 | 0.625 | +0.125 (+0.100 to +0.150) | 22 | 26 |") for line in rows)
     assert {line.count("|") for line in rows[:5]} == {rows[0].count("|")}
     assert all((experiment / "out" / name).exists() for name in re.findall(r"\]\((\S+\.png)\)", "\n".join(lines)))

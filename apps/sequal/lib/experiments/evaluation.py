@@ -93,7 +93,7 @@ def evaluate_test(
     """Every metric of every test image, and their means, as JSON values.
 
     Returns:
-        `images`: a record each with `id`, `layer` (whether the truth shows it), `dice`, `iou`, `hd95`, `asd`,
+        `images`: a record each with `id`, `kind`, `layer` (whether the truth shows it), `dice`, `iou`, `hd95`, `asd`,
         `imt_predicted`, `imt_true`, `unit`, `empty`; distances
         are None where one mask is empty, thicknesses where there is no layer. `mean`: means over the images that show
         the layer and have the value (None for distances in mixed units), `unit`, and how many images have a layer and
@@ -113,6 +113,7 @@ def evaluate_test(
         records.append(
             {
                 "id": image,
+                "kind": known.kind,
                 "layer": bool(truth.any()),
                 "dice": scores.dice,
                 "iou": scores.iou,

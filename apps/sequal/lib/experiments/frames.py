@@ -13,7 +13,7 @@ from lib.errors import StudyError
 from lib.experiments.plan import Plan
 from lib.imaging import read_frame, read_label
 from lib.imaging.working_grid import WorkingGrid
-from lib.phantom import SCANNERS, simulate_frame
+from lib.phantom import KINDS, SCANNERS, Kind, simulate_frame
 from lib.state import MANIFEST_NAME, patient_of
 from lib.study_folder import images_by_id
 
@@ -21,9 +21,12 @@ __all__ = ["SourceFrame", "Sources", "find_sources", "shrink"]
 
 #: Frames of an experiment; the training of starting weights seeds with fewer numbers, so the two never meet.
 _PHANTOM_SEED: Final = 260311
-#: Most frames are of one make of scanner, as in a clinic; the others are the rare kind that a model must also learn.
+_POOL, _TEST = 0, 1
+#: As in a clinic, most frames of the pool are ordinary and of one make of scanner. A model must not fail on the others
+#: either, so the test set holds as many of each kind, and as many of other scanners as of the usual one.
+_RARE_KIND: Final = 0.06
 _USUAL_SCANNER: Final = "A"
-_OTHER_SCANNER: Final = 0.15
+_OTHER_SCANNER: Final = (0.15, 0.5)
 _SPLIT_SEED: Final = 0
 
 
@@ -35,7 +38,7 @@ class SourceFrame:
         pixels: float32 (W, H).
         mask: uint8 (W, H) in {0, 1}.
         spacing_mm: (dx, dy); None: not calibrated.
-        kind: what is special about it, empty where nobody knows.
+        kind: what is special about it, with commas between, empty where nobody knows.
     """
 
     pixels: NDArray[np.float32]
@@ -62,8 +65,8 @@ def find_sources(plan: Plan) -> Sources:
     """
     if plan.phantom:
         pool, test = (
-            {f"{split}-{index:04d}": partial(_phantom, plan.phantom_seed, number, index) for index in range(count)}
-            for number, (split, count) in enumerate((("pool", plan.phantom), ("test", plan.phantom_test)))
+            {f"{name}-{index:04d}": partial(_phantom, plan.phantom_seed, split, index) for index in range(count)}
+            for split, name, count in ((_POOL, "pool", plan.phantom), (_TEST, "test", plan.phantom_test))
         )
         return Sources(pool, test, {image: image for image in (*pool, *test)})
     sources = _folders(plan)
@@ -89,10 +92,16 @@ def shrink(frame: SourceFrame, size: str) -> SourceFrame:
 def _phantom(seed: int, split: int, index: int) -> SourceFrame:
     rng = np.random.default_rng([_PHANTOM_SEED, seed, split, index])
     others = [name for name in SCANNERS if name != _USUAL_SCANNER]
-    scanner = str(rng.choice(others)) if rng.random() < _OTHER_SCANNER else _USUAL_SCANNER
-    phantom = simulate_frame(rng, scanner=SCANNERS[scanner])
-    kind = f"{phantom.kind}, scanner {scanner}"
-    return SourceFrame(phantom.pixels.astype(np.float32), phantom.mask, phantom.spacing_mm, kind)
+    scanner = str(rng.choice(others)) if rng.random() < _OTHER_SCANNER[split] else _USUAL_SCANNER
+    kind = KINDS[index % len(KINDS)] if split == _TEST else _kind(rng)
+    phantom = simulate_frame(rng, kind=kind, scanner=SCANNERS[scanner])
+    described = f"{kind}, scanner {scanner}"
+    return SourceFrame(phantom.pixels.astype(np.float32), phantom.mask, phantom.spacing_mm, described)
+
+
+def _kind(rng: np.random.Generator) -> Kind:
+    usual, *rare = KINDS
+    return rare[int(rng.integers(len(rare)))] if rng.random() < _RARE_KIND * len(rare) else usual
 
 
 def _folders(plan: Plan) -> Sources:

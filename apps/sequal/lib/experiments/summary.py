@@ -133,6 +133,7 @@ def _figures(variant: Variant, baseline: Variant | None, full: float | None) -> 
                 for name in ("empty", "false_masks", "without_layer")
             },
         },
+        "by_kind": _by_kind(variant),
         "imt": _thickness(variant),
         "refinement": {
             "before": mean_or_none(variant.final("labels", "before")),
@@ -171,6 +172,16 @@ def _shared(variant: Variant, baseline: Variant | None) -> list[int]:
     if baseline is None or baseline is variant:
         return []
     return sorted(variant.by_seed.keys() & baseline.by_seed.keys())
+
+
+def _by_kind(variant: Variant) -> dict[str, float]:
+    """Mean test Dice after the last round of the frames of each kind that show the layer, by kind."""
+    found: dict[str, list[float]] = {}
+    for rounds in variant.by_seed.values():
+        for record in rounds[-1]["test"]["images"]:
+            for kind in filter(None, record["kind"].split(", ") if record["layer"] else ()):
+                found.setdefault(kind, []).append(record["dice"])
+    return {kind: sum(values) / len(values) for kind, values in sorted(found.items())}
 
 
 def _thickness(variant: Variant) -> dict[str, Any] | None:
