@@ -169,6 +169,11 @@ def test_an_address_with_a_password_is_refused_without_repeating_it() -> None:
         open_archive("ftp://pacs", Settings())
 
 
+def test_a_malformed_address_is_refused() -> None:
+    with pytest.raises(StudyError, match="Expected `--studies` to be a folder or the address of a DICOMweb service"):
+        open_archive("http://[x", Settings())
+
+
 def test_the_servers_settings_are_used(caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings(
         MONAI_LABEL_DICOMWEB_USERNAME="reader",

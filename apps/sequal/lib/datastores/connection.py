@@ -2,7 +2,6 @@
 
 import logging
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 from dicomweb_client import DICOMwebClient
@@ -12,6 +11,7 @@ from monailabel.datastore.dicom import DICOMwebClientX
 
 from lib.datastores.archive import ImageArchive, with_timeout
 from lib.errors import StudyError
+from lib.study_address import split_address
 
 __all__ = ["open_archive", "search_filter"]
 
@@ -31,7 +31,7 @@ def open_archive(url: str, settings: Settings) -> ImageArchive:
     Raises:
         StudyError: the URL holds a user name or a password, which would end up in logs, or is no URL.
     """
-    parts = urlsplit(url)
+    parts = split_address(url)
     if parts.username or parts.password:
         raise StudyError(
             f"Expected `--studies` to be an address without user name and password, got both for {parts.hostname}. "
