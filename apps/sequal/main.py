@@ -16,11 +16,11 @@ from monailabel.utils.async_tasks.utils import tasks
 from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study, not_found, refusal
-from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter
+from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter, viewed_pacs
 from lib.errors import SequalError
 from lib.infers import IMAGE_ID, CarotidContoursInfer, CarotidInfer, SequalBatchInfer
 from lib.labels import LABEL_NAMES
-from lib.ohif import LastPredictions, serve_bridge
+from lib.ohif import LastPredictions, serve_bridge, serve_pacs
 from lib.scoring import PldScoring, unscored
 from lib.state import file_digest
 from lib.trainers import CarotidTrain
@@ -46,8 +46,7 @@ class SequalApp(MONAILabelApp):
             labels=list(LABEL_NAMES),
         )
         self._predictions = LastPredictions()
-        if self.study.settings.ohif_bridge:
-            self._serve_bridge()
+        self._serve_viewers()
         self._last_tried: tuple[str | None, frozenset[str]] | None = None
         if not self.study.settings.auto_scoring:
             self._auto_update_scoring = False
@@ -136,13 +135,18 @@ class SequalApp(MONAILabelApp):
         result: dict[str, Any] = super().async_scoring(method, params)
         return result
 
-    def _serve_bridge(self) -> None:
-        """OHIF with ultrasound; the processes that train and score have no server."""
+    def _serve_viewers(self) -> None:
+        """The way to the PACS, and OHIF with ultrasound; the processes that train and score have no server."""
         server = sys.modules.get("monailabel.app")
-        if server is not None:
-            ohif = Path(server.static_dir) / "ohif"
-            readers = Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))
-            serve_bridge(server.app, ohif, self._predictions, [readers])
+        if server is None:
+            return
+        readers = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
+        if self.study.settings.ohif_bridge:
+            serve_bridge(server.app, Path(server.static_dir) / "ohif", self._predictions, readers)
+        # The stock viewer needs it as much: what hangs is the server.
+        pacs = viewed_pacs(self.studies, server_settings) if isinstance(self._datastore, DicomWebStudy) else None
+        if pacs is not None:
+            serve_pacs(server.app, pacs, readers, root=server_settings.MONAI_LABEL_API_STR)
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
         """End the lease, and forget a refined label that came from an older version of this one.

@@ -19,9 +19,25 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 def test_a_wrong_setting_stops_the_start_with_key_rule_and_value(
     tmp_path: Path, key: str, value: str, words: list[str]
 ) -> None:
-    studies = make_study(tmp_path / "study")
+    said = _failed_start(make_study(tmp_path / "study"), {"state": tmp_path / "state", key: value})
+    for word in words:
+        assert word in said
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_a_malformed_address_stops_the_start_with_the_cure(tmp_path: Path, with_state: bool) -> None:
+    said = _failed_start("http://[x", {"state": tmp_path / "state"} if with_state else {})
+    assert (
+        "StudyError: Expected `--studies` to be a folder or the address of a DICOMweb service, got 'http://[x'" in said
+    )
+    assert "Write for example http://127.0.0.1:8042/dicom-web." in said
+
+
+def _failed_start(studies: Path | str, conf: dict[str, object]) -> str:
+    """Everything that a server says which does not start."""
     ended = subprocess.run(
-        command(studies, free_port(), {"state": tmp_path / "state", key: value}),
+        command(studies, free_port(), conf),
         cwd=REPOSITORY,
         env=environment(),
         capture_output=True,
@@ -30,6 +46,4 @@ def test_a_wrong_setting_stops_the_start_with_key_rule_and_value(
         check=False,
     )
     assert ended.returncode != 0
-    for word in words:
-        assert word in ended.stdout + ended.stderr
-    assert not (tmp_path / "state").exists()
+    return ended.stdout + ended.stderr

@@ -15,9 +15,10 @@ from monailabel.config import Settings
 from pydicom.dataset import Dataset
 
 from lib.datastores import archive as archive_module
-from lib.datastores import open_archive, search_filter
+from lib.datastores import open_archive, search_filter, viewed_pacs
 from lib.datastores.archive import ImageArchive, Series, with_timeout
 from lib.errors import PacsError, StudyError
+from lib.ohif import PacsService
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -167,6 +168,30 @@ def test_an_address_with_a_password_is_refused_without_repeating_it() -> None:
     assert "secret" not in str(refused.value)
     with pytest.raises(StudyError, match="DICOMweb service"):
         open_archive("ftp://pacs", Settings())
+
+
+def test_a_malformed_address_is_refused() -> None:
+    with pytest.raises(StudyError, match="Expected `--studies` to be a folder or the address of a DICOMweb service"):
+        open_archive("http://[x", Settings())
+
+
+def test_viewers_ask_with_the_servers_settings() -> None:
+    settings = Settings(
+        MONAI_LABEL_DICOMWEB_USERNAME="reader",
+        MONAI_LABEL_DICOMWEB_PASSWORD="secret",
+        MONAI_LABEL_QIDO_PREFIX="qido",
+        MONAI_LABEL_WADO_PREFIX="wado",
+        MONAI_LABEL_STOW_PREFIX="stow",
+    )
+    expected = PacsService(
+        "http://pacs", "reader", "secret", qido_prefix="qido", wado_prefix="wado", stow_prefix="stow"
+    )
+    assert viewed_pacs("http://pacs", settings) == expected
+    assert viewed_pacs("http://pacs", Settings()) == PacsService("http://pacs")
+
+
+def test_viewers_of_googles_cloud_are_left_to_monai_label() -> None:
+    assert viewed_pacs("https://healthcare.googleapis.com/v1/projects/p/dicomStores/d/dicomWeb", Settings()) is None
 
 
 def test_the_servers_settings_are_used(caplog: pytest.LogCaptureFixture) -> None:

@@ -90,3 +90,8 @@ def test_one_folder_for_each_study_whatever_its_spelling(tmp_path, monkeypatch):
 )
 def test_name_of_unusual_studies(studies, name):
     assert study_state_folder(Path("app"), studies).name.rsplit("-", 1)[0] == name
+
+
+def test_a_malformed_address_is_refused(tmp_path):
+    with pytest.raises(StudyError, match="Expected `--studies` to be a folder or the address of a DICOMweb service"):
+        study_state_folder(tmp_path, "http://[x")

@@ -1,8 +1,8 @@
 """Adapters to MONAI Label's datastores."""
 
-from lib.datastores.connection import open_archive, search_filter
+from lib.datastores.connection import open_archive, search_filter, viewed_pacs
 from lib.datastores.dicomweb import DicomWebStudy
 from lib.datastores.label_guard import LabelGuard
 from lib.datastores.local import StudyFolder
 
-__all__ = ["DicomWebStudy", "LabelGuard", "StudyFolder", "open_archive", "search_filter"]
+__all__ = ["DicomWebStudy", "LabelGuard", "StudyFolder", "open_archive", "search_filter", "viewed_pacs"]

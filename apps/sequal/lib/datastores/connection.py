@@ -2,7 +2,6 @@
 
 import logging
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 from dicomweb_client import DICOMwebClient
@@ -12,12 +11,16 @@ from monailabel.datastore.dicom import DICOMwebClientX
 
 from lib.datastores.archive import ImageArchive, with_timeout
 from lib.errors import StudyError
+from lib.ohif import PacsService
+from lib.study_address import split_address
 
-__all__ = ["open_archive", "search_filter"]
+__all__ = ["open_archive", "search_filter", "viewed_pacs"]
 
 logger = logging.getLogger(__name__)
 
 _ULTRASOUND: Final = {"Modality": "US"}
+#: In the address of a PACS in Google's cloud.
+_GOOGLE: Final = "googleapis.com"
 _DEFAULT: Final = Settings.model_fields["MONAI_LABEL_DICOMWEB_SEARCH_FILTER"].default
 
 
@@ -31,7 +34,7 @@ def open_archive(url: str, settings: Settings) -> ImageArchive:
     Raises:
         StudyError: the URL holds a user name or a password, which would end up in logs, or is no URL.
     """
-    parts = urlsplit(url)
+    parts = split_address(url)
     if parts.username or parts.password:
         raise StudyError(
             f"Expected `--studies` to be an address without user name and password, got both for {parts.hostname}. "
@@ -52,6 +55,25 @@ def open_archive(url: str, settings: Settings) -> ImageArchive:
     return ImageArchive(client, fetch_by_frame=settings.MONAI_LABEL_DICOMWEB_FETCH_BY_FRAME)
 
 
+def viewed_pacs(url: str, settings: Settings) -> PacsService | None:
+    """The PACS as viewers ask it; None where MONAI Label's own proxy does, which fetches tokens of Google's cloud.
+
+    Args:
+        url: root of its DICOMweb service.
+        settings: MONAI Label's, for user name, password and prefixes.
+    """
+    if _GOOGLE in url:
+        return None
+    return PacsService(
+        url,
+        settings.MONAI_LABEL_DICOMWEB_USERNAME,
+        settings.MONAI_LABEL_DICOMWEB_PASSWORD,
+        qido_prefix=settings.MONAI_LABEL_QIDO_PREFIX,
+        wado_prefix=settings.MONAI_LABEL_WADO_PREFIX,
+        stow_prefix=settings.MONAI_LABEL_STOW_PREFIX,
+    )
+
+
 def search_filter(settings: Settings) -> dict[str, Any]:
     """The filter of the images that the server's settings give.
 
@@ -62,7 +84,7 @@ def search_filter(settings: Settings) -> dict[str, Any]:
 
 
 def _client(url: str, settings: Settings) -> DICOMwebClient:
-    if "googleapis.com" in url:
+    if _GOOGLE in url:
         return DICOMwebClient(url=url, session=with_timeout(create_session_from_gcp_credentials()))
     session = with_timeout(requests.Session())
     if settings.MONAI_LABEL_DICOMWEB_USERNAME and settings.MONAI_LABEL_DICOMWEB_PASSWORD:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lib.datastores.archive import ImageArchive, Series
+from lib.datastores.shared_call import SharedCall
 from lib.dicom import pseudonym
 from lib.errors import PacsError
 from lib.state import atomic_write
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 #: One request of a client asks for the list several times.
 _FRESH_S: Final = 2.0
+#: Nobody else is answered meanwhile: MONAI Label's handlers wait on the event loop.
+_PATIENCE_S: Final = 3.0
 _ULTRASOUND: Final = "US"
 _SEGMENTATION: Final = "SEG"
 #: Objects that stand beside images; that they are no ultrasound is not worth a word.
@@ -49,7 +52,7 @@ class Lister:
         search_filter: of the images, DICOM keyword to value.
         salt: of the pseudonyms, the study's own.
         file: where the last answer is kept, without names and ids of patients.
-        writes: whether this process may write it.
+        writes: whether this process may write it, which is the server.
     """
 
     def __init__(
@@ -62,12 +65,18 @@ class Lister:
         self._down = False
         self._warned: set[str] = set()
         self._last = _read(file)
+        self._call = SharedCall(self.now, _PATIENCE_S)
 
     def last(self) -> Listing:
-        """The list as of now, or the last known one while the PACS is down; empty when there never was one."""
+        """The list as of now, or the last known one while the PACS is down; empty when there never was one.
+
+        The server waits three seconds for a PACS that is silent, once: it is given its time in another thread.
+        """
+        if self._is_fresh():
+            return self._last
         try:
-            return self.now()
-        except PacsError:
+            return self._call.result() if self._writes else self.now()
+        except (PacsError, TimeoutError):
             return self._last
 
     def now(self) -> Listing:
@@ -77,7 +86,7 @@ class Lister:
             PacsError: the PACS does not answer.
         """
         with self._lock:
-            if self._asked is not None and time.monotonic() - self._asked < _FRESH_S:
+            if self._is_fresh():
                 return self._last
             try:
                 listing = self._ask()
@@ -88,11 +97,16 @@ class Lister:
                 raise
             if self._down:
                 logger.info("The PACS answers again")
-            self._down, self._asked = False, time.monotonic()
+            self._down = False
             if listing != self._last:
                 self._last = listing
                 self._keep(listing)
+            self._asked = time.monotonic()
             return listing
+
+    def _is_fresh(self) -> bool:
+        asked = self._asked
+        return asked is not None and time.monotonic() - asked < _FRESH_S
 
     def _ask(self) -> Listing:
         found = self._archive.series(self._filter)

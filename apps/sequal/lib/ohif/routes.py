@@ -9,8 +9,8 @@ from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 
 from lib.ohif.app_config import app_config
+from lib.ohif.in_front import put_in_front
 from lib.ohif.last_predictions import LastPredictions
-from lib.ohif.study_search import SearchRoute
 
 __all__ = ["APP_CONFIG_PATH", "MEASUREMENT_PATH", "serve_bridge"]
 
@@ -21,7 +21,7 @@ MEASUREMENT_PATH: Final = "/sequal/measurement"
 def serve_bridge(
     server: FastAPI, ohif: Path, predictions: LastPredictions, dependencies: Sequence[params.Depends] = ()
 ) -> None:
-    """Answer in place of the server: OHIF's configuration, its searches, and the last measurement of an image.
+    """Answer in place of the server: OHIF's configuration, and the last measurement of an image.
 
     Called again (MONAI Label builds the app anew on `/reload`), the new routes replace the old ones.
 
@@ -51,13 +51,5 @@ def serve_bridge(
         APIRoute(APP_CONFIG_PATH, configuration, methods=["GET"], include_in_schema=False),
         APIRoute(MEASUREMENT_PATH, measurement, methods=["GET"], tags=["SEQUAL"], dependencies=list(dependencies)),
     ]
-    theirs = [
-        route
-        for route in server.router.routes
-        if getattr(route, "path", None) not in _PATHS and not isinstance(route, SearchRoute)
-    ]
     # Before the server's own, whose `/ohif/{path}` would answer first.
-    server.router.routes[:] = [*ours, SearchRoute(server.router), *theirs]
-
-
-_PATHS: Final = {APP_CONFIG_PATH, MEASUREMENT_PATH}
+    put_in_front(server, ours)

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from lib.errors import StudyError
 from lib.settings import Settings
@@ -16,6 +16,7 @@ from lib.state.ledger import Ledger
 from lib.state.refined import RefinedStore
 from lib.state.rejected import RejectedStore
 from lib.state.shown import ShownStore
+from lib.study_address import split_address
 
 __all__ = ["StudyState", "study_state_folder"]
 
@@ -111,13 +112,16 @@ def study_state_folder(app_dir: Path, studies: str) -> Path:
         of the SHA-256 of the absolute path or URL, so that studies of the same name keep apart. User name, password
         and query of a URL are no part of it.
 
+    Raises:
+        StudyError: a URL that is none.
+
     >>> study_state_folder(Path("app"), "http://pacs:8042/dicom-web/").name
     'dicom-web-c15e7029'
     >>> study_state_folder(Path("app"), "http://reader:secret@pacs:8042/dicom-web?token=x").name
     'dicom-web-c15e7029'
     """
     if "://" in studies:
-        parts = urlsplit(studies)
+        parts = split_address(studies)
         path = parts.path.rstrip("/")
         identity = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
         name = Path(path).name or parts.hostname or ""
