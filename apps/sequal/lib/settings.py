@@ -28,6 +28,7 @@ STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
 
 # Where a study lives and with whom it shares its ledger (perhaps with a password) says nothing about a round.
 _UNRECORDED = frozenset({"state", "ledger"})
+_THIN_LAYER_MM = 0.2
 
 
 def _fixed(default: object, rule: Rule, meaning: str) -> Any:  # noqa: ANN401 - as dataclasses.field does
@@ -212,6 +213,11 @@ class Settings:
                     f"Use `--conf {key} VALUE`."
                 )
         return self._with(values)
+
+    @property
+    def thin_layer_px(self) -> float:
+        """Thickness of PLD's thin layer (`pld_form=layer`) in working pixels: about a quarter of a wall's."""
+        return _THIN_LAYER_MM / self.working_spacing_mm
 
     def record(self) -> dict[str, str | int | float | bool]:
         """The settings as plain JSON values for a round's record, without the places (`state`, `ledger`)."""

@@ -48,8 +48,8 @@ STUDENT = log_probabilities((0.5, 0.5), (0.9, 0.1))
         ),
         (pseudo_label_divergence(TEACHER, STUDENT), (-math.log(0.5) - math.log(0.1)) / 2),
         (
-            pseudo_label_divergence(TEACHER, STUDENT, form="layer"),
-            (-math.log(0.5) - math.log(0.1)) / (1 + 0.2 + 0.6),
+            pseudo_label_divergence(TEACHER, STUDENT, form="layer", thin_px=0.25),
+            (-math.log(0.5) - math.log(0.1)) / (2 * 0.25 + 0.2 + 0.6),
         ),
         (entropy(TEACHER, STUDENT), (0.5004024235381879 + 0.6730116670092565) / 2),
         (least_confidence(TEACHER, STUDENT), (0.2 + 0.4) / 2),
@@ -164,3 +164,22 @@ def test_layer_form_counts_valid_pixels_alone():
     whole = pseudo_label_divergence(teacher, student, mask, form="layer")
     cut = pseudo_label_divergence(teacher[:, :, :3], student[:, :, :3], form="layer")
     torch.testing.assert_close(whole, cut)
+
+
+def test_layer_form_asks_for_a_doubtful_wall_before_specks_and_before_a_long_certain_wall():
+    def pair(probability):
+        p = torch.as_tensor(probability, dtype=torch.float64).clamp(1e-4, 1 - 1e-4)
+        both = torch.stack([1 - p, p])[None].log()
+        return both, both
+
+    specks, doubtful, certain = (np.full((40, 30), 0.0) for _ in range(3))
+    specks[5, 5:7] = specks[30, 20:22] = 0.4
+    doubtful[5:20, 10:12] = 0.7
+    certain[:, 10:16] = 1.0
+    certain[:, [9, 16]] = 0.25  # the edge of every wall is in doubt
+    by_layer, by_frame = (
+        [pseudo_label_divergence(*pair(frame), form=form, thin_px=0.5).item() for frame in (specks, doubtful, certain)]
+        for form in ("layer", "pseudo_label")
+    )
+    assert by_layer[1] > max(by_layer[0], by_layer[2])
+    assert by_frame[2] > by_frame[1]  # more wall, more edge

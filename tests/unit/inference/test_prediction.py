@@ -75,7 +75,8 @@ def test_the_frames_of_a_clip_are_predicted_as_if_alone(loaded, clip):
 def test_pld_is_that_of_the_working_grid(loaded, clip, form):
     frame = _frame(clip[:, :, :1])
     pair = predict_pair(loaded.pair.teacher, loaded.pair.student, to_working(frame, settings()), CPU)
-    expected = pseudo_label_divergence(pair.log_p_reference, pair.log_p_other, form=form).item()
+    thin_px = 0.2 / settings().working_spacing_mm
+    expected = pseudo_label_divergence(pair.log_p_reference, pair.log_p_other, form=form, thin_px=thin_px).item()
     assert predict_frame(frame, loaded, settings(pld_form=form), CPU).pld == pytest.approx(expected)
     assert expected > 0.0
 

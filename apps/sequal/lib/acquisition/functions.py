@@ -36,6 +36,7 @@ def score_all(
     log_p_teacher: Tensor | None = None,
     mask: Tensor | None = None,
     pld_form: PldForm = "pseudo_label",
+    thin_px: float = 1.0,
 ) -> dict[str, Tensor]:
     """Every pointwise score from one pass of the networks over a batch.
 
@@ -47,6 +48,7 @@ def score_all(
         log_p_teacher: log-softmax of the published teacher, for the other scores; None: it is the reference.
         mask: valid pixels `(B, 1, W, H)`; None: all.
         pld_form: form of PLD.
+        thin_px: of its form `layer`.
 
     Returns:
         Scores by image, float64 `(B,)` on the CPU, by name of the acquisition function. Higher is asked for
@@ -56,7 +58,7 @@ def score_all(
     scores = {}
     for name, function in ACQUISITION_FUNCTIONS.items():
         if name == PLD:
-            compare = partial(pseudo_label_divergence, form=pld_form)
+            compare = partial(pseudo_label_divergence, form=pld_form, thin_px=thin_px)
             values = compare(log_p_reference.float(), log_p_other.float(), mask)
         else:
             values = function(teacher.float(), log_p_other.float(), mask)

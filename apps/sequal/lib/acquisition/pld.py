@@ -15,7 +15,11 @@ PLD_FORMS: tuple[PldForm, ...] = ("kl", "pseudo_label", "layer")
 
 
 def pseudo_label_divergence(
-    log_p_teacher: Tensor, log_p_student: Tensor, mask: Tensor | None = None, form: PldForm = "pseudo_label"
+    log_p_teacher: Tensor,
+    log_p_student: Tensor,
+    mask: Tensor | None = None,
+    form: PldForm = "pseudo_label",
+    thin_px: float = 1.0,
 ) -> Tensor:
     """Mean divergence of the student from the teacher over each image; higher is asked for first.
 
@@ -24,15 +28,18 @@ def pseudo_label_divergence(
     log(softmax + ε), which bounds the divergence. `pseudo_label` replaces p_T by the one-hot pseudo-label,
     d(x) = 1/|Ω| Σ_Ω −log p_S[argmax p_T]: it carries uncertainty beside disagreement, where an annealed pair
     agrees everywhere and its plain KL ranks at random. `layer` divides the sum of `pseudo_label` not by the area of the
-    frame but by that of the layer the teacher expects, Σ_Ω −log p_S[argmax p_T] / (1 + Σ_Ω p_T[layer]): a frame that
-    shows much wall has much boundary, which is uncertain however right the mask is. It tells best how wrong a
-    mask is, and puts frames without a wall first.
+    frame but by that of the layer the teacher expects and of a thin one from side to side,
+    Σ_Ω −log p_S[argmax p_T] / (thin · W + Σ_Ω p_T[layer]), W the columns of Ω: a frame that shows much wall has much
+    boundary, which is uncertain however right the mask is, so that the mean over the frame asks for long walls rather
+    than for wrong masks. Without the thin layer the specks in a frame without a wall would come first, and nothing can
+    be learnt from such a frame.
 
     Args:
         log_p_teacher: log-softmax of the teacher (or another reference), `(B, C, W, H)`.
         log_p_student: log-softmax of the student (or of the network compared with it), the same shape.
         mask: valid pixels `(B, 1, W, H)`; None: all.
         form: one of `PLD_FORMS`; `layer` takes class 1 for the layer.
+        thin_px: thickness of the thin layer in pixels, over 0.
 
     Returns:
         Score by image in nats (`layer`: nats for each pixel of the layer) `(B,)`, ≥ 0 up to rounding; NaN for an image
@@ -62,10 +69,14 @@ def pseudo_label_divergence(
         raise ValueError(f"Expected `form` to be one of {', '.join(PLD_FORMS)}, got {form!r}. Choose one of them.")
     score = mean_over_pixels(divergence, mask)
     if form == "layer":
-        score = score / (1 / _count(divergence, mask) + mean_over_pixels(log_p_teacher[:, INTIMA_MEDIA].exp(), mask))
+        expected = mean_over_pixels(log_p_teacher[:, INTIMA_MEDIA].exp(), mask)
+        score = score / (thin_px / _height(divergence, mask) + expected)
     return score
 
 
-def _count(values: Tensor, mask: Tensor | None) -> Tensor | int:
-    """Valid pixels of each image."""
-    return values[0].numel() if mask is None else mask[:, 0].bool().flatten(1).sum(dim=1)
+def _height(values: Tensor, mask: Tensor | None) -> Tensor | int:
+    """Mean number of valid pixels in the columns `(B, W)` that have any; NaN where none has."""
+    if mask is None:
+        return values.shape[2]
+    by_column = mask[:, 0].bool().sum(dim=2)
+    return by_column.sum(dim=1) / (by_column > 0).sum(dim=1)

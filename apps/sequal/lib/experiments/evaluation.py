@@ -72,10 +72,17 @@ def evaluate_pool(
         if frame is None:
             continue
         log_p = log_probabilities(networks, frame.pixels, frame.grid, device)
-        found = score_all(log_p[loaded.reference], log_p[loaded.other], log_p[teacher], pld_form=settings.pld_form)
-        found |= _forms("", log_p[loaded.reference], log_p[loaded.other])
+        thin_px = settings.thin_layer_px
+        found = score_all(
+            log_p[loaded.reference],
+            log_p[loaded.other],
+            log_p[teacher],
+            pld_form=settings.pld_form,
+            thin_px=thin_px,
+        )
+        found |= _forms("", log_p[loaded.reference], log_p[loaded.other], thin_px)
         if former_teacher is not None:
-            found |= _forms("_rounds", log_p[teacher], log_p[former_teacher])
+            found |= _forms("_rounds", log_p[teacher], log_p[former_teacher], thin_px)
         if with_bald:
             found[BALD] = bald_of_frames(teacher, frame.pixels, frame.grid, device, settings.seed)
         for name, value in found.items():
@@ -153,8 +160,8 @@ def _means(records: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor) -> dict[str, Tensor]:
+def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor, thin_px: float) -> dict[str, Tensor]:
     return {
-        f"{name}{suffix}": pseudo_label_divergence(log_p_reference, log_p_other, form=form)
+        f"{name}{suffix}": pseudo_label_divergence(log_p_reference, log_p_other, form=form, thin_px=thin_px)
         for form, name in FORM_SCORES.items()
     }

@@ -53,7 +53,9 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
     query = shown
     if loaded.reference is not loaded.pair.teacher:
         query = predict_pair(loaded.reference, loaded.other, working, device)
-    pld = pseudo_label_divergence(query.log_p_reference, query.log_p_other, form=settings.pld_form)
+    pld = pseudo_label_divergence(
+        query.log_p_reference, query.log_p_other, form=settings.pld_form, thin_px=settings.thin_layer_px
+    )
     probability = _without_mistakes(shown.native_probability, frame, settings)
     mask = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
     return Prediction(

@@ -39,7 +39,7 @@ def score_items(
         reference: gives the pseudo-label that PLD takes.
         other: what PLD compares with it.
         frames: source of the images; unreadable ones are left out and remembered there.
-        settings: `pld_form` is used, and `seed` for BALD.
+        settings: `pld_form` and `working_spacing_mm` are used, and `seed` for BALD.
         device: where the networks are.
         on_scored: called after each image with its id and scores, for progress and for writing them down.
         teacher: gives entropy, margin and confidence; None: `reference` does.
@@ -53,7 +53,13 @@ def score_items(
 
     def score(pixels: Tensor, grid: WorkingGrid) -> dict[str, Tensor]:
         log_p = log_probabilities((reference, other, shown), pixels, grid, device)
-        return score_all(log_p[reference], log_p[other], log_p[shown], pld_form=settings.pld_form)
+        return score_all(
+            log_p[reference],
+            log_p[other],
+            log_p[shown],
+            pld_form=settings.pld_form,
+            thin_px=settings.thin_layer_px,
+        )
 
     result: Scores = {}
     for group in _groups(items, frames):
