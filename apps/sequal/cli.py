@@ -224,6 +224,10 @@ def pretrain(
     network: Annotated[str, typer.Option(help="Architecture.")] = Settings.network,
     learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 0.002,
     start: Annotated[Path | None, typer.Option(help="Weights to go on from.", show_default="random")] = None,
+    average_with: Annotated[
+        list[Path] | None,
+        typer.Option(help="Weights that the result is averaged with; may be repeated.", show_default=False),
+    ] = None,
     test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
 ) -> None:
     """Make starting weights from simulated frames alone, with a card that says what they are."""
@@ -242,6 +246,7 @@ def pretrain(
             network=network,
             learning_rate=learning_rate,
             start=start,
+            average_with=tuple(average_with or ()),
             test_frames=test_frames,
         )
     )

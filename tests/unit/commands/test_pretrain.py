@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from lib.commands import pretrain as command
 from lib.commands.pretrain import TEST_SEED, PretrainOptions
@@ -9,7 +10,7 @@ from lib.state import load_checkpoint
 from unit.synthetic_study import band
 
 
-def small_frame(rng, scanner=None):
+def small_frame(rng, kind=None, scanner=None):
     """In place of a whole simulated screen, which takes a second: the same type, a fiftieth of the size."""
     _, mask = band(rng, top=int(rng.integers(20, 40)))
     pixels = np.where(mask[:, :, 0] == 1, 200, 60) + rng.integers(0, 30, mask.shape[:2])
@@ -53,6 +54,22 @@ def test_training_goes_on_from_given_weights(run, tmp_path):
     refused = run("pretrain", *arguments, "--out", second, "--start", first, "--network", "dynunet")
     assert refused.exit_code == 2
     assert "--start" in refused.stderr
+
+
+def test_the_result_can_be_averaged_with_given_weights(run, tmp_path):
+    arguments = ("--frames", 3, "--steps", 2, "--batch", 2, "--workers", 1, "--test-frames", 4)
+    first, second, mean = tmp_path / "first.pt", tmp_path / "second.pt", tmp_path / "mean.pt"
+    assert run("pretrain", *arguments, "--out", first).exit_code == 0
+    assert run("pretrain", *arguments, "--out", second, "--start", first).exit_code == 0
+    assert run("pretrain", *arguments, "--out", mean, "--start", first, "--average-with", first).exit_code == 0
+    a, b, averaged = (load_checkpoint(path).teacher for path in (first, second, mean))
+    for name, tensor in averaged.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (a[name] + b[name]) / 2)
+    assert f"averaged with weights of digest {load_checkpoint(first).digest}" in mean.with_suffix(".md").read_text()
+    refused = run("pretrain", *arguments, "--out", mean, "--average-with", first, "--network", "dynunet")
+    assert refused.exit_code == 2
+    assert "--average-with" in refused.stderr
 
 
 def test_test_frames_are_others_than_those_of_any_training(tmp_path):

@@ -92,6 +92,20 @@ def test_a_deep_copy_follows_its_own_student(tiny):
     assert (twin.updates, pair.updates) == (2, 1)
 
 
+def test_the_average_of_two_pairs_is_taken_network_by_network(tiny):
+    pair, other = tiny(alpha_max=0.5), tiny(alpha_max=0.5)
+    for one, value in ((pair, 1.0), (other, 3.0)):
+        _set(one, value)
+        one.update_teacher()
+    _set(pair, 5.0)  # student 5, teacher 1; the other pair 3 and 3
+    third = copy.deepcopy(other)
+    _set(third, 7.0)  # its teacher stays at 3
+    pair.average_with([other, third])
+    assert pair.student[0].weight[0].item() == pytest.approx((5 + 3 + 7) / 3)
+    assert pair.teacher[0].weight[0].item() == pytest.approx((1 + 3 + 3) / 3)
+    assert other.teacher[0].weight[0].item() == pytest.approx(3.0)
+
+
 def test_only_the_student_trains():
     pair = DualNetwork(Architecture("unet"))
     pair.train()

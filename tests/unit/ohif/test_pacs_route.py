@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import anyio
@@ -143,5 +144,7 @@ def test_a_pacs_that_hangs_holds_up_no_other_endpoint_and_no_queue_for_ever():
         assert late.status_code == 504
         assert "one of 1 requests within 0.3 s, got silence" in late.json()["detail"]
 
-    anyio.run(play)
+    # In a thread of its own: playwright, in the browser tests, keeps an event loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(anyio.run, play).result()
     assert [answer.text for answer in answers] == ["at last"]

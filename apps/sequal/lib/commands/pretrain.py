@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +50,7 @@ class PretrainOptions:
         network: architecture.
         learning_rate: at the start; it falls to zero.
         start: checkpoint to go on from; None: random weights.
+        average_with: checkpoints that the result is averaged with.
         test_frames: held-out frames with drawn scanners; a quarter as many for each fixed scanner.
     """
 
@@ -64,6 +65,7 @@ class PretrainOptions:
     network: str = Settings.network
     learning_rate: float = 0.002
     start: Path | None = None
+    average_with: tuple[Path, ...] = ()
     test_frames: int = 40
 
     def settings(self) -> Settings:
@@ -101,7 +103,8 @@ def pretrain_command(options: PretrainOptions) -> None:
     """
     settings = _checked(options)
     device = choose_device(settings.device)
-    start = None if options.start is None else _start(options.start, settings, device)
+    start = None if options.start is None else _weights(options.start, "--start", settings, device)
+    average_with = [_weights(path, "--average-with", settings, device) for path in options.average_with]
     began = time.monotonic()
     with _pool(options.workers) as parallel:
         simulate = partial(phantom_sample, options.seed, settings=settings, cache=options.cache)
@@ -109,7 +112,7 @@ def pretrain_command(options: PretrainOptions) -> None:
             _shown("Simulating", parallel(simulate, range(options.frames)), options.frames)
         )
         simulated = time.monotonic()
-        _train(options, settings, samples, device, start)
+        _train(options, settings, samples, device, start, average_with)
         trained = time.monotonic()
         metrics = _judge(options, settings, device, parallel)
     seconds = {"simulate": simulated - began, "train": trained - simulated, "judge": time.monotonic() - trained}
@@ -119,6 +122,7 @@ def pretrain_command(options: PretrainOptions) -> None:
         metrics,
         frames=options.frames,
         start=None if start is None else start.digest,
+        averaged_with=[weights.digest for weights in average_with],
         test_seed=TEST_SEED,
         seconds=seconds,
     )
@@ -145,12 +149,12 @@ def _checked(options: PretrainOptions) -> Settings:
     return settings
 
 
-def _start(path: Path, settings: Settings, device: torch.device) -> LoadedPair:
-    """The pair to go on from."""
+def _weights(path: Path, option: str, settings: Settings, device: torch.device) -> LoadedPair:
+    """The pair that an option names."""
     loaded = load_pair(path, device, settings.ema_alpha)
     if loaded.pair.architecture.name != settings.network:
         raise SettingsError(
-            f"Expected `--start` to be of network {settings.network!r}, got {loaded.pair.architecture.name!r}. "
+            f"Expected `{option}` to be of network {settings.network!r}, got {loaded.pair.architecture.name!r}. "
             "Name that one with --network."
         )
     return loaded
@@ -162,6 +166,7 @@ def _train(
     samples: list[PhantomSample],
     device: torch.device,
     start: LoadedPair | None,
+    average_with: Sequence[LoadedPair],
 ) -> None:
     with progress_bar() as bar:
         task = bar.add_task("Training", total=options.steps)
@@ -172,6 +177,7 @@ def _train(
             meta={"phantoms": options.frames, "phantom_seed": options.seed},
             device=device,
             start=start,
+            average_with=average_with,
             cpu_bfloat16=options.cpu_bfloat16,
             progress=lambda step, loss: bar.update(task, completed=step, description=f"Training, loss {loss:.3f}"),
         )

@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +38,7 @@ until its first round is published. A research tool, not a medical device.
 
 ## Data
 {frames} frames of the B-mode simulator (`apps/sequal/lib/phantom`), seed {seed}: anatomy, scanner and display drawn at
-random for each. Every pixel is annotated.{start}
+random for each. Every pixel is annotated.{start}{averaged}
 
 ## Training
 {settings}
@@ -68,6 +68,7 @@ def write_card(
     *,
     frames: int,
     start: str | None = None,
+    averaged_with: Sequence[str] = (),
     test_seed: int,
     seconds: Mapping[str, float],
 ) -> Path:
@@ -79,6 +80,7 @@ def write_card(
         metrics: figures by scanner.
         frames: simulated frames that it was trained on.
         start: digest of the weights that the training went on from; None: random weights.
+        averaged_with: digests of the weights that the trained ones were averaged with.
         test_seed: of the frames that judged it.
         seconds: time by what it was spent on.
 
@@ -98,6 +100,9 @@ def write_card(
         name=checkpoint.name,
         frames=frames,
         start="" if start is None else f" The training went on from weights of digest {start}.",
+        averaged=f"\nThe result was averaged with weights of digest {' and '.join(averaged_with)}."
+        if averaged_with
+        else "",
         seed=settings.seed,
         settings=_table(("setting", "value"), [(f"`{key}`", record[key]) for key in _SETTINGS]),
         time=f"Time: {spent}, on {os.cpu_count()} cores ({platform.machine()}), {day}.",

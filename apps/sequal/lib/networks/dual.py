@@ -1,5 +1,6 @@
 """The pair of networks: a student that learns by gradient and a teacher that follows as its moving average."""
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -79,6 +80,24 @@ class DualNetwork(nn.Module):
         self.student.load_state_dict(student)
         self.teacher.load_state_dict(teacher)
         self._average.n_averaged.fill_(updates)
+
+    def average_with(self, others: Sequence["DualNetwork"]) -> None:
+        """Take the mean of all these pairs' weights and its own, student with student and teacher with teacher.
+
+        Between weights and what further training made of them the mean often has the accuracy of the one on the data of
+        its training and of the other on the data of its own (WiSE-FT, Wortsman et al., CVPR 2022; model soups, Wortsman
+        et al., ICML 2022).
+
+        Args:
+            others: pairs of the same architecture.
+        """
+        states = [other.state_dict() for other in others]
+        with torch.no_grad():
+            for name, tensor in self.state_dict().items():
+                if tensor.is_floating_point():
+                    tensor.copy_(
+                        torch.stack([tensor, *(state[name].to(tensor.device) for state in states)]).mean(dim=0)
+                    )
 
 
 def _snapshot(network: nn.Module) -> dict[str, Tensor]:

@@ -118,6 +118,7 @@ def pretrain(
     meta: Mapping[str, Any],
     device: torch.device,
     start: LoadedPair | None = None,
+    average_with: Sequence[LoadedPair] = (),
     cpu_bfloat16: bool = False,
     progress: Callable[[int, float], None] = lambda *_: None,
 ) -> str:
@@ -130,6 +131,7 @@ def pretrain(
         meta: goes into the checkpoint.
         device: where to train.
         start: a pair of the same network to go on from; None: random weights.
+        average_with: pairs of the same network that the trained one is averaged with before it is written.
         cpu_bfloat16: see `MeanTeacherTrainer`.
         progress: called after every step with its number and the loss.
 
@@ -146,6 +148,7 @@ def pretrain(
             lambda engine: progress(engine.state.iteration, engine.state.output["loss"]),
         )
         trainer.run()
+    pair.average_with([other.pair for other in average_with])
     payload = {
         "format": 1,
         "architecture": {"name": settings.network, "kwargs": {}},
