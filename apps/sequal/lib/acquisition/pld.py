@@ -25,15 +25,14 @@ def pseudo_label_divergence(
 
     `kl` is the published score (SEQUAL, Med. Image Anal. 111:104048; PLD-AL, MICCAI 2023): with Ω the valid
     pixels, d(x) = 1/|Ω| Σ_Ω Σ_c p_T,c · (log p_T,c − log p_S,c), taken from log-softmax rather than from
-    log(softmax + ε), which bounds the divergence. `pseudo_label` replaces p_T by the one-hot pseudo-label,
-    d(x) = 1/|Ω| Σ_Ω −log p_S[argmax p_T]: it carries uncertainty beside disagreement, where an annealed pair of a
-    short training agrees everywhere and its plain KL asks worse than at random; after longer training the two ask
-    about alike. `layer` divides the sum of `pseudo_label` not by the area of the
-    frame but by that of the layer the teacher expects and of a thin one from side to side,
-    Σ_Ω −log p_S[argmax p_T] / (thin · W + Σ_Ω p_T[layer]), W the columns of Ω: a frame that shows much wall has much
-    boundary, which is uncertain however right the mask is, so that the mean over the frame asks for long walls rather
-    than for wrong masks. Without the thin layer the specks in a frame without a wall would come first, and nothing can
-    be learnt from such a frame.
+    log(softmax + ε), which bounds the divergence. `pseudo_label` replaces p_T by the one-hot pseudo-label, d(x) = 1/|Ω|
+    Σ_Ω −log p_S[argmax p_T]: it carries uncertainty beside disagreement, where an annealed pair of a short training
+    agrees everywhere and its plain KL asks worse than at random; after longer training the two ask about alike. `layer`
+    divides the sum of `pseudo_label` not by the area of the frame but by that of the layer the teacher expects and of a
+    thin one from side to side, Σ_Ω −log p_S[argmax p_T] / (thin · W + Σ_Ω p_T[layer]), W the columns of Ω: a frame that
+    shows much wall has much boundary, which is uncertain however right the mask is, so that the mean over the frame
+    asks for long walls rather than for wrong masks. Without the thin layer the specks in a frame without a wall would
+    come first, and nothing can be learnt from such a frame.
 
     Args:
         log_p_teacher: log-softmax of the teacher (or another reference), `(B, C, W, H)`.

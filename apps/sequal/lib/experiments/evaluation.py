@@ -101,11 +101,11 @@ def evaluate_test(
 
     Returns:
         `images`: a record each with `id`, `kind`, `layer` (whether the truth shows it), `dice`, `iou`, `hd95`, `asd`,
-        `imt_predicted`, `imt_true`, `unit`, `empty`; distances
-        are None where one mask is empty, thicknesses where there is no layer. `mean`: means over the images that show
-        the layer and have the value (None for distances in mixed units), `unit`, and how many images have a layer and
-        no mask (`empty`), no layer (`without_layer`), and no layer but a mask (`false_masks`). Against an empty truth
-        a Dice is 0 or 1: among the others it would say little of segmentation and move the mean with every speck.
+        `imt_predicted`, `imt_true`, `unit`, `empty`; distances are None where one mask is empty, thicknesses where
+        there is no layer. `mean`: means over the images that show the layer and have the value (None for distances in
+        mixed units), `unit`, and how many images have a layer and no mask (`empty`), no layer (`without_layer`), and no
+        layer but a mask (`false_masks`). Against an empty truth a Dice is 0 or 1: among the others it would say little
+        of segmentation and move the mean with every speck.
     """
     records = []
     for image, known in dataset.frames["test"].items():

@@ -43,7 +43,7 @@ class DualNetwork(nn.Module):
         return int(self._average.n_averaged)
 
     def _ema(self, averaged: PARAM_LIST, current: PARAM_LIST, t: Tensor | int) -> None:
-        """All tensors of one type at once: one by one they would cost a fifth of a small network's step."""
+        """All tensors of one type at once: one by one they would cost a tenth of a small network's step."""
         if not averaged[0].is_floating_point():  # batch norm's counters of batches
             for mean, value in zip(averaged, current, strict=True):
                 mean.copy_(value)
