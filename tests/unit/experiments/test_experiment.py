@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -205,6 +206,24 @@ def test_other_options_are_refused_with_the_difference_and_no_options_go_on(play
         Experiment.open(played, options(images, rounds=3, strategies="pld"))
     assert Experiment.open(played, {}).unfinished() == []
     assert Experiment.open(played, {"budget": "2"}).plan.budget == 2
+
+
+def test_seeds_may_be_added_and_what_is_finished_stays(played, images, tmp_path):
+    folder = tmp_path / "e"
+    shutil.copytree(played, folder)
+    before = results(folder)
+    grown = Experiment.open(folder, options(images, seeds="1,0"))
+    assert [cell.name for cell in grown.unfinished()] == [f"{name}-on-s1" for name in ("random", "pld", "full")]
+    assert Experiment.open(folder, {}).plan == grown.plan
+    assert grown.play("cpu") == []
+    after = results(folder)
+    assert before.items() <= after.items()
+    assert len(after) == 2 * len(before)
+    with pytest.raises(SettingsError, match=r"--seeds 1 \(recorded: 1,0\)"):
+        Experiment.open(folder, {"seeds": "1"})
+    with pytest.raises(SettingsError, match=r"--rounds 3 \(recorded: 2\)"):
+        Experiment.open(folder, {"seeds": "0,1,2", "rounds": 3})
+    assert Experiment.open(folder, {}).plan.seeds == (1, 0)
 
 
 def test_refinement_off_never_refines_and_the_gate_sets_validation_aside(images, tmp_path):

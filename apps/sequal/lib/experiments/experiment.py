@@ -36,7 +36,7 @@ class Experiment:
 
     @classmethod
     def open(cls, folder: Path, given: Mapping[str, object]) -> Self:
-        """Begin an experiment, or go on with the one in `folder`.
+        """Begin an experiment, or go on with the one in `folder`, which may get more seeds.
 
         Args:
             folder: made if it is missing.
@@ -56,7 +56,8 @@ class Experiment:
                 (folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StudyError(f"Expected `{folder}` to be writable, got: {error}. Name another folder.") from error
-        plan = Plan.open(folder / "experiment.json", given)
+        with FileLock(folder / "locks" / "experiment.lock"):
+            plan = Plan.open(folder / "experiment.json", given)
         weights = folder / "starting_weights.pt"
         if plan.starting_weights != "none" and not weights.exists():
             publish(Path(plan.starting_weights), weights)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -10,7 +10,7 @@ from lib.errors import SettingsError, StudyError
 from lib.experiments.playable import PLAYABLE
 from lib.rules import Rule, boolean, choice, integer, number, text
 from lib.settings import NETWORK_NAMES, Settings
-from lib.state import create_once
+from lib.state import atomic_write, create_once
 
 __all__ = ["FULL", "Cell", "Plan", "Refinement", "option_name"]
 
@@ -157,35 +157,42 @@ class Plan:
     def open(cls, path: Path, given: Mapping[str, object]) -> Self:
         """The plan of an experiment: the recorded one, or a new one that is recorded now.
 
+        Seeds may be added: their cells touch no other's, so that an experiment whose intervals are too wide goes on.
+        The caller keeps other processes out meanwhile.
+
         Args:
             path: `experiment.json`.
-            given: raw values by field name. They must agree with a recorded plan; what is not given is taken from it.
+            given: raw values by field name. They must agree with a recorded plan, but for seeds that are added to
+                all of the recorded ones; what is not given is taken from it.
 
         Raises:
             SettingsError: an option breaks its rule, or differs from what is recorded.
             StudyError: the file cannot be read or written.
         """
         try:
-            if path.exists():
-                recorded = path.read_bytes()
-            else:
-                content = json.dumps({"format": _FORMAT, **cls.of(given).record()}, indent=1)
-                recorded = create_once(path, content.encode())
+            if not path.exists():
+                create_once(path, cls.of(given)._dump())
+            plan = cls.load(path)
+            seeds = _parsed("seeds", given["seeds"]) if "seeds" in given else plan.seeds
+            if set(seeds) > set(plan.seeds):
+                plan._check_same({name: value for name, value in given.items() if name != "seeds"}, path)
+                plan = replace(plan, seeds=seeds)
+                with atomic_write(path) as file:
+                    file.write(plan._dump())
         except OSError as error:
             raise StudyError(f"Expected `{path}` to be writable, got: {error}. Name another folder.") from error
-        plan = cls.load(path, recorded)
         plan._check_same(given, path)
         return plan
 
     @classmethod
-    def load(cls, path: Path, content: bytes | None = None) -> Self:
+    def load(cls, path: Path) -> Self:
         """The recorded plan.
 
         Raises:
             StudyError: there is none, or it cannot be understood.
         """
         try:
-            values = json.loads(path.read_bytes() if content is None else content)
+            values = json.loads(path.read_bytes())
             if values.pop("format") != _FORMAT:
                 raise ValueError("it is of another version of the app")
             return cls(**{name: _parsed(name, value) for name, value in values.items()})
@@ -197,6 +204,9 @@ class Plan:
     def record(self) -> dict[str, Any]:
         """The options as JSON values."""
         return json.loads(json.dumps(asdict(self)))
+
+    def _dump(self) -> bytes:
+        return json.dumps({"format": _FORMAT, **self.record()}, indent=1).encode()
 
     def cells(self) -> list[Cell]:
         """All cells, seed by seed, so that an unfinished experiment still holds whole comparisons."""
