@@ -20,6 +20,9 @@ Axes = Any  # matplotlib comes without types
 _DPI: Final = 110
 _SHOWN: Final = 6
 _COLUMNS: Final = 3
+_COLOURS: Final = 10
+#: Part of the distance between two budgets that the bars of all strategies take.
+_SPREAD: Final = 0.5
 
 
 def draw_figures(
@@ -50,8 +53,7 @@ def draw_figures(
 
 def _learning_curves(summary: Mapping[str, Any], full: float | None) -> Figure:
     figure, axes = _single("labelled images", "Dice on test images")
-    for name, figures in summary.items():
-        _curve(axes, name, figures["curve"])
+    _curves(axes, {name: figures["curve"] for name, figures in summary.items()})
     if full is not None:
         axes.axhline(full, color="black", linestyle=":", label="every label")
     axes.legend(fontsize=8)
@@ -63,19 +65,29 @@ def _differences(summary: Mapping[str, Any]) -> Figure | None:
     if not shown:
         return None
     figure, axes = _single("labelled images", "Dice minus random, paired by seed")
-    for name, curve in shown.items():
-        _curve(axes, name, curve)
+    _curves(axes, shown)
     axes.axhline(0.0, color="black", linewidth=0.8)
     axes.legend(fontsize=8)
     return figure
 
 
-def _curve(axes: Axes, name: str, points: Sequence[Mapping[str, Any]]) -> None:
-    x = [point["labels"] for point in points]
-    (line,) = axes.plot(x, [point["mean"] for point in points], marker="o", markersize=3, label=name)
-    if all(point["low"] is not None for point in points):
-        low, high = ([point[side] for point in points] for side in ("low", "high"))
-        axes.fill_between(x, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+def _curves(axes: Axes, curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Curves with their intervals as bars, side by side: filled bands of many strategies hide each other."""
+    labels = [point["labels"] for point in next(iter(curves.values()))]
+    apart = _SPREAD * float(np.diff(labels).min()) / len(curves) if len(labels) > 1 else 0.0
+    for index, (name, points) in enumerate(curves.items()):
+        x = np.add(labels, apart * (index - (len(curves) - 1) / 2))
+        means, low, high = (np.array([point[key] for point in points]) for key in ("mean", "low", "high"))
+        one_seed = any(point["low"] is None for point in points)
+        bars = None if one_seed else np.maximum([means - low, high - means], 0.0)  # rounding may end below the mean
+        style = {"marker": "o", "markersize": 3, "linestyle": _line_style(index), "elinewidth": 0.8, "capsize": 1.5}
+        axes.errorbar(x, means, yerr=bars, linewidth=1.2, label=name, **style)
+    axes.set_xticks(labels)
+
+
+def _line_style(index: int) -> str:
+    """Matplotlib has ten colours: from the eleventh line on they come again, dashed."""
+    return "-" if index < _COLOURS else "--"
 
 
 def _refinement(variants: Sequence[Variant]) -> Figure | None:
@@ -111,7 +123,7 @@ def _instrument(cells: Sequence[Sequence[Round]]) -> Figure | None:
     _label(right, "round", "error of the top batch minus the pool's")
 
     for index, name in enumerate(names):
-        style = {"marker": "o", "markersize": 3, "linestyle": "-" if index < 10 else "--", "label": name}
+        style = {"marker": "o", "markersize": 3, "linestyle": _line_style(index), "label": name}
         for axes, value in ((left, _rank), (right, _gain)):
             by_round = [[value(entry, name) for entry in judged if entry["round"] == number] for number in numbers]
             axes.plot(numbers, [_mean([one for one in found if one is not None]) for found in by_round], **style)
