@@ -65,7 +65,7 @@ def annotate(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Trainings.")] = 2,
     per_round: Annotated[int, typer.Option(min=1, help="Labels before each training.")] = 4,
-    strategy: Annotated[str, typer.Option(help="Query strategy.")] = "pld",
+    strategy: Annotated[str | None, typer.Option(help="Query strategy.", show_default="the server's own")] = None,
     test_images: Annotated[int, typer.Option(min=0, help="Images kept for judging, never labelled.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of the test images and of the expert's errors.")] = 0,
     noisy: Annotated[

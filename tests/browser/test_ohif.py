@@ -62,9 +62,10 @@ def test_an_annotator_works_entirely_in_the_browser(viewer: Viewer, server: Serv
     expect(viewer.page.locator("[data-cy=viewport-pane]")).to_have_count(1)
     expect(viewer.part("sequal-count")).to_have_text(f"{before} of {len(STUDY)} annotated")
     assert viewer.page.locator("[data-cy=sequal-strategy] option").count() == 9
-    expect(viewer.part("sequal-strategy")).to_have_value("pld")
+    expect(viewer.part("sequal-strategy")).to_have_value("pld_diverse")
 
-    # Next sample, by PLD: the highest scored image, and the reason stands in the bar.
+    # Next sample, by PLD alone: the highest scored image, and the reason stands in the bar.
+    viewer.part("sequal-strategy").select_option("pld")
     second = viewer.next_sample()
     assert images[second] == asked_for[0]
     assert viewer.answer(re.compile("rank 1 of")).startswith("This image was chosen: pld")

@@ -173,7 +173,7 @@ class Settings:
         True, boolean(), "OHIF with ultrasound, brush, Save and read-out; false: the stock viewer"
     )
     strategy: StrategyName = _fixed(  # noqa: RUF009 - a Literal, immutable
-        "pld", choice(STRATEGY_NAMES), "query strategy when the client names none"
+        "pld_diverse", choice(STRATEGY_NAMES), "query strategy when the client names none"
     )
 
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)

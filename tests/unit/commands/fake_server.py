@@ -97,7 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         if url.path == "/info/":
             models = {name: {"type": "segmentation"} for name in study.models}
-            return self._json({"models": models, "train_stats": {"carotid": study.stats()}})
+            return self._json(
+                {"models": models, "strategies": {"entropy": {}, "pld": {}}, "train_stats": {"carotid": study.stats()}}
+            )
         if url.path == "/datastore/" and query.get("output") == "all":
             labels = {
                 image: ({"final": {"ext": ".nii.gz"}} if image in study.labelled else {}) for image in study.images

@@ -74,7 +74,12 @@ def test_what_is_submitted_is_what_the_expert_draws_on_the_grid_of_the_image(cli
     assert study.submitted[answer.image].shape == (96, 64, 1)
     assert np.array_equal(study.submitted[answer.image], study.masks[answer.image])
     assert answer.auto_dice == pytest.approx(1 - FIRST_SHIFT / THICKNESS_PX)
-    assert (answer.score, answer.reason) == (0.25, "pld 0.25")
+    assert (answer.score, answer.reason) == (0.25, "entropy 0.25"), "the strategy that the server names first"
+
+
+def test_the_strategy_that_was_named_is_asked(client, studies):
+    result = run_play(client, studies, rounds=1, per_round=1, strategy="pld")
+    assert result.rounds[0].answers[0].reason == "pld 0.25"
 
 
 def test_figures_follow_the_model_from_round_to_round(client, studies):

@@ -481,7 +481,7 @@ def test_clips_and_mixed_sizes_go_through_a_whole_round(tmp_path, tiny):
 
 
 def test_a_round_computes_no_more_than_its_strategy_needs(study):
-    report = _run(study)
+    report = _run(study, settings(strategy="pld"))
     assert study.state.ledger.scores(report.digest, "bald") == {}
     assert study.state.features.get(report.digest, "bottleneck") == {}
 

@@ -36,14 +36,14 @@ class PlayOptions:
     """How the annotator works.
 
     Attributes:
-        strategy: query strategy.
+        strategy: query strategy; None: the server's own.
         rounds: trainings.
         per_round: labels before each.
         test_images: images that are kept for judging; see `choose_test_images`.
         seed: chooses them.
     """
 
-    strategy: str = "pld"
+    strategy: str | None = None
     rounds: int = 2
     per_round: int = 4
     test_images: int = 8
@@ -134,7 +134,8 @@ def play(
         ServerError: the server does not answer, has no model, refuses, or fails to train.
         StudyError: an image has no truth, or nothing is left to label at the start.
     """
-    if MODEL not in client.info()["models"]:
+    info = client.info()
+    if MODEL not in info["models"]:
         raise ServerError(
             f"Expected the server to have the model `{MODEL}` ready, got no such model. "
             "Make starting weights with `cli.py pretrain`."
@@ -144,7 +145,8 @@ def play(
     if not pool:
         raise StudyError("Expected the study to have unlabelled images, got none. Add images, or remove labels.")
     truth.check_covers(pool)
-    player = _Player(client, options, truth, expert, progress)
+    strategy = options.strategy or next(iter(info["strategies"]))
+    player = _Player(client, strategy, options, truth, expert, progress)
     player.choose_test(pool, sorted(labelled.keys() - set(pool)), {image: image for image in labelled} | dict(patients))
     progress("Scoring the pool", 0, 1)
     client.score("pld")
@@ -164,10 +166,16 @@ class _Player:
     """The annotator between two requests: what was offered, and what is kept for the test."""
 
     def __init__(
-        self, client: AnnotationClient, options: PlayOptions, truth: Truth, expert: Expert, progress: Progress
+        self,
+        client: AnnotationClient,
+        strategy: str,
+        options: PlayOptions,
+        truth: Truth,
+        expert: Expert,
+        progress: Progress,
     ) -> None:
-        self._client, self._options, self._truth = client, options, truth
-        self._expert, self._progress = expert, progress
+        self._client, self._strategy, self._options = client, strategy, options
+        self._truth, self._expert, self._progress = truth, expert, progress
         self._offered: set[str] = set()
         self._held_out: set[str] = set()
         self._pictured = 0
@@ -219,7 +227,7 @@ class _Player:
 
     def _next(self) -> Sample | None:
         """The next image that is not kept for the test; asking again is how an annotator skips one."""
-        while (sample := self._client.next_sample(self._options.strategy)) is not None:
+        while (sample := self._client.next_sample(self._strategy)) is not None:
             if sample.id in self._offered:
                 return None  # nothing free is left: the server has begun to offer the skipped ones again
             self._offered.add(sample.id)

@@ -40,15 +40,16 @@ def draw_figures(
         thumbnails: folder with a PNG by image id; may be missing.
     """
     full = next(iter(summary.values()))["full_dice"]
-    drawn: dict[str, Figure | None] = {
+    drawn = {
         "learning_curves.png": _learning_curves(summary, full),
         "difference_to_random.png": _differences(summary),
         "refinement.png": _refinement(variants),
         "instrument.png": _instrument(cells),
         "bland_altman.png": _bland_altman(variants),
-        "frames.png": _frames(variants, thumbnails),
     }
-    return {name: _png(figure) for name, figure in drawn.items() if figure is not None}
+    found = {name: _png(figure) for name, figure in drawn.items() if figure is not None}
+    frames = _frames(variants, thumbnails)
+    return found if frames is None else {**found, "frames.png": _grey(_png(frames))}
 
 
 def _learning_curves(summary: Mapping[str, Any], full: float | None) -> Figure:
@@ -212,4 +213,12 @@ def _mean(values: Sequence[float]) -> float:
 def _png(figure: Figure) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _grey(png: bytes) -> bytes:
+    """The same picture in grey: a third of the size."""
+    buffer = BytesIO()
+    with Image.open(BytesIO(png)) as picture:
+        picture.convert("L").save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
