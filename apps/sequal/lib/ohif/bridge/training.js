@@ -3,6 +3,8 @@
   "use strict";
 
   const POLL_MS = 3000;
+  // The server answers the request before the training is on its list: until then, not running does not mean ended.
+  const STARTS_WITHIN_MS = 5000;
 
   // "Training: epoch 2 of 6", or what came of it.
   sequal.trainingText = (stats, isRunning, isNew) => {
@@ -17,14 +19,17 @@
   sequal.watchTraining = (bar) => {
     let timer = null;
     let before = null; // what was known of the round before this one
+    let askedAt = 0;
 
     const look = async () => {
       try {
-        const isRunning = await sequal.server.isTraining();
+        const isListed = await sequal.server.isTraining();
         const { train_stats } = await sequal.server.info();
         const stats = train_stats.carotid || {};
         before = before || JSON.stringify(stats);
-        bar.training.textContent = sequal.trainingText(stats, isRunning, JSON.stringify(stats) !== before);
+        const isNew = JSON.stringify(stats) !== before;
+        const isRunning = isListed || (!isNew && Date.now() - askedAt < STARTS_WITHIN_MS);
+        bar.training.textContent = sequal.trainingText(stats, isRunning, isNew);
         timer = isRunning ? setTimeout(look, POLL_MS) : null;
       } catch (error) {
         bar.training.textContent = "";
@@ -37,6 +42,7 @@
       // The panel's own question whether one runs, and ours, are no start.
       if (!url.search && timer === null) {
         before = null;
+        askedAt = Date.now();
         timer = setTimeout(look, 0);
       }
     });
