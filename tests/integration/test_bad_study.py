@@ -74,7 +74,7 @@ def test_scoring_names_what_it_leaves_out_and_does_not_try_it_again(bad: Server)
     task = bad.finished("scoring")
     assert task["status"] == "DONE", task
     left_out = task_result(task)["left_out"]
-    assert set(left_out) == set(UNREADABLE)
+    assert set(left_out) == {"empty", "all_nan"}
     for image, reason in left_out.items():
         assert UNREADABLE[image] in reason
         assert f"Leaving out image {image}" in bad.log

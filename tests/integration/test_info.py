@@ -14,7 +14,7 @@ def test_info_names_model_labels_and_strategies(server: Server) -> None:
     assert info["labels"] == ["intima-media"]
     assert list(info["trainers"]) == ["carotid"]
     assert list(info["scoring"]) == ["pld"]
-    assert next(iter(info["strategies"])) == "pld_diverse"
+    assert next(iter(info["strategies"])) == "pld"
     assert set(info["strategies"]) == set(STRATEGY_NAMES)
     assert set(info["train_stats"]) == {"carotid"}
 

@@ -102,7 +102,6 @@ PAPER = {
     "ema_alpha": 0.9,
     "trigger": "paper",
     "after_fusion": "stop",
-    "pld_form": "kl",
     "pld_at": "trigger",
     "ramp": "paper",
 }

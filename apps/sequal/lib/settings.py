@@ -143,10 +143,9 @@ class Settings:
         paper="stop",
     )
     pld_form: Literal["kl", "pseudo_label", "layer"] = _per_request(
-        "pseudo_label",
+        "kl",
         choice(("kl", "pseudo_label", "layer")),
         "`kl`: KL(teacher‖student); `pseudo_label`: −log p_S[argmax p_T]; `layer`: the same by the layer's area",
-        paper="kl",
     )
     pld_pair: Literal["teacher_student", "consecutive_rounds"] = _per_request(
         "teacher_student",
@@ -173,7 +172,7 @@ class Settings:
         True, boolean(), "OHIF with ultrasound, brush, Save and read-out; false: the stock viewer"
     )
     strategy: StrategyName = _fixed(  # noqa: RUF009 - a Literal, immutable
-        "pld_diverse", choice(STRATEGY_NAMES), "query strategy when the client names none"
+        "pld", choice(STRATEGY_NAMES), "query strategy when the client names none"
     )
 
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)

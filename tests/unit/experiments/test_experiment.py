@@ -65,12 +65,13 @@ def test_test_images_without_a_layer_are_counted_and_not_averaged(images, tmp_pa
 
 
 def test_a_form_of_pld_queries_by_its_own_score(images, tmp_path):
-    play(tmp_path / "e", options(images, rounds=1, strategies="pld,pld_pseudo_label,pld_layer"))
+    play(tmp_path / "e", options(images, rounds=1, strategies="pld,pld_kl,pld_pseudo_label,pld_layer"))
     found = {record["strategy"]: record for record in results(tmp_path / "e").values()}
-    assert found["pld_pseudo_label"]["queried"] == found["pld"]["queried"]  # the default form
+    assert found["pld_kl"]["queried"] == found["pld"]["queried"]  # the default form
+    assert found["pld_pseudo_label"]["queried"] != found["pld"]["queried"]
     layer = [query["score"] for query in found["pld_layer"]["queried"]]
     assert layer == sorted(layer, reverse=True)
-    assert layer[0] > found["pld"]["queried"][0]["score"]  # by the layer's area, not by the frame's
+    assert layer[0] > found["pld_pseudo_label"]["queried"][0]["score"]  # by the layer's area, not by the frame's
 
 
 def test_strategies_of_a_seed_begin_alike(played):

@@ -35,7 +35,7 @@ def score_all(
     log_p_other: Tensor,
     log_p_teacher: Tensor | None = None,
     mask: Tensor | None = None,
-    pld_form: PldForm = "pseudo_label",
+    pld_form: PldForm = "kl",
     thin_px: float = 1.0,
 ) -> dict[str, Tensor]:
     """Every pointwise score from one pass of the networks over a batch.

@@ -75,7 +75,9 @@
     const length = (name) => `${number(imt[`${name}_${unit}`], digits)} ${unit}`;
     const thickness = imt.columns ? `IMT mean ${length("mean")}, max ${length("max")}` : "No layer found";
     const flags = (imt.flags || []).filter((flag) => flag !== "no_layer").map((flag) => flag.replace(/_/g, " "));
-    const sure = `PLD ${number(pld, 4)} · confidence ${number(100 * confidence, 0)} %`;
+    // A KL of two networks that nearly agree is small: digits that count, not places.
+    const divergence = typeof pld === "number" ? pld.toPrecision(3) : "–";
+    const sure = `PLD ${divergence} · confidence ${number(100 * confidence, 0)} %`;
     return [thickness, sure, ...(flags.length ? [flags.join(", ")] : [])].join("\n");
   };
 })((window.sequal = window.sequal || {}));
