@@ -185,6 +185,18 @@ def test_the_edited_slice_is_the_label_here_and_in_the_pacs(remote: Remote, tmp_
     np.testing.assert_array_equal(stored[-1], np.stack([edited, edited], axis=2))
 
 
+def test_a_label_without_a_layer_is_in_the_pacs_as_a_segmentation(remote: Remote, tmp_path: Path) -> None:
+    image = remote.frames[7]
+    reply = remote.server.save_label(image, _bare(tmp_path, np.zeros((WIDTH, HEIGHT, 2), np.uint8)))
+    assert (reply.status_code, reply.json()["pacs"]) == (200, "stored"), reply.text
+    listed = [ultrasound.retrieve(remote.pacs, one) for one in ultrasound.stored(remote.pacs, "SEG")]
+    (sent,) = [one for (one,) in listed if one.ReferencedSeriesSequence[0].SeriesInstanceUID == image]
+    assert (sent.ContentLabel, sent.pixel_array.any()) == ("NO_LAYER", False)
+    label = remote.server.client().datastore()["objects"][image]["labels"]["final"]
+    assert label["info"]["no_layer"] is True
+    assert not remote.server.stored_label(image).any()
+
+
 def test_the_labels_of_a_clip_are_per_frame_here_and_in_the_pacs(remote: Remote, tmp_path: Path) -> None:
     label = np.zeros((WIDTH, HEIGHT, CLIP_FRAMES), np.uint8)
     label[20:60, 50:58, 0] = label[80:90, 60:66, 2] = 1

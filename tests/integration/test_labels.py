@@ -59,6 +59,19 @@ def test_a_corrected_label_keeps_the_former_one(server: Server, tmp_path: Path) 
     assert former in [path.read_bytes() for path in (server.state / "replaced").iterdir()]
 
 
+def test_an_empty_label_says_that_there_is_no_layer(server: Server, tmp_path: Path) -> None:
+    nrrd.write(str(tmp_path / "label.seg.nrrd"), np.zeros((1, 1, 1), np.uint8))
+    (tmp_path / "label.bin").write_bytes(bytes(WIDTH * HEIGHT))
+    empty = save_nifti(tmp_path / "label.nii.gz", np.zeros((WIDTH, HEIGHT), np.uint8))
+    for file in (empty, tmp_path / "label.seg.nrrd", tmp_path / "label.bin"):
+        assert not _accepted(server, file).any()
+        label = server.client().datastore()["objects"][IMAGE]["labels"]["final"]
+        assert label["info"]["no_layer"] is True
+        _accepted(server, save_nifti(tmp_path / "drawn.nii.gz", label_of(IMAGE)[:, :, None]))
+        label = server.client().datastore()["objects"][IMAGE]["labels"]["final"]
+        assert "no_layer" not in label["info"]
+
+
 def _wrong_shape(path: Path) -> Path:
     return save_nifti(path.with_suffix(".nii.gz"), np.ones((WIDTH, HEIGHT - 1, 1), np.uint8))
 
@@ -69,10 +82,6 @@ def _swapped_axes(path: Path) -> Path:
 
 def _unknown_classes(path: Path) -> Path:
     return save_nifti(path.with_suffix(".nii.gz"), label_of(IMAGE)[:, :, None] * np.uint8(7))
-
-
-def _empty(path: Path) -> Path:
-    return save_nifti(path.with_suffix(".nii.gz"), np.zeros((WIDTH, HEIGHT, 1), np.uint8))
 
 
 def _not_an_image(path: Path) -> Path:
@@ -98,7 +107,6 @@ BAD = [
     (_wrong_shape, "on the grid"),
     (_swapped_axes, "axes are swapped"),
     (_unknown_classes, "intima-media"),
-    (_empty, "intima-media"),
     (_not_an_image, "readable label"),
     (_no_bytes, "an empty file"),
     (_fractions, "whole numbers"),
@@ -163,6 +171,6 @@ def test_the_clients_exception_carries_the_reason(server: Server, tmp_path: Path
     from monailabel.client.client import MONAILabelClientException
 
     with pytest.raises(MONAILabelClientException) as caught:
-        server.client().save_label(IMAGE, str(_empty(tmp_path / "label")))
+        server.client().save_label(IMAGE, str(_unknown_classes(tmp_path / "label")))
     assert "Status: 400" in caught.value.msg
     assert "Draw the layer" in caught.value.msg

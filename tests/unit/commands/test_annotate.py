@@ -121,13 +121,22 @@ def test_the_play_ends_when_nothing_is_left(client, study, studies, caplog):
     assert "after 1 rounds" in caplog.text
 
 
-def test_an_image_that_is_unreadable_or_shows_no_layer_is_skipped(client, study, studies, caplog):
+def test_an_image_that_is_unreadable_or_whose_truth_is_unknown_is_skipped(client, study, studies, caplog):
     study.images["im11"].write_bytes(b"no image")
-    nib.save(nib.Nifti1Image(np.zeros((96, 64, 1), np.uint8), np.eye(4)), studies / "truth" / "im10.nii.gz")
+    nib.save(nib.Nifti1Image(np.full((96, 64, 1), 255, np.uint8), np.eye(4)), studies / "truth" / "im10.nii.gz")
     result = run_play(client, studies, rounds=1, per_round=2, test_images=0)
     assert [answer.image for answer in result.rounds[0].answers] == ["im9", "im8"]
     assert "Skipping image im11" in caplog.text
-    assert "im10: it shows no layer" in caplog.text
+    assert "im10: its truth is not known" in caplog.text
+
+
+def test_a_frame_without_a_layer_gets_an_empty_label(client, study, studies):
+    nib.save(nib.Nifti1Image(np.zeros((96, 64, 1), np.uint8), np.eye(4)), studies / "truth" / "im11.nii.gz")
+    result = run_play(client, studies, rounds=1, per_round=1, test_images=0)
+    (answer,) = result.rounds[0].answers
+    assert answer.image == "im11"
+    assert not answer.label.any()
+    assert "im11" in study.labelled
 
 
 def test_missing_truth_is_told_before_anything_is_asked(client, study, studies):

@@ -23,6 +23,7 @@ def test_a_new_study_is_counted_and_left_untouched(run, studies, app_folder):
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines()]
     assert ["images", "6"] in rows
     assert ["labelled", "2"] in rows
+    assert ["of these without a layer", "0"] in rows
     assert ["unlabelled", "4"] in rows
     assert "No round yet." in result.stdout
     assert "cold start" in result.stdout

@@ -123,6 +123,30 @@ def test_the_newest_of_several_labels_counts_once_also_from_an_empty_folder(arch
     assert fresh.json()["objects"][image]["labels"]["final"]["ext"] == ".nii.gz"
 
 
+def test_a_label_without_a_layer_reaches_the_pacs_and_comes_back_as_one(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1))
+    study = opener(state)
+    study.save_label(image, _file(tmp_path, mask()), "final", {})
+    assert study.delivery(image) == {"pacs": "stored"}
+    fresh = opener(StudyState.open(tmp_path / "fresh", settings()))
+    for opened in (study, fresh):
+        assert opened.get_labeled_images() == [image]
+        assert opened.get_label_info(image, "final")["no_layer"] is True
+        np.testing.assert_array_equal(_label(opened, image), mask())
+    assert fresh.json()["objects"][image]["labels"]["final"]["info"]["no_layer"] is True
+    later = segmentation(archive.instances(archive.find(image)), mask(3), LATER)
+    archive.put(later)
+    assert "no_layer" not in fresh.get_label_info(image, "final")
+
+
+def test_an_empty_segmentation_of_another_program_is_no_label(archive, state, opener, caplog) -> None:
+    image = archive.put(*ultrasound(1))
+    archive.put(segmentation(archive.instances(archive.find(image)), mask(), LATER, ContentLabel="SEGMENTATION"))
+    study = opener(state)
+    assert study.get_labeled_images() == []
+    assert "to show the layer, got an empty one" in caplog.text
+
+
 def test_the_edited_slice_is_the_label(archive, state, opener, tmp_path) -> None:
     image = archive.put(*ultrasound(1))
     study = opener(state)

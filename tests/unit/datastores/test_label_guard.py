@@ -4,6 +4,7 @@ import nibabel as nib
 import nrrd
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib.datastores import LabelGuard
 from lib.errors import LabelError
@@ -81,6 +82,48 @@ def _unreadable(path, drawn):
 
 def _only_strays(path, drawn):
     nib.save(nib.Nifti1Image(np.where(drawn == 1, 4, 0).astype(np.uint8), np.eye(4)), path)
+
+
+def _empty_nifti(path):
+    nib.save(nib.Nifti1Image(np.zeros((12, 9, 1), np.uint8), np.eye(4)), path.with_suffix(".nii.gz"))
+    return path.with_suffix(".nii.gz")
+
+
+def _empty_nrrd(path):
+    nrrd.write(str(path.with_suffix(".nrrd")), np.zeros((12, 9), np.uint8))
+    return path.with_suffix(".nrrd")
+
+
+def _empty_segmentation(path):
+    nrrd.write(str(path.with_suffix(".seg.nrrd")), np.zeros((1, 1, 1), np.uint8))
+    return path.with_suffix(".seg.nrrd")
+
+
+def _empty_bytes(path):
+    path.with_suffix(".bin").write_bytes(bytes(2 * 12 * 9))
+    return path.with_suffix(".bin")
+
+
+def _empty_picture(path):
+    Image.fromarray(np.zeros((9, 12), np.uint8)).save(path.with_suffix(".png"))
+    return path.with_suffix(".png")
+
+
+@pytest.mark.parametrize("make", [_empty_nifti, _empty_nrrd, _empty_segmentation, _empty_bytes, _empty_picture])
+def test_an_empty_label_of_any_client_says_that_there_is_no_layer(tmp_path, state, image, make):
+    guard = LabelGuard(state)
+    info = {"who": "anna", "no_layer": False}
+    with guard.checked("im", image, make(tmp_path / "submitted"), info) as clean:
+        assert not np.asarray(nib.load(clean).dataobj).any()
+        assert guard.noted(info, clean) == {"who": "anna", "no_layer": True}
+    assert not list((state.root / "rejected").iterdir())
+
+
+def test_nobody_else_says_that_there_is_no_layer(tmp_path, state, image, drawn):
+    nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")
+    guard = LabelGuard(state)
+    with guard.checked("im", image, tmp_path / "s.nii.gz") as clean:
+        assert guard.noted({"no_layer": True}, clean) == {}
 
 
 @pytest.mark.parametrize(

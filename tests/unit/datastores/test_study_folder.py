@@ -67,6 +67,18 @@ def test_a_damaged_list_is_set_aside_and_made_again(studies: Path, guard: LabelG
     assert set(json.loads(config.read_text())["objects"]) == {"a", "b", "c"}
 
 
+def test_an_empty_label_counts_as_labelled_and_its_info_says_so(studies: Path, folder: StudyFolder) -> None:
+    empty = studies.parent / "empty.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.uint8), np.eye(4)), empty)
+    folder.save_label("b", str(empty), "final", {"number": 7})
+    assert folder.get_labeled_images() == ["b"]
+    assert folder.status()["completed"] == 1
+    info = folder.get_label_info("b", "final")
+    assert (info["no_layer"], info["number"]) == (True, 7)
+    folder.save_label("b", str(_label(studies.parent / "l.nii.gz")), "final", {})
+    assert "no_layer" not in folder.get_label_info("b", "final")
+
+
 def test_a_rescan_keeps_what_is_noted_and_drops_what_is_gone(studies: Path, folder: StudyFolder) -> None:
     folder.update_image_info("b", {"who": "anna"})
     folder.save_label("b", str(_label(studies.parent / "l.nii.gz")), "final", {"number": 7})

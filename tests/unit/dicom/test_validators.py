@@ -1,6 +1,8 @@
 import pytest
+from pydicom import dcmwrite
 
 from lib.dicom import write_bundle
+from unit.datastores.fake_archive import mask, segmentation, ultrasound
 from unit.dicom.frames import CALIBRATED, NOT_CALIBRATED, make_bundle, validator_errors
 
 
@@ -12,6 +14,12 @@ def test_every_object_passes_the_validators(tmp_path, frames, calibration):
     assert [(name, found) for name, found in errors.items() if found] == []
     kinds = {"imt_final.dcm", "imt_refined.dcm", "label_final.dcm", "label_refined.dcm", "image_0001.dcm"}
     assert kinds <= set(errors)
+
+
+def test_a_segmentation_of_no_layer_passes_the_validators(tmp_path):
+    instances = ultrasound(1)
+    dcmwrite(tmp_path / "label.dcm", segmentation(instances, mask(), 1.0), write_like_original=False)
+    assert validator_errors(tmp_path / "label.dcm") == []
 
 
 def test_the_validators_find_what_is_wrong(tmp_path):

@@ -3,7 +3,13 @@ import pytest
 from pydicom.dataset import Dataset
 
 from lib.errors import LabelError
-from lib.imaging.dicom_seg import check_segmentation, known_segments, read_segmentation, referenced_series
+from lib.imaging.dicom_seg import (
+    check_segmentation,
+    known_segments,
+    read_segmentation,
+    referenced_series,
+    segmentation_says_no_layer,
+)
 from unit.datastores.fake_archive import HEIGHT, WIDTH, mask, segmentation, ultrasound
 
 
@@ -73,12 +79,24 @@ def test_the_name_of_a_segment_counts_and_not_its_number(images: list[Dataset]) 
 
 
 def test_an_empty_and_an_undecodable_one_are_refused(images: list[Dataset]) -> None:
+    empty = segmentation(images, np.zeros((WIDTH, HEIGHT, 3), np.uint8), 1.0)
+    empty.ContentLabel = "SEGMENTATION"
     with pytest.raises(LabelError, match="an empty one"):
-        check_segmentation(segmentation(images, np.zeros((WIDTH, HEIGHT, 3), np.uint8), 1.0))
+        check_segmentation(empty)
     broken = segmentation(images, _label(), 1.0)
     broken.PixelData = b"12"
     with pytest.raises(LabelError, match="to be readable"):
         check_segmentation(broken)
+
+
+def test_an_empty_one_that_says_that_there_is_no_layer_is_a_label(images: list[Dataset]) -> None:
+    empty = segmentation(images, np.zeros((WIDTH, HEIGHT, 3), np.uint8), 1.0)
+    check_segmentation(empty)
+    assert segmentation_says_no_layer(empty)
+    assert not read_segmentation(empty, images).any()
+    drawn = segmentation(images, _label(), 1.0)
+    drawn.ContentLabel = "NO_LAYER"
+    assert not segmentation_says_no_layer(drawn)
 
 
 def test_another_grid_and_another_frame_count_are_refused(images: list[Dataset]) -> None:

@@ -8,7 +8,15 @@ import pytest
 from PIL import Image
 
 from lib.errors import LabelError
-from lib.imaging import NOT_CALIBRATED, Frame, check_label, clean_label, label_to_grid, read_label
+from lib.imaging import (
+    NOT_CALIBRATED,
+    Frame,
+    check_label,
+    clean_label,
+    label_to_grid,
+    read_label,
+    says_no_layer,
+)
 from lib.imaging.segments import Segment, merge_segments, segments_of
 
 GRID = (5, 7, 1)
@@ -195,11 +203,61 @@ def test_good_label_passes_the_check(label: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0, r"only \[0\]"), (255, "255 means not annotated"), (3, "Remove the other segments")],
+    [(255, "255 means not annotated"), (3, "Remove the other segments")],
 )
 def test_label_without_the_layer_or_with_strays_is_refused(value: int, words: str) -> None:
     with pytest.raises(LabelError, match=words):
         check_label(np.full(GRID, value, np.uint8), _frame())
+
+
+def test_an_empty_label_says_that_there_is_no_layer() -> None:
+    assert check_label(np.zeros(GRID, np.uint8), _frame()) is None
+    assert says_no_layer(np.zeros(GRID, np.uint8))
+
+
+def test_background_beside_what_was_not_annotated_says_nothing(label: np.ndarray) -> None:
+    partly = np.zeros(GRID, np.uint8)
+    partly[0] = 255
+    assert not says_no_layer(partly)
+    with pytest.raises(LabelError, match=r"empty throughout, got only \[0, 255\]"):
+        check_label(partly, _frame())
+
+
+def test_other_segments_alone_do_not_say_that_there_is_no_layer() -> None:
+    cleaned, dropped = clean_label(np.full(GRID, 3, np.uint8))
+    with pytest.raises(LabelError, match=r"got only \[0, 3\]"):
+        check_label(cleaned, _frame(), dropped)
+
+
+_SLICER = {
+    "Segment0_ID": "Segment_1",
+    "Segment0_Name": "intima-media",
+    "Segment0_LabelValue": "1",
+    "Segment0_Layer": "0",
+    "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+}
+
+
+@pytest.mark.parametrize("header", [{}, _SLICER], ids=["no segment", "an empty segment"])
+@pytest.mark.parametrize("box", [GRID, (1, 1, 1)], ids=["the image's box", "one voxel"])
+def test_a_segmentation_without_a_drawn_voxel_is_an_empty_label(
+    tmp_path: Path, header: dict[str, str], box: tuple[int, ...]
+) -> None:
+    nrrd.write(str(tmp_path / "s.seg.nrrd"), np.zeros(box, np.uint8), header)
+    found = read_label(tmp_path / "s.seg.nrrd", GRID)
+    assert (found.shape, found.any()) == (GRID, False)
+
+
+def test_an_empty_segmentation_larger_than_the_image_is_of_another_one(tmp_path: Path) -> None:
+    nrrd.write(str(tmp_path / "s.seg.nrrd"), np.zeros((GRID[0] + 1, *GRID[1:]), np.uint8), _SLICER)
+    with pytest.raises(LabelError, match="on the grid"):
+        read_label(tmp_path / "s.seg.nrrd", GRID)
+
+
+def test_an_empty_plain_file_must_have_the_grid_of_its_image(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((1, 1, 1), np.uint8), np.eye(4)), tmp_path / "s.nii.gz")
+    with pytest.raises(LabelError, match="on the grid"):
+        read_label(tmp_path / "s.nii.gz", GRID)
 
 
 def test_label_of_another_image_is_refused(label: np.ndarray) -> None:

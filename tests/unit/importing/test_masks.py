@@ -13,6 +13,8 @@ from lib.importing.masks import read_mask
         ([0, 128], None, [0, 1]),
         ([0, 1, 255], None, [0, 1, 255]),
         ([1, 1], None, [1, 1]),
+        ([0, 0], None, [0, 0]),
+        ([0, 0], 3, [0, 0]),
         ([0, 2, 3], 3, [0, 0, 1]),
         ([0, 2, 255], 2, [0, 1, 255]),
         ([0, 2, 255], 255, [0, 0, 1]),
@@ -27,7 +29,6 @@ def test_values_become_classes(values, layer_value, expected):
 @pytest.mark.parametrize(
     ("values", "layer_value", "message"),
     [
-        ([0, 0], None, "pixels of the layer, got none"),
         ([0, 2, 3], None, r"got \[2, 3\].*--layer-value"),
         ([0, 2], 1, "pixels of the layer, got none"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lib.errors import SettingsError, StudyError
-from lib.imaging import read_frame, to_luma
+from lib.imaging import read_frame, stored_label_says_no_layer, to_luma
 from lib.importing import ImportOptions, run_import
 from unit.importing.sources import layer_mask, pixels, write_picture
 
@@ -226,13 +226,22 @@ def test_a_mask_that_does_not_fit_is_named_and_its_image_comes_in(source, studie
     write_picture(source / "a.png", pixels(1))
     write_picture(source / "b.png", pixels(2))
     write_picture(tmp_path / "m" / "a.png", layer_mask()[:, :-1])
-    write_picture(tmp_path / "m" / "b.png", layer_mask(0))
+    write_picture(tmp_path / "m" / "b.png", layer_mask(7) + (layer_mask(2) == 0))
     report = run_import(source, studies, ImportOptions(masks=tmp_path / "m"))
     assert [image.tags for image in report.imported] == [(), ()]
-    assert ["grid" in problem.reason or "layer, got none" in problem.reason for problem in report.problems] == [
+    assert ["grid" in problem.reason or "one other value" in problem.reason for problem in report.problems] == [
         True
     ] * 2
     assert not (studies / "labels").exists()
+
+
+def test_an_empty_mask_becomes_a_label_and_is_named(source, studies, tmp_path):
+    write_picture(source / "a.png", pixels(1))
+    write_picture(tmp_path / "m" / "a.png", layer_mask(0))
+    report = run_import(source, studies, ImportOptions(masks=tmp_path / "m"))
+    assert [image.tags for image in report.imported] == [("final",)]
+    assert stored_label_says_no_layer(studies / "labels" / "final" / "a.nii.gz")
+    assert [(note.name, "no layer" in note.reason) for note in report.notes] == [("a.png", True)]
 
 
 def test_readers_have_folders_of_their_own(source, studies, tmp_path):

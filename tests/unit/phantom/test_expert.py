@@ -53,12 +53,13 @@ def test_two_layers_in_a_column_get_the_same_errors():
     assert upper.std() > 0
 
 
-def test_no_wall_gives_no_supervision_at_all():
+def test_no_wall_gives_an_empty_label_and_an_unknown_truth_an_unknown_one():
     nothing = np.full(WIDTH, np.nan)
     expert = draw_reader(np.random.default_rng(0))
 
-    assert (expert.annotate(nothing, nothing, SPACING, HEIGHT, np.random.default_rng(0)) == 255).all()
-    assert (expert.annotate_mask(np.zeros((5, 5), int), SPACING, np.random.default_rng(0)) == 255).all()
+    assert (expert.annotate(nothing, nothing, SPACING, HEIGHT, np.random.default_rng(0)) == 0).all()
+    assert (expert.annotate_mask(np.zeros((5, 5), int), SPACING, np.random.default_rng(0)) == 0).all()
+    assert (expert.annotate_mask(np.full((5, 5), 255), SPACING, np.random.default_rng(0)) == 255).all()
 
 
 def test_same_seed_same_label():

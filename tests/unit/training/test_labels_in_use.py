@@ -96,6 +96,31 @@ def test_a_clip_by_frame(tmp_path):
     assert (labels.working(item)[1] == 1).any()
 
 
+@pytest.mark.parametrize("supervision", ["columns", "full"])
+def test_an_empty_label_is_background_everywhere(study, supervision):
+    item = study.labelled[0]
+    write_label(item.label, np.zeros((96, 64, 1)))
+    chosen = settings(supervision=supervision)
+    labels = LabelsInUse(WorkingFrames(chosen), study.state.refined, chosen)
+    assert labels.usable([item]) == [item]
+    assert labels.no_layer(item)
+    assert not labels.no_layer(study.labelled[1])
+    for found in (labels.expert(item), labels.current(item), labels.working(item)):
+        assert (found == 0).all()
+
+
+def test_an_empty_clip_says_no_layer_and_an_empty_frame_of_a_drawn_clip_nothing(tmp_path):
+    study = make_study(tmp_path / "clip", labelled=2, unlabelled=0, frames=3)
+    drawn = np.zeros((96, 64, 3), np.uint8)
+    drawn[:, 20:28, 1] = 1
+    for item, label in zip(study.labelled, (drawn, np.zeros_like(drawn)), strict=True):
+        write_label(item.label, label)
+    labels = _labels(study)
+    partly, wholly = (labels.expert(item) for item in study.labelled)
+    assert (partly[:, :, [0, 2]] == 255).all()
+    assert (wholly == 0).all()
+
+
 def _spoil(study):
     """Every way in which a label cannot be used, by image id."""
     rng_image = study.labelled[0].image
@@ -104,7 +129,7 @@ def _spoil(study):
     (folder / "junk.png").write_bytes(b"junk")
     good = study.labelled[0].label
     return [
-        Item("empty", rng_image, write_label(folder / "empty.nii.gz", np.zeros((96, 64, 1)))),
+        Item("unknown", rng_image, write_label(folder / "unknown.nii.gz", np.full((96, 64, 1), 255))),
         Item("shape", rng_image, write_label(folder / "shape.nii.gz", np.ones((64, 96, 1)))),
         Item("junk", rng_image, folder / "junk.nii.gz"),
         Item("gone", rng_image, folder / "gone.nii.gz"),

@@ -145,8 +145,25 @@ def test_validation_judges_the_expert_not_the_refined_label(study):
     assert value == pytest.approx(_dice(study, _Bright())[0])
 
 
-def test_validation_without_usable_images(study):
+def test_a_frame_without_a_layer_is_right_when_nothing_is_found(study):
+    for item in study.labelled:
+        write_label(item.label, np.zeros((96, 64, 1)))
+    assert _dice(study, _Nothing())[0] == 1.0
+    assert _dice(study, _Bright())[0] == 0.0
+
+
+@pytest.mark.parametrize("supervision", ["columns", "full"])
+def test_refinement_leaves_an_empty_label_alone(study, supervision):
     write_label(study.labelled[0].label, np.zeros((96, 64, 1)))
+    chosen = settings(supervision=supervision, fusion_min_agreement=0.0, fusion_min_foreground=0.0)
+    report, labels, store = _refine(study, _Bright(), chosen)
+    assert (labels.current(study.labelled[0]) == 0).all()
+    assert store.image_ids() == ["im1"]
+    assert (report.images, report.rejected) == (1, 0)
+
+
+def test_validation_without_usable_images(study):
+    write_label(study.labelled[0].label, np.full((96, 64, 1), 255))
     value, labels = _dice(study, _Bright())
     assert value == pytest.approx(2 * 70 / (96 + 70), abs=0.03)
     assert labels.unusable.keys() == {"im0"}

@@ -248,9 +248,24 @@ def test_without_labels(study):
 
 def test_with_unusable_labels_only(study):
     for item in study.labelled:
-        write_label(item.label, np.zeros((96, 64, 1)))
+        write_label(item.label, np.full((96, 64, 1), 255))
     with pytest.raises(StudyError, match=r"none can be used.*im"):
         _run(study)
+
+
+def test_empty_labels_are_learnt_from_and_counted(study):
+    for item in study.labelled[:2]:
+        write_label(item.label, np.zeros((96, 64, 1)))
+    report = _run(study, settings(validation_fraction=0))
+    assert report.trained_on == 3
+    assert report.no_layer == report.as_stats()["no_layer"] == 2
+    assert study.state.ledger.rounds()[0].metrics["no_layer"] == 2
+
+
+def test_a_study_of_empty_labels_alone_can_be_learnt_from(study):
+    for item in study.labelled:
+        write_label(item.label, np.zeros((96, 64, 1)))
+    assert _run(study).published
 
 
 def test_one_label_and_no_pool(study):

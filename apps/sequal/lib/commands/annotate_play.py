@@ -15,7 +15,7 @@ from lib.commands.annotate_client import AnnotationClient, Sample
 from lib.commands.annotate_evaluation import Evaluation, TestImage, evaluate, mean_dice
 from lib.commands.annotate_truth import Expert, Truth, choose_test_images
 from lib.errors import ImageError, ServerError, StudyError
-from lib.imaging import Frame, read_frame, read_label
+from lib.imaging import Frame, read_frame, read_label, says_no_layer
 from lib.imaging.writing import write_mask
 from lib.labels import INTIMA_MEDIA
 
@@ -242,8 +242,8 @@ class _Player:
             return None
         mask = self._truth.mask(sample.id, frame)
         label = self._expert(mask, frame)
-        if not (label == INTIMA_MEDIA).any():
-            logger.warning("Skipping image %s: it shows no layer", sample.id)
+        if not (label == INTIMA_MEDIA).any() and not says_no_layer(label):
+            logger.warning("Skipping image %s: its truth is not known", sample.id)
             return None
         seen = read_label(self._client.infer(MODEL, sample.id).file, frame.grid)
         with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ from lib.acquisition import STRATEGIES, Query
 from lib.commands.console import OUT, table
 from lib.commands.place import StudyPlace
 from lib.errors import SettingsError
+from lib.imaging import stored_label_says_no_layer
 from lib.state import RefinedRecord, StudyState, file_digest
 from lib.study_pool import query_generator, study_pool
 
@@ -72,6 +73,7 @@ def _print_overview(place: StudyPlace, state: StudyState) -> None:
         ("checkpoint in service", "none: train once, or run `cli.py pretrain`" if checkpoint is None else checkpoint),
         ("images", str(len(place.files.images))),
         ("labelled", str(len(place.files.labelled))),
+        ("of these without a layer", str(sum(map(stored_label_says_no_layer, place.files.labels.values())))),
         ("unlabelled", str(len(place.files.unlabelled))),
         ("leased", str(len(state.ledger.leased()))),
         ("refined labels", str(len(refined))),

@@ -30,8 +30,8 @@ def outgoing_labels(
     if path is None:
         return [], None
     try:
-        values, _ = clean_label(read_label(path, frame.shape))
-        check_label(values, frame)
+        values, dropped = clean_label(read_label(path, frame.shape))
+        check_label(values, frame, dropped)
     except LabelError as error:
         return [], str(error)
     labels = [OutgoingLabel("final", values, path.stat().st_mtime)]

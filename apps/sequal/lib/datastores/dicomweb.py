@@ -12,7 +12,7 @@ from monailabel.interfaces.datastore import DefaultLabelTag
 
 from lib.configs import not_found, refusal
 from lib.datastores.archive import ImageArchive
-from lib.datastores.label_guard import LabelGuard
+from lib.datastores.label_guard import NO_LAYER, LabelGuard
 from lib.datastores.outbox import Outbox
 from lib.datastores.outgoing import outgoing_segmentation
 from lib.datastores.pacs_images import IMAGE_SUFFIX, PacsImages
@@ -106,7 +106,8 @@ class DicomWebStudy(PacsImages):
         """What is noted about a label."""
         newest = self._newest(label_id) if label_tag == _FINAL else None
         if newest is not None:
-            return {"ts": int(newest.created), "name": f"{newest.uid}{IMAGE_SUFFIX}", _SENT_AS: newest.uid}
+            said = {NO_LAYER: True} if newest.no_layer else {}
+            return {"ts": int(newest.created), "name": f"{newest.uid}{IMAGE_SUFFIX}", _SENT_AS: newest.uid, **said}
         info: dict[str, Any] = LocalDatastore.get_label_info(self, label_id, label_tag)
         return info
 

@@ -8,18 +8,30 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lib.errors import ImageError, LabelError, StudyError
-from lib.imaging import IMAGE_SUFFIXES, check_label, clean_label, image_stem, image_suffix, read_frame, read_label
+from lib.imaging import (
+    IMAGE_SUFFIXES,
+    check_label,
+    clean_label,
+    image_stem,
+    image_suffix,
+    read_frame,
+    read_label,
+    says_no_layer,
+)
+from lib.imaging.nifti import read_nifti
 from lib.imaging.segments import submitted_segments
 from lib.imaging.writing import write_mask
 from lib.state import StudyState
 
-__all__ = ["LabelGuard"]
+__all__ = ["NO_LAYER", "LabelGuard"]
 
 logger = logging.getLogger(__name__)
 
+#: Key of a label's info: the label says that the frame shows no layer.
+NO_LAYER: Final = "no_layer"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -80,7 +92,8 @@ class LabelGuard:
             info: What came beside it; `label_info` names the segments of a file of numbers.
 
         Raises:
-            LabelError: wrong grid, unreadable, no pixel of the layer; the file is then in `rejected/`.
+            LabelError: wrong grid, unreadable, nothing but other segments or pixels that were not annotated; the
+                file is then in `rejected/`.
         """
         with tempfile.TemporaryDirectory() as folder:
             clean = Path(folder) / "label.nii.gz"
@@ -89,7 +102,7 @@ class LabelGuard:
                 frame = read_frame(image)
                 shown = self._state.shown.get(image_id) if frame.duplicated else None
                 label, dropped = clean_label(read_label(submitted, frame.grid, named=named, shown=shown))
-                check_label(label, frame)
+                check_label(label, frame, dropped)
             except (LabelError, ImageError) as error:
                 self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error
@@ -102,6 +115,17 @@ class LabelGuard:
                     f"Expected {folder} to be writable, got: {error}. Free some space and submit the label again."
                 ) from error
             yield clean
+
+    @staticmethod
+    def noted(info: Mapping[str, Any] | None, checked: Path) -> dict[str, Any]:
+        """What is noted about a label: what the client said, and `no_layer` when the label says that.
+
+        Args:
+            info: What came beside the label.
+            checked: The file that `checked` gave.
+        """
+        told = {key: value for key, value in (info or {}).items() if key != NO_LAYER}
+        return told | ({NO_LAYER: True} if says_no_layer(read_nifti(checked)[0]) else {})
 
     def keep_rejected(self, image_id: str, submitted: Path, reason: str) -> None:
         """Keep a copy of what was submitted, if it can be kept, with the reason why it is no label of the study."""

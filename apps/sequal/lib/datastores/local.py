@@ -90,7 +90,7 @@ class StudyFolder(LocalDatastore):
                 return self._store(image_id, Path(label_filename), label_tag, label_info)
             image = Path(self.get_image_uri(image_id))
             with self._guard.checked(image_id, image, Path(label_filename), label_info) as checked:
-                return self._store(image_id, checked, label_tag, label_info)
+                return self._store(image_id, checked, label_tag, self._guard.noted(label_info, checked))
         except SequalError as error:
             raise refusal(error) from error
 

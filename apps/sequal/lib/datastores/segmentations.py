@@ -18,7 +18,12 @@ from lib.dicom import is_refined
 from lib.dicom.equipment import MANUFACTURER
 from lib.errors import LabelError, PacsError
 from lib.imaging import read_frame
-from lib.imaging.dicom_seg import check_segmentation, read_segmentation, referenced_series
+from lib.imaging.dicom_seg import (
+    check_segmentation,
+    read_segmentation,
+    referenced_series,
+    segmentation_says_no_layer,
+)
 from lib.imaging.dicom_series import read_series_headers
 from lib.imaging.writing import write_mask
 from lib.state import atomic_write
@@ -41,6 +46,7 @@ class PacsLabel:
         created: when it was made, seconds since the epoch; 0 when it does not say.
         instances: how many instances it had when it was looked at.
         unusable: why it is no label of this app; empty when it is one.
+        no_layer: it says that the image shows no layer.
     """
 
     uid: str
@@ -48,6 +54,7 @@ class PacsLabel:
     created: float
     instances: int
     unusable: str = ""
+    no_layer: bool = False
 
 
 class PacsLabels:
@@ -126,7 +133,8 @@ class PacsLabels:
             with atomic_write(self._path(f"{series.uid}.dcm")) as file:
                 pydicom.dcmwrite(file, newest, write_like_original=False)
             self._path(f"{series.uid}.nii.gz").unlink(missing_ok=True)
-        return PacsLabel(series.uid, image, _created(newest), series.instances, reason)
+        no_layer = not reason and segmentation_says_no_layer(newest)
+        return PacsLabel(series.uid, image, _created(newest), series.instances, reason, no_layer)
 
     def _keep(self, label: PacsLabel) -> None:
         if label.unusable:

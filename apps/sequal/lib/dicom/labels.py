@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.imaging import says_no_layer
 from lib.state import Provenance
 
 __all__ = ["LabelKind", "OutgoingLabel"]
@@ -39,6 +40,11 @@ class OutgoingLabel:
         return content.hexdigest()
 
     @property
+    def no_layer(self) -> bool:
+        """Whether it says that the frame shows no layer."""
+        return says_no_layer(self.values)
+
+    @property
     def date(self) -> str:
         """DICOM date (UTC)."""
         return self._moment.strftime("%Y%m%d")
@@ -52,13 +58,15 @@ class OutgoingLabel:
     def title(self) -> str:
         """For the series description; at most 64 characters."""
         if self.provenance is None:
-            return "Label of the annotator"
+            return "Label of the annotator" + (": no layer in this frame" if self.no_layer else "")
         return f"Refined label, automatic, round {self.provenance.round}"
 
     @property
     def story(self) -> str:
         """Where it came from, in a sentence; ASCII."""
         if self.provenance is None:
+            if self.no_layer:
+                return "Submitted by the annotator: this frame shows no intima-media layer."
             return "Submitted by the annotator: drawn by hand, or corrected from a prediction."
         origin = self.provenance
         return (

@@ -21,7 +21,7 @@ from lib.dicom.codes import (
 from lib.dicom.equipment import MANUFACTURER, MODEL, SERIAL_NUMBER, SOFTWARE_VERSION, fix_identity, highdicom_header
 from lib.dicom.identity import ImageIdentity
 from lib.dicom.labels import OutgoingLabel
-from lib.imaging.dicom_seg import NOT_ANNOTATED
+from lib.imaging.dicom_seg import NO_LAYER, NOT_ANNOTATED
 from lib.labels import IGNORE, INTIMA_MEDIA, LABEL_NAMES
 
 __all__ = ["is_refined", "label_segmentation"]
@@ -39,6 +39,10 @@ def label_segmentation(images: Sequence[Dataset], label: OutgoingLabel, identity
 
     A label of an annotator is SEMIAUTOMATIC, since it may be a corrected prediction; a refined one is AUTOMATIC. The
     ContentLabel is FINAL or REFINED.
+
+    A segmentation must have a segment and a frame, so a label that says that there is no layer has the same frames
+    without a pixel, and NO_LAYER as its ContentLabel: an empty segmentation of a program that only failed to draw does
+    not say so.
 
     Args:
         images: what `image_series` made of the frame.
@@ -64,7 +68,7 @@ def label_segmentation(images: Sequence[Dataset], label: OutgoingLabel, identity
         manufacturer_model_name=MODEL,
         software_versions=SOFTWARE_VERSION,
         device_serial_number=SERIAL_NUMBER,
-        content_label=label.kind.upper(),
+        content_label=NO_LAYER if label.no_layer else label.kind.upper(),
         content_description=label.title,
         series_description=label.title,
         omit_empty_frames=False,

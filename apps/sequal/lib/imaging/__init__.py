@@ -10,8 +10,8 @@ from lib.imaging.calibration import (
 )
 from lib.imaging.duplicates import is_duplicated, merge_copies
 from lib.imaging.frame import Frame, to_luma
-from lib.imaging.label_reading import label_to_grid, read_label
-from lib.imaging.label_rules import ALLOWED_CLASSES, check_label, clean_label
+from lib.imaging.label_reading import label_to_grid, read_label, stored_label_says_no_layer
+from lib.imaging.label_rules import ALLOWED_CLASSES, check_label, clean_label, says_no_layer
 from lib.imaging.names import IMAGE_SUFFIXES, FileKind, file_kind, image_stem, image_suffix
 from lib.imaging.reading import read_frame
 
@@ -36,5 +36,7 @@ __all__ = [
     "merge_copies",
     "read_frame",
     "read_label",
+    "says_no_layer",
+    "stored_label_says_no_layer",
     "to_luma",
 ]

@@ -9,10 +9,20 @@ from numpy.typing import NDArray
 from lib.errors import LabelError
 from lib.labels import IGNORE, LABEL_NAMES
 
-__all__ = ["NOT_ANNOTATED", "check_segmentation", "known_segments", "read_segmentation", "referenced_series"]
+__all__ = [
+    "NOT_ANNOTATED",
+    "NO_LAYER",
+    "check_segmentation",
+    "known_segments",
+    "read_segmentation",
+    "referenced_series",
+    "segmentation_says_no_layer",
+]
 
 #: Name of the segment that holds the pixels an expert did not annotate.
 NOT_ANNOTATED: Final = "not annotated"
+#: ContentLabel of a segmentation without a pixel that says: this frame shows no layer.
+NO_LAYER: Final = "NO_LAYER"
 #: A fractional segmentation holds shares of this; half of it is inside.
 _DEFAULT_FULL: Final = 255
 
@@ -77,7 +87,8 @@ def check_segmentation(segmentation: Any) -> None:  # noqa: ANN401
     """Refuse what is no label of this app, whatever image it belongs to.
 
     Raises:
-        LabelError: no segment has the name of a label, none of these has a pixel, or the pixels cannot be decoded.
+        LabelError: no segment has the name of a label, none of these has a pixel and it does not say that there is no
+            layer, or the pixels cannot be decoded.
     """
     classes = _classes(segmentation)
     planes = _planes(segmentation)
@@ -87,8 +98,13 @@ def check_segmentation(segmentation: Any) -> None:  # noqa: ANN401
         for plane, group in zip(planes, groups, strict=False)
         if _segment(segmentation, group) in {number for number, value in classes.items() if value != IGNORE}
     ]
-    if not any(layer):
+    if not any(layer) and not segmentation_says_no_layer(segmentation):
         raise LabelError("Expected the segmentation to show the layer, got an empty one. Draw the label again.")
+
+
+def segmentation_says_no_layer(segmentation: Any) -> bool:  # noqa: ANN401
+    """Whether a segmentation that passed `check_segmentation` says that there is no layer."""
+    return segmentation.get("ContentLabel") == NO_LAYER and not _planes(segmentation).any()
 
 
 def _classes(segmentation: Any) -> dict[int, int]:  # noqa: ANN401

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from lib.errors import LabelError, SequalError
 from lib.imaging.duplicates import COPIES, merge_copies
+from lib.imaging.label_rules import says_no_layer
 from lib.imaging.names import image_suffix
 from lib.imaging.nifti import read_nifti
 from lib.imaging.nrrd_file import read_nrrd_label
 from lib.imaging.picture import read_classes
 from lib.imaging.segments import Segment, name_classes
 
-__all__ = ["label_to_grid", "read_label"]
+__all__ = ["label_to_grid", "read_label", "stored_label_says_no_layer"]
 
 #: Formats that keep class values exactly; JPEG invents classes along every edge.
 _EXACT_PICTURES = (".png", ".tif", ".tiff", ".bmp")
@@ -91,6 +92,18 @@ def label_to_grid(
     turned = len(shape) >= 2 and sorted(shape) in [sorted(form) for form in accepted]
     cure = "Its axes are swapped: write it as (W, H)." if turned else "Draw the label on the image it belongs to."
     raise LabelError(f"Expected `{name}` to be on the grid {grid} of its image, got {label.shape}. {cure}")
+
+
+def stored_label_says_no_layer(path: Path) -> bool:
+    """Whether a label file of a study says "no layer in this frame", without a look at its image.
+
+    Returns:
+        False for a file that cannot be read as well.
+    """
+    try:
+        return says_no_layer(_array(path, (1, 1))[0])
+    except LabelError:
+        return False
 
 
 def _array(source: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool]:

@@ -1,7 +1,7 @@
-"""What a label may hold: stray classes are dropped, empty labels refused."""
+"""What a label may hold: stray classes are dropped, and an empty label says that there is no layer."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from lib.errors import LabelError
 from lib.imaging.frame import Frame
 from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 
-__all__ = ["ALLOWED_CLASSES", "check_label", "clean_label"]
+__all__ = ["ALLOWED_CLASSES", "check_label", "clean_label", "says_no_layer"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,16 +43,34 @@ def clean_label(
     return cleaned, dropped
 
 
-def check_label(label: NDArray[np.uint8], frame: Frame) -> None:
+def says_no_layer(label: NDArray[np.uint8]) -> bool:
+    """Whether a label says "no layer in this frame", or in this clip: every pixel of it is background.
+
+    A frame without drawing in a clip that is drawn elsewhere says nothing: it is not annotated.
+
+    Args:
+        label: Uint8, the whole label of an image.
+
+    >>> says_no_layer(np.zeros((2, 2), np.uint8)), says_no_layer(np.array([[0, 255]], np.uint8))
+    (True, False)
+    """
+    return bool(label.size) and not label.any()
+
+
+def check_label(label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, int] | None = None) -> None:
     """Refuse a label that nothing can be learnt from; to be called on a cleaned label.
+
+    An empty label is one of the labels that say something, see `says_no_layer`.
 
     Args:
         label: Uint8 `(W, H, F)`.
         frame: Its image.
+        dropped: What `clean_label` dropped from it. Where only other segments were drawn, nobody said that there
+            is no layer.
 
     Raises:
         LabelError: It lies on another grid, holds an unknown class, or has no pixel of the intima-media
-            class.
+            class although something was drawn, or a part was not annotated.
     """
     if label.shape != frame.grid:
         raise LabelError(
@@ -65,9 +83,9 @@ def check_label(label: NDArray[np.uint8], frame: Frame) -> None:
             f"Expected the label of {frame.source.name} to hold classes {sorted(ALLOWED_CLASSES)}, "
             f"got {sorted(classes)}. Remove the other segments."
         )
-    if INTIMA_MEDIA not in classes:
+    if INTIMA_MEDIA not in classes and (dropped or not says_no_layer(label)):
         raise LabelError(
-            f"Expected the label of {frame.source.name} to hold pixels of class {INTIMA_MEDIA} "
-            "(intima-media), "
-            f"got only {sorted(classes)}. Draw the layer; {IGNORE} means not annotated."
+            f"Expected the label of {frame.source.name} to hold pixels of class {INTIMA_MEDIA} (intima-media) or to "
+            f"be empty throughout, got only {sorted(classes | set(dropped or ()))}. Draw the layer, or remove all "
+            f"else to say that there is none; {IGNORE} means not annotated."
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lib.errors import ImageError
 from lib.imaging.calibration import NOT_CALIBRATED, Calibration, calibrate
 from lib.imaging.frame import to_luma
-from lib.imaging.segments import merge_segments, place_segments, segments_of
+from lib.imaging.segments import merge_segments, nothing_drawn, place_segments, segments_of
 
 __all__ = ["read_nrrd", "read_nrrd_label"]
 
@@ -72,11 +72,18 @@ def read_nrrd_label(path: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any
     """
     array, header = _nrrd().read(str(path))
     segments = segments_of(header)
+    if not array.any() and (segments or _is_segmentation(path, header)):
+        return nothing_drawn(array.shape, frame_shape), True
     if not segments:
         return array, False
     layered = array.ndim == 4 and header.get("kinds", ["list"])[0] in ("list", "vector")
     merged = merge_segments(array if layered else array[np.newaxis], segments)
     return place_segments(merged, header, frame_shape), True
+
+
+def _is_segmentation(path: Path, header: Mapping[str, Any]) -> bool:
+    """Whether 3D Slicer wrote a segmentation, which may have no segment."""
+    return path.name.lower().endswith(".seg.nrrd") or any(key.startswith("Segmentation_") for key in header)
 
 
 def _affine(header: Mapping[str, Any]) -> NDArray[np.float64] | None:

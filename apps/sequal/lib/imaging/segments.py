@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from lib.labels import BACKGROUND, IGNORE, LABEL_NAMES
 
-__all__ = ["Segment", "merge_segments", "name_classes", "place_segments", "segments_of", "submitted_segments"]
+__all__ = [
+    "Segment",
+    "merge_segments",
+    "name_classes",
+    "nothing_drawn",
+    "place_segments",
+    "segments_of",
+    "submitted_segments",
+]
 
 _FIRST_STRAY: Final = 2
 
@@ -93,6 +101,27 @@ def name_classes(values: NDArray[np.uint8], segments: Sequence[Segment]) -> NDAr
     if not present <= {segment.value for segment in segments}:
         segments = [replace(segment, value=place) for place, segment in enumerate(segments, start=1)]
     return merge_segments(values[np.newaxis], [*segments, Segment("not annotated", 0, IGNORE)])
+
+
+def nothing_drawn(shape: Sequence[int], frame_shape: Sequence[int]) -> NDArray[np.uint8]:
+    """A segmentation without a drawn voxel, on the grid of its image.
+
+    3D Slicer writes a box around what was drawn, and a box of one voxel when that is nothing.
+
+    Args:
+        shape: Of the array in the file, perhaps behind an axis of layers.
+        frame_shape: `(W, H)` or `(W, H, F)` of the image.
+
+    Returns:
+        Uint8 `(W, H, F)` of zeros; of `shape` itself when that is larger than the image, which then is another one.
+
+    >>> nothing_drawn((1, 1, 1), (4, 3)).shape, nothing_drawn((5, 3, 1), (4, 3)).shape
+    ((4, 3, 1), (5, 3, 1))
+    """
+    grid = (*frame_shape, 1)[:3]
+    box = tuple(shape[-3:])
+    fits = len(box) == len(grid) and all(length <= whole for length, whole in zip(box, grid, strict=True))
+    return np.zeros(grid if fits else tuple(shape), dtype=np.uint8)
 
 
 def place_segments(

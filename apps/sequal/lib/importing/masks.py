@@ -72,10 +72,10 @@ def read_mask(mask: NDArray[np.uint8], name: str, layer_value: int | None = None
             layer, also 255 alone, as drawing programs save black and white.
 
     Returns:
-        The same shape, in {0, 1, 255}.
+        The same shape, in {0, 1, 255}. A mask without a drawn pixel is an empty label: no layer in this frame.
 
     Raises:
-        LabelError: there is no pixel of the layer, or several values could be it.
+        LabelError: something else than the layer is drawn and the layer is not, or several values could be it.
 
     >>> read_mask(np.array([0, 255], dtype=np.uint8), "a.png").tolist()
     [0, 1]
@@ -83,6 +83,8 @@ def read_mask(mask: NDArray[np.uint8], name: str, layer_value: int | None = None
     [0, 1, 255]
     """
     values = {int(value) for value in np.unique(mask)} - {BACKGROUND}
+    if not values:
+        return mask
     if layer_value is None:
         if INTIMA_MEDIA in values and values <= ALLOWED_CLASSES:
             return mask
@@ -91,7 +93,7 @@ def read_mask(mask: NDArray[np.uint8], name: str, layer_value: int | None = None
                 f"Expected `{name}` to hold 0 and one other value, got {sorted(values)}. "
                 "Say which is the layer with --layer-value."
             )
-        layer_value = next(iter(values), INTIMA_MEDIA)
+        layer_value = next(iter(values))
     if layer_value not in values:
         raise LabelError(f"Expected `{name}` to hold pixels of the layer, got none. Draw it, or remove the mask.")
     label = np.where(mask == IGNORE, np.uint8(IGNORE), np.uint8(BACKGROUND))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import ImageError, LabelError
-from lib.imaging import Calibration, read_frame
+from lib.imaging import Calibration, read_frame, says_no_layer
 from lib.importing.candidate import Candidate, LabelSource, Problem
 from lib.importing.ids import tag_of
 from lib.importing.journal import ImportRecord, Journal
@@ -155,6 +155,8 @@ class StudyWriter:
                 if not tags:
                     continue
                 label = _checked(source, grid)
+                if says_no_layer(label):
+                    self.notes.append(Problem(name, "It is empty: it is taken to say that the frame shows no layer."))
             except (LabelError, OSError) as error:
                 self.problems.append(Problem(name, str(error)))
                 continue
@@ -212,7 +214,7 @@ def _digest(source: LabelSource) -> str:
 
 def _checked(source: LabelSource, grid: tuple[int, int, int]) -> NDArray[np.uint8]:
     label = source.read(grid)
-    if not (label == INTIMA_MEDIA).any():
+    if not (label == INTIMA_MEDIA).any() and not says_no_layer(label):
         raise LabelError(
             f"Expected `{source.files[0].name}` to show the layer, got none of it. Draw it, or leave it out."
         )

@@ -55,7 +55,7 @@ class SimulatedExpert:
 
         Returns:
             uint8 (W, H): columns that were not traced are 255 throughout, the others 0 and 1. A frame without a wall
-            gives 255 everywhere.
+            gives an empty label, which says so.
         """
         shift_li, shift_ma = self._shifts(len(li), spacing_mm, rng)
         upper, lower = li + shift_li, ma + shift_ma
@@ -79,7 +79,7 @@ class SimulatedExpert:
         """
         inside = np.asarray(mask) == INTIMA_MEDIA
         if not inside.any():
-            return np.full(inside.shape, IGNORE, dtype=np.uint8)
+            return np.where(np.asarray(mask) == IGNORE, np.uint8(IGNORE), np.uint8(BACKGROUND))
         width, height = inside.shape
         shift_li, shift_ma = self._shifts(width, spacing_mm, rng)
         edges = np.diff(inside.astype(np.int8), axis=1, prepend=0, append=0)
@@ -105,9 +105,9 @@ class SimulatedExpert:
 
     def _sparse(self, label: Label, rng: np.random.Generator) -> Label:
         drawn = np.flatnonzero((label == INTIMA_MEDIA).any(axis=1))
-        out = np.full_like(label, IGNORE)
         if not drawn.size:
-            return out
+            return label
+        out = np.full_like(label, IGNORE)
         wanted = max(1, round(float(rng.uniform(*self.traced)) * drawn.size))
         start = int(rng.integers(drawn.size - wanted + 1))
         columns = drawn[start : start + wanted]

@@ -95,7 +95,7 @@ class TwoStreamBatches:
         item = self._queue.pop()
         label = self._labels.working(item)
         drawn = np.flatnonzero((label == INTIMA_MEDIA).any(axis=(1, 2)))
-        f = int(self._rng.choice(drawn)) if drawn.size else 0
+        f = int(self._rng.choice(drawn)) if drawn.size else int(self._rng.integers(label.shape[0]))
         frame = self._frames.get(item)
         if frame is None:  # read before, lost since: a study folder may change under us
             raise StudyError(f"Expected the labelled image {item.id} to stay readable. Restore {item.image.name}.")

@@ -41,5 +41,6 @@ def validation_dice(
         mask = predict_probability(pair.teacher, frame, device) > 0.5
         annotated, layer = expert != IGNORE, expert == INTIMA_MEDIA
         overlap = np.count_nonzero(mask & layer)
-        values.append(2.0 * overlap / (np.count_nonzero(mask & annotated) + np.count_nonzero(layer)))
+        total = np.count_nonzero(mask & annotated) + np.count_nonzero(layer)
+        values.append(2.0 * overlap / total if total else 1.0)
     return float(np.mean(values)) if values else None

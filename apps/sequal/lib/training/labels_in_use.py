@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import LabelError
-from lib.imaging import clean_label, read_label
+from lib.imaging import clean_label, read_label, says_no_layer
 from lib.imaging.working_frames import WorkingFrame, WorkingFrames
 from lib.imaging.working_grid import LATERAL_FACTOR
 from lib.items import Item
@@ -47,8 +47,11 @@ class LabelsInUse:
     def expert(self, item: Item) -> NDArray[np.uint8]:
         """Y on the file's own grid: uint8 (W, H, F) in {0, 1, 255}, supervision applied.
 
+        Where the expert says that there is no layer, every pixel is background under every rule of supervision.
+
         Raises:
-            LabelError: the label cannot be read, does not fit the image or is empty.
+            LabelError: the label cannot be read, does not fit the image, or neither shows the layer nor says that
+                there is none.
         """
         return self._read(item)[0]
 
@@ -59,6 +62,14 @@ class LabelsInUse:
             LabelError: as `expert`.
         """
         return self._read(item)[1]
+
+    def no_layer(self, item: Item) -> bool:
+        """Whether the expert says that the image shows no layer.
+
+        Raises:
+            LabelError: as `expert`.
+        """
+        return says_no_layer(self._read(item)[0])
 
     def current(self, item: Item) -> NDArray[np.uint8]:
         """ỹ on the file's own grid: uint8 (W, H, F) in {0, 1, 255}.
@@ -108,9 +119,14 @@ class LabelsInUse:
             raise LabelError(
                 f"Expected the label of {item.id} to be readable, got: {error}. Label it again."
             ) from error
-        label, _ = clean_label(read_label(item.label, (*frame.grid.native, frame.frames)))
+        label, dropped = clean_label(read_label(item.label, (*frame.grid.native, frame.frames)))
+        if not dropped and says_no_layer(label):
+            return label, digest  # every pixel is background, whatever the rule of supervision
         if not (label == INTIMA_MEDIA).any():
-            raise LabelError(f"Expected the label of {item.id} to show the layer, got an empty one. Label it again.")
+            raise LabelError(
+                f"Expected the label of {item.id} to show the layer or to be empty throughout, got neither. "
+                "Label it again."
+            )
         return _per_frame(label, self._supervision), digest
 
     def _frame(self, item: Item) -> WorkingFrame:

@@ -63,6 +63,8 @@ def refine_labels(
         frame = frames.get(item)
         if frame is None:
             continue
+        if labels.no_layer(item):
+            continue  # the expert says of the whole image that there is nothing to find
         current, expert = labels.current(item), labels.expert(item)
         probability = predict_probability(pair.teacher, frame, device)
         fused = current.copy()

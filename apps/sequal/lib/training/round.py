@@ -178,6 +178,7 @@ class _Round:
             refinement=self.refinement,
             pld=pld,
             trained_on=len(self.train_items),
+            no_layer=sum(self.labels.no_layer(item) for item in self.train_items),
             left_out=self._left_out(),
             digest=digest,
             seconds=round(time.monotonic() - self.start, 2),

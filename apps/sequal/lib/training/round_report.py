@@ -22,6 +22,7 @@ class RoundReport:
         refinement: what fusion did.
         pld: `scored`, `mean`, `max` over the pool.
         trained_on: images.
+        no_layer: those of them of which the expert said that they show no layer.
         left_out: unreadable images and unusable labels, `{id: reason}`.
         digest: of the round's checkpoint.
         seconds: of the whole round.
@@ -36,6 +37,7 @@ class RoundReport:
     refinement: RefinementReport
     pld: Mapping[str, float | int | None]
     trained_on: int
+    no_layer: int
     left_out: Mapping[str, str]
     digest: str
     seconds: float
@@ -51,5 +53,6 @@ class RoundReport:
             "refinement": self.refinement.as_dict(),
             "pld": dict(self.pld),
             "trained_on": self.trained_on,
+            "no_layer": self.no_layer,
             "left_out": dict(self.left_out),
         }

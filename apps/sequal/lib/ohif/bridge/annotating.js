@@ -27,6 +27,7 @@
     let labels = {};
     let saved = null; // voxels as the server has them
     let warned = false;
+    let warnedOfNothing = false;
 
     const learn = async () => {
       const info = await sequal.server.info();
@@ -59,6 +60,12 @@
       if (label.image !== view.image()) {
         throw new Error("Not saved. The label was begun on another image; open this one from the study list first.");
       }
+      if (!label.voxels.some(Boolean) && !warnedOfNothing) {
+        warnedOfNothing = true;
+        bar.say("Nothing is drawn. Press Save once more to say that this frame shows no layer.", "bad");
+        return;
+      }
+      warnedOfNothing = false;
       bar.say("Saving …");
       let reply;
       try {
