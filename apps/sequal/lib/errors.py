@@ -11,6 +11,7 @@ __all__ = [
     "SequalError",
     "ServerError",
     "SettingsError",
+    "StorageError",
     "StudyError",
 ]
 
@@ -45,6 +46,10 @@ class PublishError(SequalError):
 
 class StudyError(SequalError):
     """A study (its manifest, ledger or state folder) contradicts itself."""
+
+
+class StorageError(SequalError):
+    """A disk is full or read-only: what was asked for cannot be written, and nothing was changed."""
 
 
 class ServerError(SequalError):

@@ -5,7 +5,8 @@ from typing import Final
 
 from fastapi import HTTPException, status
 
-from lib.errors import ImageError, LabelError, PacsError, SequalError, SettingsError
+from lib.errors import ImageError, LabelError, PacsError, SequalError, SettingsError, StorageError
+from lib.storage import is_storage_problem
 
 __all__ = ["not_found", "refusal"]
 
@@ -14,9 +15,11 @@ _OF_THE_CLIENT: Final = (ImageError, LabelError, SettingsError)
 
 
 def refusal(error: SequalError) -> HTTPException:
-    """The answer 400, 503 or 500 with the error's own words; MONAI Label's exceptions would become a bare 500."""
+    """The answer 400, 503, 507 or 500 with the error's own words; MONAI Label's would become a bare 500."""
     if isinstance(error, PacsError):
         return HTTPException(status_code=status.HTTP_503_SERVICE_UNAVAILABLE, detail=str(error))
+    if isinstance(error, StorageError) or is_storage_problem(error):
+        return HTTPException(status_code=status.HTTP_507_INSUFFICIENT_STORAGE, detail=str(error))
     of_the_client = isinstance(error, _OF_THE_CLIENT)
     code = status.HTTP_400_BAD_REQUEST if of_the_client else status.HTTP_500_INTERNAL_SERVER_ERROR
     return HTTPException(status_code=code, detail=str(error))

@@ -24,7 +24,7 @@ from lib.imaging import (
 from lib.imaging.nifti import read_nifti
 from lib.imaging.segments import submitted_segments
 from lib.imaging.writing import write_mask
-from lib.state import StudyState
+from lib.state import StudyState, atomic_write
 
 __all__ = ["NO_LAYER", "LabelGuard"]
 
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 #: Key of a label's info: the label says that the frame shows no layer.
 NO_LAYER: Final = "no_layer"
+#: Of an id in bytes: a file system takes 255, and copies in `replaced/` carry the date as well.
+_LONGEST_ID: Final = 180
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -64,20 +66,23 @@ class LabelGuard:
 
     @staticmethod
     def check_new_image(image_id: str, file: Path) -> None:
-        """Refuse an image whose id would leave the study, or whose file is of no kind that the app reads.
+        """Refuse an image whose id would leave the study, or whose file is none that the app reads.
 
         Raises:
             ImageError: it would, or is.
         """
-        if Path(image_id).name != image_id or "\\" in image_id or image_id.startswith("."):
+        plain = Path(image_id).name == image_id and "\\" not in image_id and not image_id.startswith(".")
+        if not plain or not image_id.isprintable() or len(image_id.encode("utf-8", "replace")) > _LONGEST_ID:
             raise ImageError(
-                f"Expected `image` to be a plain file name, got {image_id!r}. Leave out folders and the leading dot."
+                f"Expected `image` to be a plain file name of at most {_LONGEST_ID} bytes, got {image_id[:80]!r}. "
+                "Leave out folders, the leading dot and characters that cannot be seen."
             )
         if not image_suffix(file):
             raise ImageError(
                 f"Expected the image to be one of {', '.join(IMAGE_SUFFIXES)}, got {file.suffix or 'no suffix'!r}. "
                 "Convert it first."
             )
+        read_frame(file)
 
     @contextmanager
     def checked(
@@ -139,8 +144,13 @@ class LabelGuard:
         else:
             logger.warning("Rejected a label for %s, kept as %s: %s", image_id, kept, reason)
 
-    def keep_replaced(self, image_id: str, current: Path) -> None:
-        """Copy the label that is about to be replaced to `replaced/`; nothing an expert drew is ever lost.
+    def keep_replaced(self, image_id: str, current: Path, kind: str = "final") -> None:
+        """Copy what is about to be replaced or removed to `replaced/`; nothing an expert drew is ever lost.
+
+        Args:
+            image_id: its image.
+            current: the file.
+            kind: the tag of a label, or `image`.
 
         Raises:
             OSError: it cannot be copied; then nothing may replace it.
@@ -148,5 +158,8 @@ class LabelGuard:
         folder = self._state.root / "replaced"
         folder.mkdir(exist_ok=True)
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{time.time_ns() % 10**9:09d}"
-        shutil.copy2(current, folder / f"{image_stem(current)}.{stamp}{image_suffix(current)}")
-        logger.info("Kept the former label of %s", image_id)
+        mark = "" if kind == "final" else f".{kind}"
+        target = folder / f"{image_stem(current)}.{stamp}{mark}{image_suffix(current) or current.suffix}"
+        with current.open("rb") as source, atomic_write(target) as copy:
+            shutil.copyfileobj(source, copy)
+        logger.info("Kept the former %s of %s", "image" if kind == "image" else "label", image_id)

@@ -75,7 +75,9 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         self._note(image_id)
         super().update_image_info(image_id, info)
 
-    def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+    def add_image(
+        self, image_id: str, image_filename: str, image_info: dict[str, Any], *, overwrite: bool = False
+    ) -> str:
         """Refused: images come from the PACS.
 
         Raises:

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all: written beside their place, then renamed."""
 
+import logging
 import os
 import time
 import uuid
@@ -10,6 +11,8 @@ from typing import IO
 
 __all__ = ["atomic_write", "create_once", "remove_abandoned"]
 
+logger = logging.getLogger(__name__)
+
 _SUFFIX = ".tmp"
 _ABANDONED_S = 24 * 3600
 
@@ -19,7 +22,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path`; it takes the place of `path` when the block ends without an error.
 
     The data reaches the disk (fsync) before the rename, the rename before the return, so that a crash or a
-    full disk leaves either the old file or the new one.
+    full disk leaves either the old file or the new one. After the rename there is no error any more.
 
     Args:
         path: where the file shall be; its folder exists.
@@ -37,9 +40,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+    try:
+        _sync_folder(path.parent)
+    except OSError as error:  # the new file is in its place: to report it as unwritten would be wrong
+        logger.warning("Cannot make the rename of %s last through a power failure: %s", path, error)
 
 
 def create_once(path: Path, content: bytes) -> bytes:
