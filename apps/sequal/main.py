@@ -21,6 +21,7 @@ from lib.errors import SequalError
 from lib.infers import IMAGE_ID, CarotidContoursInfer, CarotidInfer, SequalBatchInfer
 from lib.labels import LABEL_NAMES
 from lib.ohif import LastPredictions, serve_bridge, serve_pacs
+from lib.routes import Access, serve_study
 from lib.scoring import PldScoring, unscored
 from lib.state import file_digest
 from lib.trainers import CarotidTrain
@@ -136,11 +137,14 @@ class SequalApp(MONAILabelApp):
         return result
 
     def _serve_viewers(self) -> None:
-        """The way to the PACS, and OHIF with ultrasound; the processes that train and score have no server."""
+        """The app's own routes, the way to the PACS, and OHIF with ultrasound; a process that trains has no server."""
         server = sys.modules.get("monailabel.app")
         if server is None:
             return
         readers = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
+        annotators = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
+        trainers = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
+        serve_study(server.app, self.study, self.datastore, Access(readers, annotators, trainers))
         if self.study.settings.ohif_bridge:
             serve_bridge(server.app, Path(server.static_dir) / "ohif", self._predictions, readers)
         # The stock viewer needs it as much: what hangs is the server.

@@ -20,7 +20,7 @@ def study_pool(
     labelled: Sequence[str],
     patients: Mapping[str, str],
 ) -> Pool:
-    """The pool of a study as its ledger knows it.
+    """The pool of a study as its ledger knows it; images that an annotator skipped are no part of it.
 
     Args:
         state: of the study.
@@ -30,10 +30,10 @@ def study_pool(
         patients: patient by image id, for all of them.
 
     Raises:
-        StudyError: the recorded split cannot be understood.
+        StudyError: the recorded split cannot be understood, or the ledger not read.
     """
     return Pool(
-        unlabelled=tuple(sorted(unlabelled)),
+        unlabelled=tuple(sorted(set(unlabelled) - state.ledger.skipped())),
         labelled=tuple(sorted(labelled)),
         patients=patients,
         scores=lambda name: state.ledger.scores(digest, name) if digest else {},

@@ -48,6 +48,16 @@ def test_leases_rounds_and_refined_labels_are_shown(run, studies, app_folder, st
     assert "im3" not in out.split("Next")[1]
 
 
+def test_skipped_images_are_shown_and_not_among_the_next(run, studies, app_folder, state):
+    state.ledger.skip("im3", "anna", "a transverse cut")
+    result = run("status", studies, "--app", app_folder, "--state", state.root)
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines()]
+    assert ["skipped", "1"] in rows
+    assert any(row[:2] == ["im3", "anna"] and row[-1] == "a transverse cut" for row in rows)
+    queries = next_queries(place_of(studies, app_folder, state), state, "random")
+    assert {query.id for query in queries} == {"im2", "im4", "im5"}
+
+
 def test_next_images_follow_the_scores_of_the_checkpoint_in_service(studies, app_folder, state):
     checkpoint = random_checkpoint(state.published)
     scores = {"im2": 0.1, "im3": 0.9, "im4": float("nan"), "im5": 0.4}

@@ -24,7 +24,8 @@ def score_study(place: StudyPlace) -> PoolScores:
             f"`{place.starting_weights}`. Train once, or run `cli.py pretrain`."
         )
     state = StudyState.open(place.state, place.settings)
-    pool = place.files.items(place.files.unlabelled, place.settings.patient_pattern)
+    wanted = set(place.files.unlabelled) - state.ledger.skipped()
+    pool = place.files.items(sorted(wanted), place.settings.patient_pattern)
     items = unscored_items(pool, served.digest, state.ledger)
     if not items:
         return PoolScores({}, {})
@@ -43,7 +44,7 @@ def show_scores(place: StudyPlace) -> None:
     """
     result = score_study(place)
     if not result.scores and not result.unreadable:
-        OUT.print("Nothing to score: the model in service has scored every unlabelled image.")
+        OUT.print("Nothing to score: the model in service has scored every unlabelled image that nobody skipped.")
         return
     ranked = sorted(result.scores.items(), key=lambda entry: -entry[1]["pld"])
     if ranked:

@@ -22,7 +22,7 @@ _NEXT = 10
 
 
 def show_status(place: StudyPlace, strategy: str | None = None) -> None:
-    """Print labelled, unlabelled, leased and refined images, the rounds, the model in service and the next images.
+    """Print how many images have what, who holds or skipped which, the rounds, the model in service and what is next.
 
     Args:
         place: the study; nothing in it is changed.
@@ -39,6 +39,7 @@ def show_status(place: StudyPlace, strategy: str | None = None) -> None:
     with _state(place) as state:
         _print_overview(place, state)
         _print_leases(state)
+        _print_skips(state)
         _print_rounds(state)
         _print_next(place, state, name)
 
@@ -75,6 +76,7 @@ def _print_overview(place: StudyPlace, state: StudyState) -> None:
         ("labelled", str(len(place.files.labelled))),
         ("of these without a layer", str(sum(map(stored_label_says_no_layer, place.files.labels.values())))),
         ("unlabelled", str(len(place.files.unlabelled))),
+        ("skipped", str(len(state.ledger.skipped()))),
         ("leased", str(len(state.ledger.leased()))),
         ("refined labels", str(len(refined))),
         ("mean fraction of pixels changed", "-" if changed is None else f"{changed:.4f}"),
@@ -92,6 +94,12 @@ def _print_leases(state: StudyState) -> None:
     if terms:
         rows = [(image, client, _date(until)) for image, (client, until) in terms]
         OUT.print(table("Leased", ("image", "by", "until"), rows))
+
+
+def _print_skips(state: StudyState) -> None:
+    rows = [(skip.image, skip.client, _date(skip.skipped_at), skip.reason) for skip in state.ledger.skips()]
+    if rows:
+        OUT.print(table("Skipped: asked of nobody until taken back", ("image", "by", "at", "reason"), rows))
 
 
 def _print_rounds(state: StudyState) -> None:

@@ -72,14 +72,17 @@ class Study:
         return self._items(datastore, sorted(datastore.get_labeled_images()), labelled=True)
 
     def unlabelled(self, datastore: Datastore) -> list[Item]:
-        """Every image without a final label, sorted by id."""
-        return self._items(datastore, sorted(datastore.get_unlabeled_images()), labelled=False)
+        """Every image without a final label that nobody skipped, sorted by id."""
+        return self._items(datastore, sorted(self._unlabelled(datastore)), labelled=False)
 
     def listed(self, datastore: Datastore) -> tuple[list[Item], list[Item]]:
-        """Labelled and unlabelled images by id alone, sorted: no file is named, so that a remote one is not fetched."""
-        ids = datastore.get_labeled_images(), datastore.get_unlabeled_images()
+        """As `labelled` and `unlabelled`, by id alone: no file is named, so that a remote one is not fetched."""
+        ids = datastore.get_labeled_images(), self._unlabelled(datastore)
         labelled, unlabelled = ([Item(image, Path()) for image in sorted(images)] for images in ids)
         return labelled, unlabelled
+
+    def _unlabelled(self, datastore: Datastore) -> set[str]:
+        return set(datastore.get_unlabeled_images()) - self.state.ledger.skipped()
 
     def _items(self, datastore: Datastore, ids: list[str], *, labelled: bool) -> list[Item]:
         patients = self.patients(ids, datastore)

@@ -18,6 +18,7 @@ from lib.state.refined import Provenance, RefinedStore
 from lib.state.refinements import RefinedRecord
 from lib.state.rejected import RejectedStore
 from lib.state.rounds import RoundOutcome, RoundRecord, RoundStatus
+from lib.state.skips import SkipRecord
 from lib.state.split import Partition, Split, freeze_split
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "RoundOutcome",
     "RoundRecord",
     "RoundStatus",
+    "SkipRecord",
     "Split",
     "StudyState",
     "atomic_write",

@@ -1,4 +1,4 @@
-"""The ledger: scores, refinements, rounds and leases of one study in one database."""
+"""The ledger: scores, refinements, rounds, leases and skips of one study in one database."""
 
 from pathlib import Path
 from typing import Self
@@ -8,12 +8,16 @@ from lib.state.leases import Leases
 from lib.state.refinements import Refinements
 from lib.state.rounds import Rounds
 from lib.state.scores import Scores
+from lib.state.skips import Skips
 
 __all__ = ["Ledger"]
 
 
-class Ledger(Scores, Refinements, Rounds, Leases):
-    """The ledger of one study; safe to use from several threads and processes at once."""
+class Ledger(Scores, Refinements, Rounds, Leases, Skips):
+    """The ledger of one study; safe to use from several threads and processes at once.
+
+    A table that an older version of the app did not know is made when its ledger is opened.
+    """
 
     @classmethod
     def open(cls, place: Path | str, study: str = "") -> Self:

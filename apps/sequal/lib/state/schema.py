@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, BigInteger, Column, Float, Integer, MetaData, String, Table, Text
 
-__all__ = ["METADATA", "leases", "refined", "rounds", "scores"]
+__all__ = ["METADATA", "leases", "refined", "rounds", "scores", "skips"]
 
 METADATA = MetaData()
 
@@ -58,4 +58,14 @@ leases = Table(
     Column("client", String(256), nullable=False),
     Column("until", Float(53), nullable=False),
     Column("created", Float(53), nullable=False),
+)
+
+skips = Table(
+    "skips",
+    METADATA,
+    Column("study", String(64), primary_key=True),
+    Column("image", String(512), primary_key=True),
+    Column("client", String(256), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("skipped_at", Float(53), nullable=False),
 )

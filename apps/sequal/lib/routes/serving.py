@@ -1,0 +1,42 @@
+"""All routes of a study in front of the server's own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI, params
+from fastapi.routing import APIRoute
+from monailabel.interfaces.datastore import Datastore
+
+from lib.configs import Study
+from lib.ohif.in_front import put_in_front
+from lib.routes.skipping import skip_routes
+
+__all__ = ["Access", "serve_study"]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may do what, as MONAI Label's own endpoints have it.
+
+    Attributes:
+        read: of whoever only looks.
+        annotate: of whoever submits labels.
+        train: of whoever starts trainings.
+    """
+
+    read: Sequence[params.Depends] = field(default_factory=tuple)
+    annotate: Sequence[params.Depends] = field(default_factory=tuple)
+    train: Sequence[params.Depends] = field(default_factory=tuple)
+
+
+def serve_study(server: FastAPI, study: Study, datastore: Callable[[], Datastore], access: Access) -> None:
+    """Add the routes of a study to the server; called again, the new ones replace the old ones.
+
+    Args:
+        server: MONAI Label's FastAPI application.
+        study: settings and state.
+        datastore: gives the images and labels of the study.
+        access: who may use which route.
+    """
+    ours: list[APIRoute] = [*skip_routes(study, datastore, access.annotate)]
+    put_in_front(server, ours)
