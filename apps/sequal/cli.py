@@ -262,6 +262,10 @@ def simulate(
     test_fraction: Annotated[
         float | None, typer.Option(help="Part of the patients to judge by, without --test-images.", show_default="0.3")
     ] = None,
+    splits: Annotated[
+        str | None,
+        typer.Option(help="one, or seed: each seed chooses anew the patients to judge by.", show_default="one"),
+    ] = None,
     phantom: Annotated[int | None, typer.Option(help="Simulated frames in the pool, instead of images.")] = None,
     phantom_test: Annotated[int | None, typer.Option(help="Simulated frames to judge by.")] = None,
     phantom_seed: Annotated[int | None, typer.Option(help="Of the simulated frames.", show_default="0")] = None,
@@ -271,13 +275,20 @@ def simulate(
         str | None,
         typer.Option(help="Of several readers: majority, staple, or none (one of them).", show_default="majority"),
     ] = None,
-    noise: Annotated[str | None, typer.Option(help="default or none.", show_default="default")] = None,
+    noise: Annotated[str | None, typer.Option(help="default, careful or none.", show_default="default")] = None,
     traced: Annotated[
         tuple[float, float] | None, typer.Option(help="Part of the columns that is traced.", show_default="0.4 0.9")
     ] = None,
     start: Annotated[int | None, typer.Option(help="Labels before the first round.", show_default="8")] = None,
     budget: Annotated[int | None, typer.Option(help="Labels added a round.", show_default="8")] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds.", show_default="5")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Labels at each round instead, such as 0,2,5,10,all; 0 judges the starting weights.",
+            show_default="as start, budget and rounds say",
+        ),
+    ] = None,
     strategies: Annotated[
         str | None, typer.Option(help="Names, separated by commas.", show_default="random,entropy,pld")
     ] = None,
@@ -299,6 +310,10 @@ def simulate(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.", show_default=False)
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="Name of a variant of the settings; --set is then its own.", show_default=False),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; may differ between machines.")] = "auto",
 ) -> None:
     """Play active-learning experiments without a server; the same call again goes on with them."""
@@ -310,6 +325,7 @@ def simulate(
         "test_images": test_images,
         "test_masks": test_masks,
         "test_fraction": test_fraction,
+        "splits": splits,
         "phantom": phantom,
         "phantom_test": phantom_test,
         "phantom_seed": phantom_seed,
@@ -321,6 +337,7 @@ def simulate(
         "start": start,
         "budget": budget,
         "rounds": rounds,
+        "labels": labels,
         "strategies": strategies,
         "refinement": refinement,
         "both_for": both_for,
@@ -331,7 +348,7 @@ def simulate(
         "full": full,
         "thumbnails": thumbnails,
     }
-    simulate_command(experiment, given_options(options, set_ or ()), device)
+    simulate_command(experiment, given_options(options, set_ or (), variant), device)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from lib.errors import ServerError, StudyError
 from lib.imaging import read_frame
 from unit.commands.fake_server import FIRST_SHIFT, IMT_MM, FakeStudy, serving
 from unit.commands.studies import make_folder
+from unit.synthetic_study import write_label
 
 THICKNESS_PX, THICKNESS_MM = 8, 8 * 0.06
 
@@ -137,6 +138,24 @@ def test_a_frame_without_a_layer_gets_an_empty_label(client, study, studies):
     assert answer.image == "im11"
     assert not answer.label.any()
     assert "im11" in study.labelled
+
+
+def test_columns_that_the_truth_does_not_know_are_neither_judged_nor_drawn(client, study, studies):
+    """Untraced columns of every truth; there the server finds a layer twice as thick."""
+    for image, mask in study.masks.items():
+        truth = mask.copy()
+        truth[:48] = 255
+        write_label(studies / "truth" / f"{image}.nii.gz", truth)
+        study.masks[image] = mask.copy()
+        study.masks[image][:48] |= np.roll(mask[:48], -THICKNESS_PX, axis=1)
+    result = run_play(client, studies, rounds=1, per_round=2)
+    expected = [1 - (FIRST_SHIFT - rounds) / THICKNESS_PX for rounds in range(2)]
+    assert [result.before.dice, result.rounds[0].evaluation.dice] == [pytest.approx(value) for value in expected]
+    assert result.before.imt_bias_mm == pytest.approx(0.0)
+    for answer in result.rounds[0].answers:
+        assert answer.auto_dice == pytest.approx(expected[0])
+        assert (study.submitted[answer.image][:48] == 255).all()
+        assert (study.submitted[answer.image][48:] < 255).all()
 
 
 def test_missing_truth_is_told_before_anything_is_asked(client, study, studies):

@@ -12,6 +12,9 @@ from PIL import Image
 import lib.experiments.cell as cell_module
 from lib.errors import CheckpointError, SettingsError, StudyError
 from lib.experiments import Cell, Experiment
+from lib.experiments.dataset import prepare_dataset
+from lib.experiments.readers import Readers
+from unit.commands.studies import random_checkpoint
 from unit.experiments.miniature import make_images, options, play, results
 
 APP = Path(cell_module.__file__).parents[2]
@@ -62,6 +65,70 @@ def test_test_images_without_a_layer_are_counted_and_not_averaged(images, tmp_pa
     assert found["mean"]["dice"] == pytest.approx((by_id["f90"]["dice"] + by_id["f92"]["dice"]) / 2)
     assert found["mean"]["without_layer"] == 1
     assert found["mean"]["false_masks"] == (by_id["f91"]["dice"] == 0)
+
+
+@pytest.fixture(scope="module")
+def adapted(images, tmp_path_factory):
+    """A finished experiment from starting weights, judged before any label, with two variants; only to be read."""
+    folder = tmp_path_factory.mktemp("adapted")
+    weights = random_checkpoint(folder / "weights.pt")
+    given = options(images, labels="0,1,3,all", starting_weights=str(weights), splits="seed", gate="on")
+    for name in ("start", "budget", "rounds"):
+        given.pop(name)
+    play(folder / "e", {**given, "strategies": "random,pld", "variants": {"slow": {"learning_rate": "1e-9"}}})
+    return folder / "e"
+
+
+def test_the_starting_weights_are_judged_before_any_label(adapted):
+    found = results(adapted)
+    names = [f"{name}-on-s0{variant}" for name in ("pld", "random") for variant in ("", "-slow")]
+    assert list(found) == [f"cells/{name}/round-0{number}.json" for name in names for number in range(4)]
+    before = [found[f"cells/{name}/round-00.json"] for name in names]
+    assert all(record["test"] == before[0]["test"] and record["labelled"] == [] for record in before)
+    assert before[0]["training"] is None
+    pool = before[0]["instrument"]["pool_images"]
+    assert [len(found[f"cells/pld-on-s0/round-0{n}.json"]["labelled"]) for n in range(4)] == [0, 1, 3, pool]
+    assert before[0]["queried"][0]["score"] == max(q["score"] for q in before[0]["queried"] + before[0]["last_ranked"])
+    first = found["cells/pld-on-s0/round-01.json"]
+    assert first["labelled"] == [before[0]["queried"][0]["id"]]
+    assert "pld_kl_rounds" in first["instrument"]["scores"]  # the round before is that of the starting weights
+    assert list((adapted / "work").iterdir()) == []
+
+
+def test_a_variant_is_played_with_its_own_settings_on_the_same_split(adapted):
+    usual, slow = (results(adapted)[f"cells/random-on-s0{v}/round-01.json"] for v in ("", "-slow"))
+    assert (usual["variant"], slow["variant"]) == ("default", "slow")
+    assert usual["labelled"] == slow["labelled"]
+    before = results(adapted)["cells/random-on-s0/round-00.json"]
+    moved = [abs(r["test"]["mean"]["hd95"] - before["test"]["mean"]["hd95"]) for r in (usual, slow)]
+    assert [image["id"] for image in usual["test"]["images"]] == [image["id"] for image in slow["test"]["images"]]
+    assert moved[1] <= moved[0]
+
+
+def test_only_the_cells_that_are_wanted_are_played(images, tmp_path):
+    experiment = Experiment.open(tmp_path, options(images, rounds=1, strategies="random,pld", seeds="0,1"))
+    assert experiment.play("cpu", wanted=lambda cell: cell == Cell("random", "on", 1)) == []
+    assert [cell.name for cell in experiment.unfinished()] == ["random-on-s0", "pld-on-s0", "pld-on-s1"]
+
+
+def test_truth_that_nobody_traced_is_neither_learnt_nor_judged(tmp_path):
+    """In half of the columns the truth is 255, and the frame shows a second band there."""
+    given = make_images(tmp_path / "source")
+    for path in Path(given["masks"]).iterdir():
+        mask = (np.asarray(Image.open(path)) > 0).astype(np.uint8)
+        mask[:, 48:] = 255
+        Image.fromarray(mask).save(path)
+    play(tmp_path / "e", options(given, rounds=1, strategies="random", noise="none", traced=(1, 1)))
+    (found,) = results(tmp_path / "e").values()
+    assert found["labels"]["expert"] == 1.0
+    assert found["training"]["left_out"] == {}
+    assert all(image["layer"] for image in found["test"]["images"])
+    experiment = Experiment.open(tmp_path / "e", {})
+    dataset = prepare_dataset(tmp_path / "e" / "data", experiment.plan)
+    for image in dataset.frames["pool"]:
+        label = dataset.drawn_by(Readers(experiment.plan, 0), image)
+        assert (label[48:] == 255).all()
+        assert np.array_equal(label[:48], dataset.truth("pool", image)[:48])
 
 
 def test_a_form_of_pld_queries_by_its_own_score(images, tmp_path):
@@ -154,7 +221,7 @@ from pathlib import Path
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"monailabel", "matplotlib", "pydicom", "requests"}:
+        if name.partition(".")[0] in {"monailabel", "matplotlib", "pydicom", "requests", "SimpleITK", "fastapi"}:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Blocker())

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 import lib.experiments.frames as frames_module
-from lib.errors import StudyError
+from lib.errors import SettingsError, StudyError
 from lib.experiments import Plan
 from lib.experiments.dataset import Dataset, prepare_dataset
 from lib.experiments.frames import SourceFrame, find_sources, shrink
@@ -22,6 +22,56 @@ def test_any_value_but_zero_is_the_layer(images):
     frame = find_sources(plan_of(images)).pool["f00"]()
     assert np.unique(frame.mask).tolist() == [0, 1]
     assert np.flatnonzero(frame.mask[5]).tolist() == list(range(20, 28))
+
+
+def write_masks(folder, values):
+    """PNG masks of 40 × 30 by image: the values that its first columns have."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir()
+    for image, columns in values.items():
+        mask = np.zeros((30, 40), np.uint8)
+        for column, value in enumerate(columns):
+            mask[10:20, column] = value
+        Image.fromarray(mask).save(folder / "masks" / f"{image}.png")
+        Image.fromarray(np.full((30, 40), 90, np.uint8)).save(folder / "images" / f"{image}.png")
+    return {"images": str(folder / "images"), "masks": str(folder / "masks")}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"a": [1, 255]}, {"a": [1, 255, 0]}),
+        ({"a": [0, 255], "b": [1, 0]}, {"a": [0, 255, 0], "b": [1, 0, 0]}),  # nothing but untraced columns in a
+        ({"a": [255, 0], "b": [0, 255]}, {"a": [1, 0, 0], "b": [0, 1, 0]}),  # black and white
+        ({"a": [3, 255], "b": [1, 0]}, {"a": [3, 255, 0], "b": [1, 0, 0]}),
+        ({"a": [3, 128], "b": [3, 255]}, {"a": [1, 1, 0], "b": [1, 1, 0]}),
+    ],
+)
+def test_255_is_not_traced_where_the_masks_of_the_folder_hold_classes(tmp_path, values, expected):
+    given = write_masks(tmp_path, values)
+    found = find_sources(Plan.of({**given, "start": 1, "rounds": 1, "test_fraction": 0.1, "splits": "seed"})).pool
+    assert {image: found[image]().mask[:3, 15].tolist() for image in values} == expected
+
+
+def test_each_seed_divides_the_patients_anew(tmp_path):
+    images = make_images(tmp_path / "source", 12)
+    rows = "".join(f"f{index:02d},p{index // 2}\n" for index in range(12))
+    (tmp_path / "source" / "images" / "patients.csv").write_text(f"image,patient\n{rows}")
+    plan = plan_of(images, splits="seed", test_fraction=0.5, start=1, budget=1)
+    dataset = prepare_dataset(tmp_path / "data", plan)
+    divided = [dataset.of_seed(seed, plan) for seed in range(6)]
+    for one in divided:
+        patients = [{frame.patient for frame in one.frames[split].values()} for split in ("pool", "test")]
+        assert [len(found) for found in patients] == [3, 3]
+        assert not patients[0] & patients[1]
+        assert len(one.frames["pool"]) + len(one.frames["test"]) == 12
+    assert len({tuple(one.frames["test"]) for one in divided}) > 3
+    assert dataset.of_seed(0, plan).frames == divided[0].frames
+    image = next(iter(divided[0].frames["test"]))
+    assert divided[0].truth("test", image).any()
+    assert read_frame(divided[0].item("test", image).image).grid == (96, 64, 1)
+    with pytest.raises(SettingsError, match="the pool to hold 8 images"):
+        dataset.of_seed(0, plan_of(images, splits="seed", test_fraction=0.5, start=7, budget=1))
 
 
 def test_the_test_set_has_patients_of_its_own(tmp_path):

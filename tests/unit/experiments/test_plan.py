@@ -38,6 +38,43 @@ def test_a_recorded_plan_comes_back_as_it_was(tmp_path):
     assert Plan.load(tmp_path / "experiment.json") == plan == Plan.open(tmp_path / "experiment.json", given)
 
 
+def test_labels_say_what_each_round_has():
+    plan = Plan.of({**PHANTOMS, "labels": "2,5,10,all"})
+    assert [plan.labels_at(number, 40) for number in plan.round_numbers] == [2, 5, 10, 40]
+    assert list(plan.round_numbers) == [1, 2, 3, 4]
+    assert plan.batch == 3
+    from_none = Plan.of({**PHANTOMS, "labels": "0,4,8", "starting_weights": "some.pt"})
+    assert list(from_none.round_numbers) == [0, 1, 2]
+    steps = Plan.of({**PHANTOMS, "start": 6, "budget": 4, "rounds": 3})
+    assert [steps.labels_at(number, 40) for number in steps.round_numbers] == [6, 10, 14]
+
+
+def test_a_variant_has_settings_of_its_own_over_those_of_all():
+    variants = {"firm": {"epochs": "9", "trigger": "never"}}
+    plan = Plan.of({**PHANTOMS, "settings": {"epochs": "3", "patch": "64"}, "variants": variants})
+    names = [cell.name for cell in plan.cells()]
+    assert names == [f"{name}-on-s0{variant}" for variant in ("", "-firm") for name in ("random", "entropy", "pld")]
+    usual, firm = (plan.settings_of(Cell("pld", "on", 0, variant)) for variant in ("default", "firm"))
+    assert (usual.epochs, usual.patch, firm.epochs, firm.patch, firm.trigger) == (3, 64, 9, 64, "never")
+
+
+def test_strategies_and_variants_may_be_added_and_a_variant_stays_what_it_is(tmp_path):
+    path = tmp_path / "experiment.json"
+    given = {**PHANTOMS, "strategies": "random"}
+    Plan.open(path, given)
+    Plan.open(path, {"variants": {"firm": {"epochs": "9"}}})
+    plan = Plan.open(path, {"strategies": "pld,random", "variants": {"soft": {"epochs": "2"}}})
+    assert plan == Plan.load(path)
+    assert plan.strategies == ("pld", "random")
+    assert plan.variants == {"firm": {"epochs": "9"}, "soft": {"epochs": "2"}}
+    assert Plan.open(path, {"variants": {"firm": {"epochs": "9"}}}) == plan
+    with pytest.raises(SettingsError, match=r"--variant .*recorded"):
+        Plan.open(path, {"variants": {"firm": {"epochs": "8"}}})
+    with pytest.raises(SettingsError, match="epochz"):
+        Plan.open(path, {"variants": {"hard": {"epochz": "8"}}})
+    assert Plan.load(path) == plan
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -65,6 +102,17 @@ def test_a_recorded_plan_comes_back_as_it_was(tmp_path):
         ({"settings": {"validation_fraction": "0.1"}}, "--gate on"),
         ({"settings": {"trigger": "never"}}, "--refinement off"),
         ({"colour": "red"}, "colour"),
+        ({"labels": "5,2"}, "--labels"),
+        ({"labels": "5,all,10"}, "--labels"),
+        ({"labels": "5,50"}, "pool"),
+        ({"labels": "5,10", "rounds": 3}, "--rounds"),
+        ({"labels": "0,5"}, "--starting-weights"),
+        ({"splits": "seed"}, "--splits"),
+        ({"noise": "loud"}, "--noise"),
+        ({"variants": {"a b": {}}}, "--variant"),
+        ({"variants": {"default": {}}}, "--variant"),
+        ({"variants": {"firm": {"epochz": "1"}}}, "epochz"),
+        ({"variants": {"firm": {"seed": "1"}}}, "--seeds"),
     ],
 )
 def test_a_broken_option_is_named_and_nothing_is_written(tmp_path, changes, named):

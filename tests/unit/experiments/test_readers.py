@@ -36,6 +36,15 @@ def test_without_noise_the_traced_columns_are_the_truth(mask):
     assert (label[~drawn] == 255).all()
 
 
+def test_a_careful_reader_has_no_bias(mask):
+    thickness = [
+        (readers(seed=seed, noise="careful", traced=(1, 1)).label("a", mask, PIXEL_MM) == 1).sum(axis=1)[10:90]
+        for seed in range(20)
+    ]
+    assert np.mean(thickness) == pytest.approx(10.0, abs=0.15)
+    assert np.std(thickness) > 0.2
+
+
 @pytest.mark.parametrize("fusion", ["majority", "staple"])
 def test_several_readers_are_fused(mask, fusion):
     if fusion == "staple":

@@ -53,6 +53,19 @@ def test_two_layers_in_a_column_get_the_same_errors():
     assert upper.std() > 0
 
 
+def test_what_the_truth_does_not_know_stays_unknown():
+    truth = mask_from_boundaries(LI, MA, HEIGHT)
+    truth[:150] = 255
+    truth[200, :40] = 255
+    label = EXACT.annotate_mask(truth, SPACING, np.random.default_rng(0))
+    assert np.array_equal(label, truth)
+    noisy = draw_reader(np.random.default_rng(3))
+    for seed in range(5):
+        drawn = noisy.annotate_mask(truth, SPACING, np.random.default_rng(seed))
+        assert (drawn[truth == 255] == 255).all()
+        assert (drawn == 1).any()
+
+
 def test_no_wall_gives_an_empty_label_and_an_unknown_truth_an_unknown_one():
     nothing = np.full(WIDTH, np.nan)
     expert = draw_reader(np.random.default_rng(0))

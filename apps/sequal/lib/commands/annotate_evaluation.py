@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lib.commands.annotate_client import AnnotationClient
 from lib.imaging import Frame, read_label
+from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 from lib.measurement import boundaries_from_mask, combine_frames, measure_imt, score_segmentation
 
 __all__ = ["Evaluation", "TestImage", "evaluate", "mean_dice"]
@@ -21,7 +22,7 @@ class TestImage:
     Attributes:
         id: image id.
         frame: as the server has it.
-        mask: uint8 (W, H, F) in {0, 1}.
+        mask: uint8 (W, H, F) in {0, 1, 255}; 255 where nobody traced, which is not judged.
     """
 
     id: str
@@ -36,8 +37,8 @@ class Evaluation:
     Attributes:
         dice: mean over the images; None without any.
         dice_by_image: Dice of server's mask and truth.
-        imt_bias_mm: mean over the calibrated images of the server's thickness minus the true one; None when
-            there is none with a layer in both.
+        imt_bias_mm: mean over the calibrated images of the server's thickness minus the true one, each in the
+            columns that were traced; None when there is none with a layer in both.
         imt_error_mm: the same of the absolute difference.
         masks: the server's masks uint8 (W, H, F), for the picture.
     """
@@ -79,10 +80,10 @@ def evaluate(
         inference = client.infer(model, image.id)
         masks[image.id] = read_label(inference.file, image.frame.grid)
         dice[image.id] = mean_dice(masks[image.id], image.mask)
-        measured = inference.params.get("imt", {}).get("mean_mm")
-        true = _true_imt_mm(image)
+        measured = _server_imt_mm(image, masks[image.id], inference.params)
+        true = _imt_mm(image, image.mask)
         if measured is not None and true is not None:
-            differences.append(float(measured) - true)
+            differences.append(measured - true)
         progress(number)
     return Evaluation(
         dice=float(np.mean(list(dice.values()))) if dice else None,
@@ -98,9 +99,16 @@ def mean_dice(mask: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
     return float(np.mean([score_segmentation(mask[:, :, f], truth[:, :, f]).dice for f in range(mask.shape[2])]))
 
 
-def _true_imt_mm(image: TestImage) -> float | None:
+def _server_imt_mm(image: TestImage, mask: NDArray[np.uint8], params: Mapping[str, Any]) -> float | None:
+    """The server's own measurement; from its mask in the traced columns where the truth has others, too."""
+    if not (image.mask == IGNORE).any():
+        measured = params.get("imt", {}).get("mean_mm")
+        return None if measured is None else float(measured)
+    traced = (image.mask == INTIMA_MEDIA).any(axis=1, keepdims=True)
+    return _imt_mm(image, np.where(traced, mask, np.uint8(BACKGROUND)))
+
+
+def _imt_mm(image: TestImage, mask: NDArray[np.uint8]) -> float | None:
     calibration = image.frame.calibration
-    frames = [
-        measure_imt(boundaries_from_mask(image.mask[:, :, index]), calibration) for index in range(image.mask.shape[2])
-    ]
+    frames = [measure_imt(boundaries_from_mask(mask[:, :, index]), calibration) for index in range(mask.shape[2])]
     return combine_frames(frames).mean if calibration.calibrated else None

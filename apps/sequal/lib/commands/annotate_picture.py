@@ -13,6 +13,7 @@ from lib.commands.annotate_play import Answer, Play
 from lib.commands.drawing import draw_frame, draw_outline
 from lib.errors import StudyError
 from lib.imaging import NOT_CALIBRATED
+from lib.labels import INTIMA_MEDIA
 
 __all__ = ["write_picture"]
 
@@ -88,7 +89,7 @@ def _draw_test_image(axes: Axes, image: TestImage, mask: NDArray[np.uint8]) -> N
     draw_frame(axes, image.frame.pixels[:, :, 0], image.frame.calibration)
     draw_outline(axes, mask[:, :, 0], _MODEL_COLOUR)
     draw_outline(axes, truth, _TRUTH_COLOUR)
-    rows = np.flatnonzero(truth.any(axis=0))
+    rows = np.flatnonzero((truth == INTIMA_MEDIA).any(axis=0))
     if rows.size:
         axes.set_ylim(min(rows[-1] + _MARGIN_PX, truth.shape[1] - 1), max(rows[0] - _MARGIN_PX, 0))
 

@@ -15,7 +15,7 @@ from lib.study_folder import images_by_id
 
 __all__ = ["Expert", "Truth", "choose_test_images", "exact_expert", "noisy_expert"]
 
-#: Turns a true mask, uint8 (W, H, F) in {0, 1}, into the label that an expert submits, in {0, 1, 255}.
+#: Turns a true mask, uint8 (W, H, F) in {0, 1, 255}, into the label that an expert submits, in {0, 1, 255}.
 Expert = Callable[[NDArray[np.uint8], Frame], NDArray[np.uint8]]
 
 
@@ -59,7 +59,7 @@ class Truth:
             )
 
     def mask(self, image: str, frame: Frame) -> NDArray[np.uint8]:
-        """The true mask uint8 (W, H, F) of an image.
+        """The true mask uint8 (W, H, F) of an image, in {0, 1, 255}; 255 where nobody traced.
 
         Raises:
             LabelError: unreadable, or on another grid.

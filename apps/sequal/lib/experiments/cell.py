@@ -85,8 +85,9 @@ class CellPlayer:
         results = self.folder / "cells" / self.cell.name
         results.mkdir(parents=True, exist_ok=True)
         labelled = self.initial()
-        for number in range(1, self.plan.rounds + 1):
-            self.progress(number - 1, 0)
+        numbers = self.plan.round_numbers
+        for number in numbers:
+            self.progress(number - numbers[0], 0)
             path = round_file(results, number)
             if path.exists() and (self._finished_state(number) or number < self._go_on_from(results)):
                 record = json.loads(path.read_bytes())
@@ -94,46 +95,57 @@ class CellPlayer:
                 record = json.loads(create_once(path, _dump(self._round(number, labelled))))
             labelled = sorted([*labelled, *(query["id"] for query in record["queried"])])
             shutil.rmtree(self._state(number - 1), ignore_errors=True)
-        self.progress(self.plan.rounds, 0)
+        self.progress(len(numbers), 0)
         shutil.rmtree(self._work, ignore_errors=True)
 
     def initial(self) -> list[str]:
         """Ids that are labelled before the first round, the same for all strategies of a seed.
 
-        They are drawn from frames that show the layer: nobody begins a study with empty ones.
+        They are drawn from frames that show the layer: nobody begins a study with empty ones. None where the experiment
+        begins before any label: then each strategy asks for its first ones itself.
         """
         pool = self.dataset.frames["pool"]
-        if self.cell.strategy == FULL:
+        first = self.plan.round_numbers[0]
+        if self.cell.strategy == FULL and first > 0:
             return sorted(pool)
+        start = self.plan.labels_at(first, len(pool))
         showing = sorted(image for image, frame in pool.items() if frame.layer)
-        if len(showing) < self.plan.start:
+        if len(showing) < start:
             raise StudyError(
-                f"Expected at least {self.plan.start} frames of the pool to show the layer, got {len(showing)}. "
-                "Lower --start."
+                f"Expected at least {start} frames of the pool to show the layer, got {len(showing)}. "
+                "Lower --start, or the first number of --labels."
             )
         rng = np.random.default_rng([self.cell.seed, _START_SEED])
-        return sorted(showing[index] for index in rng.permutation(len(showing))[: self.plan.start])
+        return sorted(showing[index] for index in rng.permutation(len(showing))[:start])
+
+    def _asked_after(self, number: int) -> int:
+        """How many images a round asks for; after the last one, what the next query would hold."""
+        pool = len(self.dataset.frames["pool"])
+        if self.cell.strategy == FULL:
+            return pool
+        if number == self.plan.round_numbers[-1]:
+            return self.plan.batch
+        return self.plan.labels_at(number + 1, pool) - self.plan.labels_at(number, pool)
 
     def _go_on_from(self, results: Path) -> int:
         """The last round whose state is still there, 0 for none: rounds before it need no state."""
-        done = [
-            n for n in range(1, self.plan.rounds + 1) if round_file(results, n).exists() and self._finished_state(n)
-        ]
+        done = [n for n in self.plan.round_numbers if round_file(results, n).exists() and self._finished_state(n)]
         return max(done, default=0)
 
     def _round(self, number: int, labelled: Sequence[str]) -> dict[str, Any]:
         state_folder = self._state(number)
         shutil.rmtree(state_folder, ignore_errors=True)
-        if number == 1 and self.cell.strategy != FULL:
-            judged = self._shared_start(state_folder, labelled)
+        first = self.plan.round_numbers[0]
+        if number == first and (number == 0 or self.cell.strategy != FULL):
+            judged = self._shared_start(state_folder, number, labelled)
         else:
             former = self._state(number - 1)
-            if number > 1:
+            if number > first:
                 shutil.copytree(former, state_folder, ignore=shutil.ignore_patterns("events"))
             judged = self._train_and_judge(state_folder, number, labelled)
         errors, scores = judged.pop("errors"), judged.pop("scores")
         ranked = self._ranked(state_folder, labelled)
-        asked = ranked[: self.plan.budget]
+        asked = ranked[: self._asked_after(number)]
         (state_folder / "finished").touch()
         return {
             "format": FORMAT,
@@ -143,17 +155,17 @@ class CellPlayer:
             "queried": [{"id": query.id, "score": query.score} for query in asked],
             "last_ranked": [{"id": query.id, "score": query.score} for query in ranked[len(asked) :][-_LAST:]],
             **judged,
-            "instrument": judge_scores(scores, errors, self.plan.budget, [query.id for query in asked]),
+            "instrument": judge_scores(scores, errors, self.plan.batch, [query.id for query in asked]),
         }
 
-    def _shared_start(self, state_folder: Path, labelled: Sequence[str]) -> dict[str, Any]:
-        """The first round of this seed and refinement, trained by whichever strategy comes first."""
-        start = self.folder / "work" / f"start-{self.cell.refinement}-s{self.cell.seed}"
+    def _shared_start(self, state_folder: Path, number: int, labelled: Sequence[str]) -> dict[str, Any]:
+        """The first round of this seed and these settings, played by whichever strategy comes first."""
+        start = self.folder / "work" / f"start-{self.cell.start_name}"
         done = start / "judged.json"
         with FileLock(self.folder / "locks" / f"{start.name}.lock"):
             if not done.exists():
                 shutil.rmtree(start, ignore_errors=True)
-                judged = self._train_and_judge(start / "state", 1, labelled)
+                judged = self._train_and_judge(start / "state", number, labelled)
                 with atomic_write(done) as file:
                     file.write(_dump(judged))
             shutil.copytree(start / "state", state_folder, ignore=shutil.ignore_patterns("events"))
@@ -161,26 +173,13 @@ class CellPlayer:
         return found
 
     def _train_and_judge(self, state_folder: Path, number: int, labelled: Sequence[str]) -> dict[str, Any]:
-        """Run a round and judge the pair in service after it; writes its scores to the ledger."""
+        """Run a round, but for round 0, and judge the pair in service after it; writes its scores to the ledger."""
         began = time.monotonic()
         state = StudyState.open(state_folder, self.settings)
         items = [self._labelled_item(image) for image in labelled]
-        weights = self.folder / "starting_weights.pt"
-        report = run_round(
-            items,
-            [self.dataset.item("pool", image) for image in self._unlabelled(labelled)],
-            state,
-            self.settings,
-            starting_weights=weights if weights.exists() else None,
-            progress=lambda values: self.progress(number - 1, int(values["epoch"])),
-            score=False,
-        )
+        training = None if number == 0 else self._train(state, number, items)
         trained = time.monotonic()
-        if not state.published.exists():
-            raise StudyError(
-                f"Expected the first round of {self.cell.name} to give a model, got: {report.reason}. Change --set."
-            )
-        loaded = load_pair(state.published, self._torch_device)
+        loaded = self._in_service(state)
         pool = evaluate_pool(
             self.dataset,
             self._unlabelled(labelled),
@@ -197,15 +196,7 @@ class CellPlayer:
                 self.dataset, loaded.pair.teacher, self._test_frames, self.settings, self._torch_device
             ),
             "labels": label_quality(self.dataset, items, state.refined),
-            "training": {
-                "published": report.published,
-                "reason": report.reason,
-                "validation_dice": report.metric,
-                "trained_on": report.trained_on,
-                "left_out": dict(report.left_out),
-                "refinement": report.refinement.as_dict(),
-                "iou": list(report.iou),
-            },
+            "training": training,
             "errors": pool.errors,
             "scores": pool.scores,
             "seconds": {"train": round(trained - began, 2), "judge": round(time.monotonic() - trained, 2)},
@@ -213,13 +204,49 @@ class CellPlayer:
             "device": _device_name(self._torch_device),
         }
 
+    def _train(self, state: StudyState, number: int, items: Sequence[Item]) -> dict[str, Any]:
+        """Run a round and note what it did."""
+        report = run_round(
+            items,
+            [self.dataset.item("pool", image) for image in self._unlabelled([item.id for item in items])],
+            state,
+            self.settings,
+            starting_weights=self._starting_weights,
+            progress=lambda values: self.progress(number - self.plan.round_numbers[0], int(values["epoch"])),
+            score=False,
+        )
+        return {
+            "published": report.published,
+            "reason": report.reason,
+            "validation_dice": report.metric,
+            "trained_on": report.trained_on,
+            "left_out": dict(report.left_out),
+            "refinement": report.refinement.as_dict(),
+            "iou": list(report.iou),
+        }
+
+    def _in_service(self, state: StudyState) -> LoadedPair:
+        """The pair that a server would answer with: the published one, else the starting weights."""
+        path = state.published if state.published.exists() else self._starting_weights
+        if path is None:
+            raise StudyError(
+                f"Expected the first round of {self.cell.name} to give a model, got none: it diverged, or the gate "
+                "held it back. Change --set."
+            )
+        return load_pair(path, self._torch_device)
+
+    @property
+    def _starting_weights(self) -> Path | None:
+        path = self.folder / "starting_weights.pt"
+        return path if path.exists() else None
+
     def _ranked(self, state_folder: Path, labelled: Sequence[str]) -> list[Query]:
         """The unlabelled pool in the order of the cell's strategy."""
         unlabelled = self._unlabelled(labelled)
         if not unlabelled:
             return []
         state = StudyState.open(state_folder, self.settings)
-        loaded = load_pair(state.published, self._torch_device)
+        loaded = self._in_service(state)
         if FEATURES in extras_for(self.cell.strategy):
             items = [self.dataset.item("pool", image) for image in sorted(self.dataset.frames["pool"])]
             store_features(items, loaded, state.features, self.settings, self._torch_device, frames=self._frames)
@@ -230,6 +257,8 @@ class CellPlayer:
 
     def _former_teacher(self, state: StudyState, number: int) -> nn.Module | None:
         path = state.checkpoints / f"round-{number - 1:04d}.pt"
+        if number == 1 and self._starting_weights is not None:
+            path = self._starting_weights
         if not path.exists():
             return None
         former: LoadedPair = load_pair(path, self._torch_device)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -14,20 +14,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lib.errors import StudyError
-from lib.experiments.frames import SourceFrame, find_sources, shrink
+from lib.experiments.frames import SourceFrame, choose_test_patients, find_sources, shrink
 from lib.experiments.plan import Plan
 from lib.experiments.readers import Readers
-from lib.imaging import read_label
+from lib.imaging import read_frame, read_label
 from lib.imaging.working_grid import WorkingGrid
 from lib.items import Item
+from lib.labels import INTIMA_MEDIA
 from lib.state import atomic_write
 
-__all__ = ["Dataset", "DatasetFrame", "prepare_dataset"]
+__all__ = ["Dataset", "DatasetFrame", "Split", "prepare_dataset"]
 
 Split = Literal["pool", "test"]
 #: The pixel of an image without calibration: the readers' errors, given in mm, are scaled to it.
 _UNCALIBRATED_MM: Final = 0.06
 _THUMBNAIL: Final = (200, 200)
+_SPLIT_SEED: Final = 0
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ class Dataset:
 
     Attributes:
         folder: `data` of the experiment.
-        frames: by id, of each split, sorted by id.
+        frames: by id, of each split, sorted by id; all in the pool where each seed divides them anew (`of_seed`).
+        divided: whether `of_seed` did that, so that every file is the pool's.
     """
 
     folder: Path
     frames: Mapping[Split, Mapping[str, DatasetFrame]]
+    divided: bool = False
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -80,20 +84,38 @@ class Dataset:
                 f"Expected `{path}` to list the experiment's frames, got: {error}. Delete `{folder}` to make it anew."
             ) from error
 
+    def of_seed(self, seed: int, plan: Plan) -> "Dataset":
+        """The frames as a seed divides them, whole patients each; the same for every seed where `splits` is `one`.
+
+        Raises:
+            SettingsError: the seed leaves too few frames in the pool.
+        """
+        if plan.splits == "one":
+            return self
+        known = self.frames["pool"]
+        chosen = choose_test_patients((f.patient for f in known.values()), plan.test_fraction, [_SPLIT_SEED, seed])
+        divided: dict[Split, Mapping[str, DatasetFrame]] = {
+            "pool": {image: frame for image, frame in known.items() if frame.patient not in chosen},
+            "test": {image: frame for image, frame in known.items() if frame.patient in chosen},
+        }
+        plan.check_pool(len(divided["pool"]))
+        return Dataset(self.folder, divided, divided=True)
+
     def image(self, split: Split, image: str) -> Path:
         """The image file."""
-        return self.folder / split / "images" / f"{image}.nii.gz"
+        return self._part(split, "images", image)
 
     def item(self, split: Split, image: str, label: Path | None = None) -> Item:
         """The frame as a round takes it."""
         return Item(image, self.image(split, image), label, self.frames[split][image].patient)
 
     def truth(self, split: Split, image: str) -> NDArray[np.uint8]:
-        """The true mask uint8 (W, H) in {0, 1}; kept in memory once it was read."""
-        key = (split, image)
-        if key not in self._truths:
-            self._truths[key] = _read_mask(self.folder / split / "truth" / f"{image}.nii.gz")
-        return self._truths[key]
+        """The true mask uint8 (W, H) in {0, 1, 255}, 255 where nobody traced; kept in memory once it was read."""
+        return _read_mask(self._part(split, "truth", image))
+
+    def pixels(self, split: Split, image: str) -> NDArray[np.float32]:
+        """Grey values float32 (W, H) of a frame."""
+        return read_frame(self.image(split, image)).pixels[:, :, 0]
 
     def drawn_by(self, readers: Readers, image: str) -> NDArray[np.uint8]:
         """The readers' label of a frame of the pool, uint8 (W, H) in {0, 1, 255}.
@@ -101,14 +123,14 @@ class Dataset:
         They draw in the frame as it was before it was shrunk, and the label is shrunk with it: in the small frame their
         errors would be fractions of a pixel, and rounding would wipe them out.
         """
-        native = _read_mask(self.folder / "pool" / "native" / f"{image}.nii.gz")
+        path = self._part("pool", "native", image)
+        native = _read_mask(path) if path.exists() else self.truth("pool", image)
         label = readers.label(image, native, self.frames["pool"][image].pixel_mm)
         small = self.truth("pool", image).shape
         return WorkingGrid((native.shape[0], native.shape[1]), (small[0], small[1])).label_to_working(label)
 
-    @cached_property
-    def _truths(self) -> dict[tuple[Split, str], NDArray[np.uint8]]:
-        return {}
+    def _part(self, split: Split, part: str, image: str) -> Path:
+        return self.folder / ("pool" if self.divided else split) / part / f"{image}.nii.gz"
 
 
 def prepare_dataset(folder: Path, plan: Plan, progress: Callable[[int, int], None] = lambda *_: None) -> Dataset:
@@ -141,7 +163,7 @@ def _prepare(folder: Path, plan: Plan, progress: Callable[[int, int], None]) -> 
     total, done = len(sources.pool) + len(sources.test), 0
     listed: dict[str, list[dict[str, Any]]] = {"pool": [], "test": []}
     for split, reads in (("pool", sources.pool), ("test", sources.test)):
-        for part in ("images", "truth", *(("native",) if split == "pool" else ())):
+        for part in ("images", "truth", *(("native",) if plan.size and split == "pool" else ())):
             (folder / split / part).mkdir(parents=True, exist_ok=True)
         for image, read in sorted(reads.items()):
             entry = folder / split / f"{image}.json"
@@ -154,7 +176,8 @@ def _prepare(folder: Path, plan: Plan, progress: Callable[[int, int], None]) -> 
             listed[split].append(json.loads(entry.read_bytes()))
             done += 1
             progress(done, total)
-    if not any(entry["layer"] for entry in listed["test"]) or not listed["pool"]:
+    judging = listed["pool" if plan.splits == "seed" else "test"]
+    if not any(entry["layer"] for entry in judging) or not listed["pool"]:
         raise StudyError(
             "Expected a pool, and a test set that shows the layer, got none. Add images, or change --size."
         )
@@ -171,15 +194,17 @@ def _store(folder: Path, image: str, patient: str, source: SourceFrame, size: st
         pixels = np.rint(pixels).clip(0, 255).astype(np.uint8)  # a quarter of the size, and no grey value is lost
     arrays: dict[str, NDArray[Any]] = {"images": pixels, "truth": frame.mask}
     if (folder / "native").is_dir():
-        arrays["native"] = source.mask
+        arrays["native"] = source.mask  # readers draw in the frame before it was shrunk
     for part, array in arrays.items():
         stored = nib.Nifti1Image(array[:, :, None], affine, dtype=array.dtype)
         stored.header.set_xyzt_units("mm")
         nib.save(stored, folder / part / f"{image}.nii.gz")
     pixel_mm = source.spacing_mm or (_UNCALIBRATED_MM, _UNCALIBRATED_MM)
-    return DatasetFrame(image, patient, frame.kind, bool(frame.mask.any()), spacing, pixel_mm)
+    layer = bool((frame.mask == INTIMA_MEDIA).any())
+    return DatasetFrame(image, patient, frame.kind, layer, spacing, pixel_mm)
 
 
+@lru_cache(maxsize=1000)
 def _read_mask(path: Path) -> NDArray[np.uint8]:
     return read_label(path, nib.load(path).shape)[:, :, 0]
 

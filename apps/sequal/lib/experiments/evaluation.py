@@ -1,5 +1,6 @@
 """One pass of a round's networks over the pool (errors and every score) and over the test images (every metric)."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lib.acquisition import BALD, pseudo_label_divergence, score_all
-from lib.experiments.dataset import Dataset, DatasetFrame
-from lib.experiments.overlap import dice, mean_or_none
+from lib.experiments.dataset import Dataset, Split
+from lib.experiments.judging import judge_frame, mean_figures
+from lib.experiments.overlap import dice
 from lib.experiments.playable import FORM_SCORES
-from lib.imaging import Calibration
 from lib.imaging.working_frames import WorkingFrames
-from lib.inference import LoadedPair, log_probabilities, predict_probability
+from lib.inference import LoadedPair, groups_of_one_grid, log_probabilities, without_mistakes
 from lib.inference.mc_dropout import bald_of_frames
-from lib.inference.pieces import drop_short_pieces
-from lib.labels import INTIMA_MEDIA
-from lib.measurement import boundaries_from_mask, boundaries_from_probability, measure_imt, score_segmentation
+from lib.labels import IGNORE, INTIMA_MEDIA
 from lib.settings import Settings
 
 __all__ = ["PoolEvaluation", "evaluate_pool", "evaluate_test"]
@@ -67,12 +66,10 @@ def evaluate_pool(
     networks = [loaded.reference, loaded.other, teacher, *([] if former_teacher is None else [former_teacher])]
     errors: dict[str, float] = {}
     scores: dict[str, dict[str, float]] = {}
-    for image in images:
-        frame = frames.get(dataset.item("pool", image))
-        if frame is None:
-            continue
-        log_p = log_probabilities(networks, frame.pixels, frame.grid, device)
-        thin_px = settings.thin_layer_px
+    thin_px = settings.thin_layer_px
+    for group in groups_of_one_grid([dataset.item("pool", image) for image in images], frames):
+        pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
+        log_p = log_probabilities(networks, pixels, grid, device)
         found = score_all(
             log_p[loaded.reference],
             log_p[loaded.other],
@@ -84,80 +81,49 @@ def evaluate_pool(
         if former_teacher is not None:
             found |= _forms("_rounds", log_p[teacher], log_p[former_teacher], thin_px)
         if with_bald:
-            found[BALD] = bald_of_frames(teacher, frame.pixels, frame.grid, device, settings.seed)
-        for name, value in found.items():
-            if bool(value.isfinite().all()):
-                scores.setdefault(name, {})[image] = float(value.mean())
-        probability = frame.grid.to_native(log_p[teacher][:, INTIMA_MEDIA].exp())[0]
-        mask = _shown(probability, dataset.frames["pool"][image], settings) > 0.5
-        errors[image] = 1.0 - dice(mask.astype("uint8"), dataset.truth("pool", image))
+            found[BALD] = bald_of_frames(teacher, pixels, grid, device, settings.seed)
+        for name, values in found.items():
+            for (item, _), value in zip(group, values.tolist(), strict=True):
+                if math.isfinite(value):
+                    scores.setdefault(name, {})[item.id] = value
+        for (item, frame), layer in zip(group, log_p[teacher][:, INTIMA_MEDIA].exp(), strict=True):
+            probability = _shown(frame.grid.to_native(layer[None])[0], dataset, "pool", item.id, settings)
+            mask = (probability > 0.5).astype("uint8")
+            truth = dataset.truth("pool", item.id)
+            errors[item.id] = 1.0 - dice(mask, truth, on=truth)
     return PoolEvaluation(errors, scores)
 
 
 def evaluate_test(
     dataset: Dataset, teacher: nn.Module, frames: WorkingFrames, settings: Settings, device: torch.device
 ) -> dict[str, Any]:
-    """Every metric of every test image, and their means, as JSON values.
+    """Every figure of every test image, and their means, as JSON values.
 
     Returns:
-        `images`: a record each with `id`, `kind`, `layer` (whether the truth shows it), `dice`, `iou`, `hd95`, `asd`,
-        `imt_predicted`, `imt_true`, `unit`, `empty`; distances are None where one mask is empty, thicknesses where
-        there is no layer. `mean`: means over the images that show the layer and have the value (None for distances in
-        mixed units), `unit`, and how many images have a layer and no mask (`empty`), no layer (`without_layer`), and no
-        layer but a mask (`false_masks`). Against an empty truth a Dice is 0 or 1: among the others it would say little
-        of segmentation and move the mean with every speck.
+        `images`: a record each with `id`, `kind` and what `judge_frame` gives; `mean`: what `mean_figures` makes of
+        them. A frame that nobody traced at all is left out.
     """
     records = []
-    for image, known in dataset.frames["test"].items():
-        frame = frames.get(dataset.item("test", image))
-        if frame is None:
-            continue
-        truth = dataset.truth("test", image)
-        probability = _shown(predict_probability(teacher, frame, device)[:, :, 0], known, settings)
-        mask = (probability > 0.5).astype("uint8")
-        scores = score_segmentation(mask, truth, known.spacing_mm)
-        calibration = Calibration(known.spacing_mm, "experiment")
-        records.append(
-            {
-                "id": image,
-                "kind": known.kind,
-                "layer": bool(truth.any()),
-                "dice": scores.dice,
-                "iou": scores.iou,
-                "hd95": mean_or_none([scores.hd95]),
-                "asd": mean_or_none([scores.asd]),
-                "imt_predicted": measure_imt(boundaries_from_probability(probability), calibration).mean,
-                "imt_true": measure_imt(boundaries_from_mask(truth), calibration).mean,
-                "unit": scores.unit,
-                "empty": not mask.any(),
-            }
-        )
-    return {"images": records, "mean": _means(records)}
+    items = [dataset.item("test", image) for image in dataset.frames["test"]]
+    for group in groups_of_one_grid(items, frames):
+        pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
+        layers = log_probabilities([teacher], pixels, grid, device)[teacher][:, INTIMA_MEDIA].exp()
+        for (item, frame), layer in zip(group, layers, strict=True):
+            truth, known = dataset.truth("test", item.id), dataset.frames["test"][item.id]
+            if (truth == IGNORE).all():
+                continue
+            probability = _shown(frame.grid.to_native(layer[None])[0], dataset, "test", item.id, settings)
+            figures = judge_frame(probability, truth, known.spacing_mm)
+            records.append({"id": item.id, "kind": known.kind, **figures})
+    return {"images": records, "mean": mean_figures(records)}
 
 
-def _shown(probability: NDArray[np.float32], known: DatasetFrame, settings: Settings) -> NDArray[np.float32]:
-    """Without the short pieces, which an annotator is not shown either (see `predict_frame`)."""
-    pixel_mm = (known.spacing_mm or (settings.working_spacing_mm,))[0]
-    return drop_short_pieces(probability, pixel_mm, settings.min_piece_mm)
-
-
-def _means(records: list[dict[str, Any]]) -> dict[str, Any]:
-    shown = [record for record in records if record["layer"]]
-    bare = [record for record in records if not record["layer"]]
-    means: dict[str, Any] = {
-        name: mean_or_none([record[name] for record in shown if record[name] is not None])
-        for name in ("dice", "iou", "hd95", "asd")
-    }
-    units = sorted({record["unit"] for record in shown})
-    if len(units) > 1:  # millimetres and pixels have no common mean
-        means |= {"hd95": None, "asd": None}
-    return {
-        **means,
-        "unit": units[0] if len(units) == 1 else "mixed",
-        "empty": sum(record["empty"] for record in shown),
-        "without_layer": len(bare),
-        "false_masks": sum(not record["empty"] for record in bare),
-    }
+def _shown(
+    probability: NDArray[np.float32], dataset: Dataset, split: Split, image: str, settings: Settings
+) -> NDArray[np.float32]:
+    """Without the pieces that an annotator is not shown either."""
+    spacing_mm = dataset.frames[split][image].spacing_mm
+    return without_mistakes(probability, dataset.pixels(split, image), spacing_mm, settings)
 
 
 def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor, thin_px: float) -> dict[str, Tensor]:

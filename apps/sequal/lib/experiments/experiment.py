@@ -66,17 +66,19 @@ class Experiment:
     def finished_rounds(self, cell: Cell) -> int:
         """How many rounds of a cell are written down."""
         folder = self.folder / "cells" / cell.name
-        return sum(round_file(folder, number).exists() for number in range(1, self.plan.rounds + 1))
+        return sum(round_file(folder, number).exists() for number in self.plan.round_numbers)
 
-    def unfinished(self) -> list[Cell]:
-        """Cells with rounds to play."""
-        return [cell for cell in self.plan.cells() if self.finished_rounds(cell) < self.plan.rounds]
+    def unfinished(self, wanted: Callable[[Cell], bool] = lambda _: True) -> list[Cell]:
+        """Cells with rounds to play, of those that are wanted."""
+        cells = [cell for cell in self.plan.cells() if wanted(cell)]
+        return [cell for cell in cells if self.finished_rounds(cell) < len(self.plan.round_numbers)]
 
     def play(
         self,
         device: str = "auto",
         on_prepared: Callable[[int, int], None] = lambda *_: None,
         on_progress: Callable[[Cell, int, int], None] = lambda *_: None,
+        wanted: Callable[[Cell], bool] = lambda _: True,
     ) -> list[Cell]:
         """Play every cell that nobody else is playing.
 
@@ -84,6 +86,7 @@ class Experiment:
             device: as the setting `device`; it may differ between machines.
             on_prepared: called with the number of prepared frames and of all frames.
             on_progress: called with the cell, its finished rounds, and the finished epochs of the running round.
+            wanted: leaves cells for another call; all are wanted by default.
 
         Returns:
             Cells that are still unfinished, because others are playing them.
@@ -93,17 +96,18 @@ class Experiment:
         """
         choose_device(self.plan.settings_of(self.plan.cells()[0], device).device)
         dataset = prepare_dataset(self.folder / "data", self.plan, on_prepared)
-        while any([self._try_to_play(cell, dataset, device, partial(on_progress, cell)) for cell in self.unfinished()]):
+        while any([self._try_to_play(c, dataset, device, partial(on_progress, c)) for c in self.unfinished(wanted)]):
             pass  # once more: a process that held a cell may have been stopped since
-        return self.unfinished()
+        return self.unfinished(wanted)
 
     def _try_to_play(self, cell: Cell, dataset: Dataset, device: str, progress: Callable[[int, int], None]) -> bool:
         """Play a cell unless another process does; the lock of a process that died is gone with it."""
         try:
             with FileLock(self.folder / "locks" / f"{cell.name}.lock").acquire(blocking=False):
-                if self.finished_rounds(cell) == self.plan.rounds:
+                if self.finished_rounds(cell) == len(self.plan.round_numbers):
                     return False
-                CellPlayer(self.folder, self.plan, cell, dataset, device, progress).play()
+                divided = dataset.of_seed(cell.seed, self.plan)
+                CellPlayer(self.folder, self.plan, cell, divided, device, progress).play()
         except Timeout:
             return False
         self._forget_start(cell)
@@ -114,7 +118,7 @@ class Experiment:
         sharing = [
             other
             for other in self.plan.cells()
-            if (other.refinement, other.seed) == (cell.refinement, cell.seed) and other.strategy != FULL
+            if other.start_name == cell.start_name and (other.strategy != FULL or self.plan.round_numbers[0] == 0)
         ]
-        if all(self.finished_rounds(other) == self.plan.rounds for other in sharing):
-            shutil.rmtree(self.folder / "work" / f"start-{cell.refinement}-s{cell.seed}", ignore_errors=True)
+        if all(self.finished_rounds(other) == len(self.plan.round_numbers) for other in sharing):
+            shutil.rmtree(self.folder / "work" / f"start-{cell.start_name}", ignore_errors=True)

@@ -1,8 +1,8 @@
 """Where the frames of an experiment come from: a folder of images and masks, or the simulator."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from lib.errors import StudyError
 from lib.experiments.plan import Plan
-from lib.imaging import read_frame, read_label
+from lib.imaging import ALLOWED_CLASSES, read_frame, read_label
 from lib.imaging.working_grid import WorkingGrid
+from lib.labels import INTIMA_MEDIA
 from lib.phantom import KINDS, SCANNERS, Kind, simulate_frame
 from lib.state import MANIFEST_NAME, patient_of
 from lib.study_folder import images_by_id
 
-__all__ = ["SourceFrame", "Sources", "find_sources", "shrink"]
+__all__ = ["SourceFrame", "Sources", "choose_test_patients", "find_sources", "shrink"]
 
 #: Frames of an experiment; the training of starting weights seeds with fewer numbers, so the two never meet.
 _PHANTOM_SEED: Final = 260311
@@ -36,7 +37,7 @@ class SourceFrame:
 
     Attributes:
         pixels: float32 (W, H).
-        mask: uint8 (W, H) in {0, 1}.
+        mask: uint8 (W, H) in {0, 1, 255}; 255 where nobody traced.
         spacing_mm: (dx, dy); None: not calibrated.
         kind: what is special about it, with commas between, empty where nobody knows.
     """
@@ -49,7 +50,10 @@ class SourceFrame:
 
 @dataclass(frozen=True)
 class Sources:
-    """How to get each frame, by id, of the pool and of the test set; and the patient of each."""
+    """How to get each frame, by id, of the pool and of the test set; and the patient of each.
+
+    Where each seed divides the patients anew (`splits`), all frames are in `pool`.
+    """
 
     pool: Mapping[str, Callable[[], SourceFrame]]
     test: Mapping[str, Callable[[], SourceFrame]]
@@ -70,8 +74,22 @@ def find_sources(plan: Plan) -> Sources:
         )
         return Sources(pool, test, {image: image for image in (*pool, *test)})
     sources = _folders(plan)
-    plan.check_pool(len(sources.pool))
+    if plan.splits == "one":
+        plan.check_pool(len(sources.pool))
     return sources
+
+
+def choose_test_patients(patients: Iterable[str], fraction: float, seed: Sequence[int]) -> set[str]:
+    """Patients whose frames judge; at least one.
+
+    Args:
+        patients: all of them, in any order.
+        fraction: part of the patients that is chosen.
+        seed: of the choice.
+    """
+    names = sorted(set(patients))
+    count = max(1, round(fraction * len(names)))
+    return set(np.random.default_rng(seed).permutation(names)[:count].tolist())
 
 
 def shrink(frame: SourceFrame, size: str) -> SourceFrame:
@@ -115,9 +133,9 @@ def _folders(plan: Plan) -> Sources:
                 f"({len(shared)} such patients). Take them out of one."
             )
         return Sources(images, test, {**patients, **test_patients})
-    names = sorted(set(patients.values()))
-    count = max(1, round(plan.test_fraction * len(names)))
-    chosen = set(np.random.default_rng(_SPLIT_SEED).permutation(names)[:count].tolist())
+    if plan.splits == "seed":
+        return Sources(images, {}, patients)
+    chosen = choose_test_patients(patients.values(), plan.test_fraction, [_SPLIT_SEED])
     pool = {image: read for image, read in images.items() if patients[image] not in chosen}
     return Sources(pool, {image: read for image, read in images.items() if image not in pool}, patients)
 
@@ -136,14 +154,31 @@ def _pairs(
             f"({len(missing)} without). Give masks the names of their images."
         )
     patients = patient_of(images, Path(image_folder) / MANIFEST_NAME, plan.settings.get("patient_pattern", ""))
-    return {image: partial(_read, path, masks[image]) for image, path in images.items()}, patients
+    pairs = tuple((path, masks[image]) for image, path in images.items())
+    return {image: partial(_read, pair, pairs) for image, pair in zip(images, pairs, strict=True)}, patients
 
 
-def _read(image: Path, mask: Path) -> SourceFrame:
+def _read(pair: tuple[Path, Path], folder: tuple[tuple[Path, Path], ...]) -> SourceFrame:
+    image, mask = pair
     frame = read_frame(image)
     if frame.grid[2] != 1:
         raise StudyError(
             f"Expected `{image.name}` to be a single frame, got {frame.grid[2]} frames. Save the frames one by one."
         )
-    layer = (read_label(mask, frame.grid)[:, :, 0] > 0).astype(np.uint8)
+    values = read_label(mask, frame.grid)[:, :, 0]
+    layer = values if _holds_classes(folder) else (values > 0).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
     return SourceFrame(frame.pixels[:, :, 0], layer, frame.calibration.spacing_mm)
+
+
+@cache
+def _holds_classes(pairs: tuple[tuple[Path, Path], ...]) -> bool:
+    """Whether a folder holds labels as this app writes them: 1 is the layer, and 255 stands where nobody traced.
+
+    One mask that shows the layer tells: it has 1 and nothing else but 0 and 255. Without such a mask every value but 0
+    is the layer, also 255, as drawing programs save black and white.
+    """
+    for image, mask in pairs:
+        values = set(np.unique(read_label(mask, read_frame(image).grid)).tolist())
+        if INTIMA_MEDIA in values and values <= ALLOWED_CLASSES:
+            return True
+    return False

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from lib.experiments.dataset import Dataset
 from lib.experiments.overlap import dice, mean_or_none
 from lib.imaging import read_label
 from lib.items import Item
+from lib.labels import IGNORE, INTIMA_MEDIA
 from lib.state import RefinedStore, file_digest
 
 __all__ = ["label_quality"]
@@ -19,21 +22,23 @@ def label_quality(dataset: Dataset, labelled: Sequence[Item], refined: RefinedSt
         `images` and `expert`: the experts' labels on the pixels that they annotated. Over the images that have a
         refined label only, `refined_images` of them: `before` and `after`, the expert's and the refined label on the
         pixels that the expert annotated; `refined`, the refined label on all pixels that it annotates;
-        `before_whole` and `after_whole`, both on the whole frame, where not annotated counts as not drawn.
+        `before_whole` and `after_whole`, both on the whole frame, where not annotated counts as not drawn. Where the
+        truth itself is not traced (255), nothing counts.
         None for a mean of nothing.
     """
     expert: list[float] = []
     found: dict[str, list[float]] = {name: [] for name in ("before", "after", "refined", "before_whole", "after_whole")}
     for item in labelled:
         truth = dataset.truth("pool", item.id)
-        if item.label is None or not truth.any():
+        if item.label is None or not (truth == INTIMA_MEDIA).any():
             continue
         drawn = read_label(item.label, truth.shape)[:, :, 0]
+        drawn[truth == IGNORE] = IGNORE  # nobody knows what is right there
         expert.append(dice(drawn, truth, on=drawn))
         stored = refined.get(item.id, file_digest(item.label))
         if stored is None:
             continue
-        label = stored[:, :, 0]
+        label = np.where(truth == IGNORE, np.uint8(IGNORE), stored[:, :, 0])
         found["before"].append(expert[-1])
         found["after"].append(dice(label, truth, on=drawn))
         found["refined"].append(dice(label, truth, on=label))

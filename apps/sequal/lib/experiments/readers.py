@@ -11,6 +11,9 @@ from lib.phantom import SimulatedExpert, draw_reader, fuse_readers
 
 __all__ = ["Readers"]
 
+#: Jitter of a reader who draws as the truth is drawn, without a bias of his own (`noise = careful`).
+_CAREFUL_MM = 0.03
+
 
 class Readers:
     """The readers of one seed.
@@ -47,6 +50,8 @@ class Readers:
         name = f"R{index + 1}"
         if self._plan.noise == "none":
             return SimulatedExpert(name, jitter_mm=0.0, coarse_probability=0.0, traced=self._plan.traced)
+        if self._plan.noise == "careful":
+            return SimulatedExpert(name, jitter_mm=_CAREFUL_MM, coarse_probability=0.0, traced=self._plan.traced)
         return replace(draw_reader(np.random.default_rng([self._seed, index]), name), traced=self._plan.traced)
 
     def _rng(self, image: str, index: int) -> np.random.Generator:

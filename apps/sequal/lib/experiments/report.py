@@ -58,7 +58,7 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
     summary = summarise(variants, full_dice(plan, cells))
     judged = [rounds for variant in variants for rounds in variant.by_seed.values()]
     figures = draw_figures(variants, summary, judged, experiment / "thumbnails")
-    finished = sum(len(rounds) == plan.rounds for rounds in cells.values())
+    finished = sum(len(rounds) == len(plan.round_numbers) for rounds in cells.values())
     context = {
         "name": experiment.resolve().name,
         "options": _options(plan),

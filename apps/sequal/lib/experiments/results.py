@@ -31,9 +31,10 @@ def read_cells(folder: Path, plan: Plan) -> dict[Cell, list[Round]]:
         paths = sorted((folder / "cells" / cell.name).glob("round-*.json"))
         rounds = [_read(path) for path in paths]
         numbers = [entry["round"] for entry in rounds]
-        if numbers != list(range(1, len(rounds) + 1)):
+        first = plan.round_numbers[0]
+        if numbers != list(range(first, first + len(rounds))):
             raise StudyError(
-                f"Expected the rounds of {cell.name} to be numbered from 1 without a gap, got {numbers}. "
+                f"Expected the rounds of {cell.name} to be numbered from {first} without a gap, got {numbers}. "
                 "Restore the missing file."
             )
         if rounds:

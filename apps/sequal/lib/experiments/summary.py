@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 from lib.experiments.overlap import mean_or_none
-from lib.experiments.plan import FULL, Cell, Plan, Refinement
+from lib.experiments.plan import DEFAULT, FULL, Cell, Plan, Refinement
 from lib.experiments.results import Round
 from lib.experiments.statistics import Estimate, area_under_curve, labels_to, paired_bootstrap, t_interval
 from lib.measurement import bland_altman
@@ -22,15 +23,17 @@ class Variant:
     """A strategy with refinement on or off, and its finished cells.
 
     Attributes:
-        name: the strategy; with `-off` where it was also played with refinement.
+        name: the strategy; with `-off` where it was also played with refinement, and the variant behind it.
         strategy: the strategy.
         refinement: on or off.
+        settings: name of the variant of the settings.
         by_seed: rounds by seed, of cells that are finished.
     """
 
     name: str
     strategy: str
     refinement: Refinement
+    settings: str
     by_seed: Mapping[int, Sequence[Round]]
 
     @property
@@ -60,15 +63,19 @@ class Variant:
 
 def variants_of(plan: Plan, cells: Mapping[Cell, Sequence[Round]]) -> list[Variant]:
     """Every strategy with at least one finished cell, in the order of the plan, refinement on before off."""
-    finished = {cell: rounds for cell, rounds in cells.items() if len(rounds) == plan.rounds and cell.strategy != FULL}
+    finished = {
+        cell: rounds
+        for cell, rounds in cells.items()
+        if len(rounds) == len(plan.round_numbers) and cell.strategy != FULL
+    }
     found = []
     kinds: tuple[Refinement, ...] = ("on", "off")
-    for strategy in plan.strategies:
-        for kind in kinds:
-            seeds = {c.seed: r for c, r in finished.items() if (c.strategy, c.refinement) == (strategy, kind)}
-            if seeds:
-                name = f"{strategy}-off" if kind == "off" and plan.refinement == "both" else strategy
-                found.append(Variant(name, strategy, kind, seeds))
+    for settings, strategy, kind in product((DEFAULT, *plan.variants), plan.strategies, kinds):
+        wanted = (strategy, kind, settings)
+        seeds = {c.seed: r for c, r in finished.items() if (c.strategy, c.refinement, c.variant) == wanted}
+        if seeds:
+            name = f"{strategy}-off" if kind == "off" and plan.refinement == "both" else strategy
+            found.append(Variant(name if settings == DEFAULT else f"{name}, {settings}", *wanted, seeds))
     return found
 
 
@@ -78,7 +85,7 @@ def full_dice(plan: Plan, cells: Mapping[Cell, Sequence[Round]]) -> float | None
         [
             rounds[-1]["test"]["mean"]["dice"]
             for cell, rounds in cells.items()
-            if cell.strategy == FULL and len(rounds) == plan.rounds
+            if cell.strategy == FULL and len(rounds) == len(plan.round_numbers)
         ]
     )
 
@@ -90,8 +97,8 @@ def summarise(variants: Sequence[Variant], full: float | None) -> dict[str, Any]
     `refinement` is the mean Dice with the truth of the labels that were refined by the last round, before and after,
     on the pixels that the expert annotated; None where none was.
     """
-    baselines = {variant.refinement: variant for variant in variants if variant.strategy == _BASELINE}
-    return {variant.name: _figures(variant, baselines.get(variant.refinement), full) for variant in variants}
+    baselines = {(v.refinement, v.settings): v for v in variants if v.strategy == _BASELINE}
+    return {v.name: _figures(v, baselines.get((v.refinement, v.settings)), full) for v in variants}
 
 
 def thickness_pairs(variant: Variant) -> tuple[list[float], list[float], str]:

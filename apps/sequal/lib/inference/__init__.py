@@ -7,8 +7,8 @@ from lib.inference.loading import LoadedPair, load_pair
 from lib.inference.pair import PairPrediction, log_probabilities, predict_pair, predict_probability
 from lib.inference.pool_features import store_features, unfeatured_items
 from lib.inference.pool_scoring import PoolScores, score_pool, unscored_items
-from lib.inference.prediction import Prediction, predict_frame
-from lib.inference.scoring import score_items
+from lib.inference.prediction import Prediction, predict_frame, without_mistakes
+from lib.inference.scoring import groups_of_one_grid, score_items
 from lib.inference.serving import ServedModel
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "ServedModel",
     "choose_device",
     "contour_markups",
+    "groups_of_one_grid",
     "image_features",
     "load_pair",
     "log_probabilities",
@@ -31,4 +32,5 @@ __all__ = [
     "store_features",
     "unfeatured_items",
     "unscored_items",
+    "without_mistakes",
 ]

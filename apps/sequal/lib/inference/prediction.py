@@ -16,7 +16,7 @@ from lib.labels import INTIMA_MEDIA
 from lib.measurement import ImtMeasurement, boundaries_from_probability, measure_imt
 from lib.settings import Settings
 
-__all__ = ["Prediction", "predict_frame"]
+__all__ = ["Prediction", "predict_frame", "without_mistakes"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,10 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
     pld = pseudo_label_divergence(
         query.log_p_reference, query.log_p_other, form=settings.pld_form, thin_px=settings.thin_layer_px
     )
-    probability = _without_mistakes(shown.native_probability, frame, settings)
+    native, spacing_mm = shown.native_probability, frame.calibration.spacing_mm
+    probability = np.stack(
+        [without_mistakes(native[:, :, f], frame.pixels[:, :, f], spacing_mm, settings) for f in range(count)], axis=2
+    )
     mask = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
     return Prediction(
         mask=mask,
@@ -69,16 +72,24 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
     )
 
 
-def _without_mistakes(probability: NDArray[np.float32], frame: Frame, settings: Settings) -> NDArray[np.float32]:
-    """The probability (W, H, F) without pieces that cannot be a wall."""
+def without_mistakes(
+    probability: NDArray[np.float32],
+    pixels: NDArray[np.float32],
+    spacing_mm: tuple[float, float] | None,
+    settings: Settings,
+) -> NDArray[np.float32]:
+    """The probability of one frame without pieces that cannot be a wall, which annotators are not shown.
+
+    Args:
+        probability: float32 (W, H).
+        pixels: float32 (W, H), grey values on any scale.
+        spacing_mm: (dx, dy); None: not calibrated.
+        settings: `min_piece_mm` and `working_spacing_mm` are used.
+    """
     if settings.min_piece_mm == 0:
         return probability
-    dx, dy = frame.calibration.spacing_mm or (settings.working_spacing_mm, settings.working_spacing_mm)
-    found = []
-    for f in range(frame.grid[2]):
-        inside = drop_pieces_at_margin(probability[:, :, f], frame.pixels[:, :, f], dy)
-        found.append(drop_short_pieces(inside, dx, settings.min_piece_mm))
-    return np.stack(found, axis=2)
+    dx, dy = spacing_mm or (settings.working_spacing_mm, settings.working_spacing_mm)
+    return drop_short_pieces(drop_pieces_at_margin(probability, pixels, dy), dx, settings.min_piece_mm)
 
 
 def expected_dice(probability: NDArray[np.float32]) -> float:

@@ -13,7 +13,7 @@ from lib.inference.pair import FRAMES_AT_ONCE, log_probabilities
 from lib.items import Item
 from lib.settings import Settings
 
-__all__ = ["score_items"]
+__all__ = ["groups_of_one_grid", "score_items"]
 
 Scores = dict[str, dict[str, float]]
 
@@ -62,7 +62,7 @@ def score_items(
         )
 
     result: Scores = {}
-    for group in _groups(items, frames):
+    for group in groups_of_one_grid(items, frames):
         pixels = torch.cat([frame.pixels for _, frame in group])
         # A long clip is scored part by part, so that its probabilities are never all in memory at once.
         parts = [score(part, group[0][1].grid) for part in torch.split(pixels, FRAMES_AT_ONCE)]
@@ -78,7 +78,7 @@ def score_items(
     return result
 
 
-def _groups(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:
+def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:
     """Readable neighbours of one working grid, as many as go through the networks together."""
     group: list[tuple[Item, WorkingFrame]] = []
     for item in items:

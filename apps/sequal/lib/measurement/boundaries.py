@@ -55,6 +55,10 @@ class Boundaries:
         """Columns `(W,)` that have both boundaries."""
         return np.isfinite(self.li) & np.isfinite(self.ma)
 
+    def within(self, columns: NDArray[np.bool_]) -> "Boundaries":
+        """The same in the columns `(W,)` that are True, NaN in the others."""
+        return Boundaries(np.where(columns, self.li, np.nan), np.where(columns, self.ma, np.nan))
+
 
 def boundaries_from_probability(
     probability: NDArray[Any], *, threshold: float = 0.5, min_thickness_px: float = 1.0

@@ -70,12 +70,12 @@ class SimulatedExpert:
         """Label a frame of which only a mask is known; every run of a column gets the same errors.
 
         Args:
-            mask: (W, H), 1 inside the layer; several layers may lie above each other.
+            mask: (W, H), 1 inside the layer, 255 where nobody knows; several layers may lie above each other.
             spacing_mm: (dx, dy); for an image without calibration the pixel that the errors shall be scaled to.
             rng: of this label's errors.
 
         Returns:
-            As `annotate`.
+            As `annotate`; what is 255 in `mask` stays 255.
         """
         inside = np.asarray(mask) == INTIMA_MEDIA
         if not inside.any():
@@ -90,7 +90,9 @@ class SimulatedExpert:
         np.add.at(steps, (x, upper), 1)
         np.add.at(steps, (x, lower), -1)
         drawn = np.cumsum(steps[:, :height], axis=1) > 0
-        return self._sparse(drawn.astype(np.uint8) * np.uint8(INTIMA_MEDIA), rng)
+        label = self._sparse(drawn.astype(np.uint8) * np.uint8(INTIMA_MEDIA), rng)
+        label[np.asarray(mask) == IGNORE] = IGNORE
+        return label
 
     def _shifts(self, columns: int, spacing_mm: tuple[float, float], rng: np.random.Generator) -> tuple[Curve, Curve]:
         coarse = 0.0
