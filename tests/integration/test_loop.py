@@ -19,7 +19,7 @@ STATS = {"best_metric", "epoch", "total_epochs", "total_time", "round", "publish
 
 
 def _copy(folder: Path) -> Path:
-    shutil.copytree(SAMPLE_DATA, folder, ignore=shutil.ignore_patterns("datastore_v2.json", ".lock", "truth"))
+    shutil.copytree(SAMPLE_DATA, folder, ignore=shutil.ignore_patterns("datastore_v2*", ".lock", "truth"))
     return folder
 
 

@@ -14,6 +14,7 @@ import pytest
 from fastapi import HTTPException
 
 from lib.datastores import LabelGuard, StudyFolder
+from lib.datastores.change_log import ChangeLog
 from lib.state import StudyState
 from unit.synthetic_study import settings
 
@@ -97,7 +98,9 @@ def test_a_damaged_list_never_costs_the_notes_of_other_labels(
 ) -> None:
     for image in "abc":
         folder.save_label(image, str(_label(tmp_path / "l.nii.gz")), "final", {"reader": f"of {image}"})
+    folder.put_changes_into_list()
     config = studies / "datastore_v2.json"
+    assert '"of b"' in config.read_text()
     config.write_text(config.read_text().replace('"of b"', r'"of b \ud800"'))
     again = StudyFolder(str(studies), guard, auto_reload=False)
     assert [again.get_label_info(image, "final")["reader"] for image in "ac"] == ["of a", "of c"]
@@ -181,7 +184,7 @@ def test_a_stored_label_is_acknowledged_though_its_note_cannot_be_written(
     tmp_path: Path, studies: Path, guard: LabelGuard, folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as full:
-        full.setattr(StudyFolder, "_write_config", _full)
+        full.setattr(ChangeLog, "append", _full)
         assert folder.save_label("a", str(_label(tmp_path / "l.nii.gz")), "final", {"reader": "anna"}) == "a"
         assert _refused(lambda: folder.update_label_info("a", "final", {"reader": "ben"})).status_code == 507
     assert folder.get_label_info("a", "final")["reader"] == "anna"
@@ -210,7 +213,7 @@ def test_a_label_that_cannot_be_kept_is_not_replaced(
 def test_a_folder_that_cannot_be_written_is_served_for_reading(
     tmp_path: Path, studies: Path, guard: LabelGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lib.datastores.local.is_writable", lambda _: False)
+    monkeypatch.setattr("lib.datastores.kept_list.is_writable", lambda _: False)
     before = sorted(path.name for path in studies.rglob("*"))
     folder = StudyFolder(str(studies), guard, auto_reload=False)
     assert folder.read_only

@@ -2,13 +2,14 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 from fastapi import HTTPException
+from monailabel.datastore.local import LocalDatastore
 
 from lib.datastores import LabelGuard, StudyFolder
 from lib.state import StudyState
@@ -49,11 +50,8 @@ def folder(studies: Path, guard: LabelGuard) -> StudyFolder:
 
 
 @pytest.fixture
-def watching(studies: Path, guard: LabelGuard) -> Iterator[StudyFolder]:
-    store = StudyFolder(str(studies), guard, auto_reload=True)
-    yield store
-    store._observer.stop()
-    store._observer.join()
+def watching(studies: Path, guard: LabelGuard) -> StudyFolder:
+    return StudyFolder(str(studies), guard, auto_reload=True)
 
 
 @pytest.mark.parametrize("content", ['{"objects": {"a"', '{"name": "x"}', '{"objects": 3}', "[]", ""])
@@ -173,8 +171,150 @@ def test_a_label_that_cannot_be_written_leaves_the_former_one(
 
 
 def test_a_task_process_writes_no_list(studies: Path, guard: LabelGuard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.datastores.local._in_task_process", lambda: True)
+    monkeypatch.setattr("lib.datastores.kept_list._in_task_process", lambda: True)
+    monkeypatch.setattr("lib.datastores.kept_list.FolderWatch", pytest.fail)
     store = StudyFolder(str(studies), guard, auto_reload=True)
     store.update_image_info("a", {"who": "the trainer"})
-    assert not (studies / "datastore_v2.json").exists()
-    assert not hasattr(store, "_observer")
+    assert not list(studies.glob("datastore_v2*"))
+
+
+# What is noted: the list, and the changes beside it
+
+
+def _list(studies: Path) -> dict[str, Any]:
+    return json.loads((studies / "datastore_v2.json").read_text())["objects"]
+
+
+def test_a_label_is_noted_without_writing_the_list_again(studies: Path, folder: StudyFolder) -> None:
+    before = (studies / "datastore_v2.json").stat()
+    folder.save_label("b", str(_label(studies.parent / "l.nii.gz")), "final", {"number": 7})
+    folder.update_image_info("a", {"who": "anna"})
+    after = (studies / "datastore_v2.json").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    lines = (studies / "datastore_v2.changes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["image"] for line in lines] == ["b", "a"]
+
+
+def test_what_was_noted_is_there_after_a_crash_at_any_byte(studies: Path, guard: LabelGuard, tmp_path: Path) -> None:
+    folder, label = StudyFolder(str(studies), guard, auto_reload=False), _label(tmp_path / "l.nii.gz")
+    changes, ends = studies / "datastore_v2.changes.jsonl", []
+    for number, image in enumerate("abca"):
+        folder.save_label(image, str(label), "final", {"number": number})
+        ends.append(changes.stat().st_size)
+    content = changes.read_bytes()
+    for cut in range(len(content) + 1):
+        changes.write_bytes(content[:cut])
+        store = StudyFolder(str(studies), guard, auto_reload=False)
+        assert store.get_labeled_images() == ["a", "b", "c"]
+        last = {image: number for number, image in enumerate("abca") if ends[number] <= cut + 1}
+        noted = {image: store.get_label_info(image, "final").get("number") for image in "abc"}
+        assert noted == {**dict.fromkeys("abc"), **last}
+        changes.unlink(missing_ok=True)
+
+
+def test_a_line_that_was_cut_ends_before_the_next_begins(studies: Path, guard: LabelGuard, folder: StudyFolder) -> None:
+    folder.update_image_info("a", {"who": "anna"})
+    with (studies / "datastore_v2.changes.jsonl").open("ab") as file:
+        file.write(b'{"image":"b","entr')
+    StudyFolder(str(studies), guard, auto_reload=False).update_image_info("c", {"who": "carl"})
+    store = StudyFolder(str(studies), guard, auto_reload=False)
+    assert [store.get_image_info(image).get("who") for image in "abc"] == ["anna", None, "carl"]
+
+
+def test_the_list_takes_the_changes_in(studies: Path, guard: LabelGuard, folder: StudyFolder) -> None:
+    folder.save_label("b", str(_label(studies.parent / "l.nii.gz")), "final", {"number": 7})
+    assert "final" not in _list(studies)["b"]["labels"]
+    folder.put_changes_into_list()
+    assert _list(studies)["b"]["labels"]["final"]["info"]["number"] == 7
+    assert not (studies / "datastore_v2.changes.jsonl").exists()
+    stock = LocalDatastore(str(studies))
+    assert stock.get_label_info("b", "final")["number"] == 7
+
+
+def test_what_is_noted_while_the_list_is_written_is_kept(
+    studies: Path, guard: LabelGuard, folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.update_image_info("a", {"who": "anna"})
+    monkeypatch.setattr("lib.datastores.kept_list.time.sleep", lambda _: folder.update_image_info("b", {"who": "ben"}))
+    folder.put_changes_into_list()
+    store = StudyFolder(str(studies), guard, auto_reload=False)
+    assert [store.get_image_info(image).get("who") for image in "ab"] == ["anna", "ben"]
+
+
+def test_a_crash_between_list_and_changes_loses_nothing(
+    studies: Path, guard: LabelGuard, folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.update_image_info("a", {"who": "anna"})
+    monkeypatch.setattr("lib.datastores.change_log.ChangeLog.drop_before", lambda *_: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception):
+        folder.put_changes_into_list()
+    store = StudyFolder(str(studies), guard, auto_reload=False)
+    assert store.get_image_info("a")["who"] == "anna"
+
+
+def test_two_servers_know_what_the_other_noted(studies: Path, guard: LabelGuard, folder: StudyFolder) -> None:
+    other = StudyFolder(str(studies), guard, auto_reload=False)
+    label = _label(studies.parent / "l.nii.gz")
+    folder.save_label("a", str(label), "final", {"by": "the first"})
+    other.save_label("b", str(label), "final", {"by": "the second"})
+    folder.update_image_info("c", {"by": "the first"})
+    other.put_changes_into_list()
+    folder.update_label_info("b", "final", {"seen": True})
+    other.look()
+    for store in (folder, other, StudyFolder(str(studies), guard, auto_reload=False)):
+        assert store.get_labeled_images() == ["a", "b"]
+        assert store.get_label_info("a", "final")["by"] == "the first"
+        assert store.get_label_info("b", "final")["by"] == "the second"
+        assert store.get_label_info("b", "final")["seen"]
+        assert store.get_image_info("c")["by"] == "the first"
+
+
+def test_what_could_not_be_read_back_is_refused_and_replaces_nothing(studies: Path, folder: StudyFolder) -> None:
+    label, info = _label(studies.parent / "l.nii.gz"), {"text": "\ud800"}
+    for note in (
+        lambda: folder.save_label("a", str(label), "final", info),
+        lambda: folder.update_image_info("a", info),
+        lambda: folder.add_image("d", str(label), info),
+    ):
+        with pytest.raises(HTTPException) as caught:
+            note()
+        assert caught.value.status_code == 400
+    assert folder.get_labeled_images() == []
+    assert folder.list_images() == ["a", "b", "c"]
+    assert not (studies / "labels" / "final" / "a.nii.gz").exists()
+
+
+def test_only_what_came_or_went_is_looked_at(
+    studies: Path, folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    look_at = StudyFolder._look_at
+    monkeypatch.setattr(
+        StudyFolder, "_look_at", lambda self, image, *more: looked.append(image) or look_at(self, image, *more)
+    )
+    _image(studies / "d.nii.gz")
+    (studies / "a.nii.gz").unlink()
+    folder.look()
+    assert looked == ["a", "d"]
+    assert folder.list_images() == ["b", "c", "d"]
+    folder.look()
+    assert looked == ["a", "d"]
+
+
+def test_hidden_files_and_folders_are_no_images(studies: Path, folder: StudyFolder) -> None:
+    (studies / "._a.nii.gz").write_bytes(b"resource fork")
+    (studies / "folder.png").mkdir()
+    folder.refresh()
+    assert folder.list_images() == ["a", "b", "c"]
+
+
+def test_of_two_files_with_one_id_the_first_by_name_counts_until_it_goes(
+    studies: Path, folder: StudyFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    (studies / "a.nii").write_bytes(b"")
+    folder.look()
+    assert Path(folder.get_image_uri("a")).name == "a.nii"
+    assert "a.nii.gz is not" in caplog.text
+    (studies / "a.nii").unlink()
+    folder.look()
+    assert Path(folder.get_image_uri("a")).name == "a.nii.gz"

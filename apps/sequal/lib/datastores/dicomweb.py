@@ -142,7 +142,7 @@ class DicomWebStudy(PacsImages):
             return
         submitted = self._submitted_file(label_id)
         self._from_pacs()  # so that every segmentation of now is known
-        with self._turn:
+        with self._exclusive():
             if submitted is not None:
                 self._guard.keep_replaced(label_id, submitted)
                 submitted.unlink(missing_ok=True)
@@ -150,7 +150,7 @@ class DicomWebStudy(PacsImages):
             entry.labels.pop(_FINAL.value, None)
             gone = {*entry.image.info.get(_WITHDRAWN, ()), *self._pacs_labels.all_of(label_id)}
             entry.image.info[_WITHDRAWN] = sorted(gone)
-            self._update_datastore_file()
+            self._write_notes_if_possible([label_id])
 
     def delivery(self, image_id: str) -> dict[str, Any]:
         """Whether the PACS has the submitted label of an image.
@@ -191,9 +191,9 @@ class DicomWebStudy(PacsImages):
 
     def status(self) -> dict[str, Any]:
         """Images in all, labelled images, and labels by tag."""
-        counted = super().status()
-        completed = {_FINAL.value: counted["completed"]} if counted["completed"] else {}
-        return {**counted, "label_tags": {**counted["label_tags"], **completed}}
+        total, completed = len(self.list_images()), len(self.get_labeled_images())
+        tags = super().status()["label_tags"] | ({_FINAL.value: completed} if completed else {})
+        return {"total": total, "completed": completed, "label_tags": tags}
 
     # What lies beneath
 
@@ -230,7 +230,7 @@ class DicomWebStudy(PacsImages):
     def _store(self, image_id: str, label: Path, tag: str, info: dict[str, Any]) -> str:
         if tag != _FINAL:
             return super()._store(image_id, label, tag, info)
-        with self._turn:
+        with self._exclusive():
             # Later than every label before, even within one second or after a clock that was wrong.
             before = self._note(image_id).labels.get(_FINAL)
             known = [int(before.info.get(_CREATED, 0)) if before else 0]
@@ -252,6 +252,6 @@ class DicomWebStudy(PacsImages):
         image = Path(self._fetch(image_id))
         segmentation = outgoing_segmentation(image, file, self._instances(image_id), created)
         self._archive.store(segmentation)
-        with self._turn:
+        with self._exclusive():
             label.info[_SENT_AS] = str(segmentation.SeriesInstanceUID)
-            self._update_datastore_file()
+            self._write_notes_if_possible([image_id])

@@ -17,7 +17,7 @@ __all__ = ["PREVIOUS", "check_note", "is_storable_name", "read_list", "rescued_l
 
 logger = logging.getLogger(__name__)
 
-#: The file as it was one change before; read when the file itself is damaged.
+#: A copy of the file; read when the file itself is damaged.
 PREVIOUS: Final = ".previous"
 #: The file's reader gives up at 200 levels, which the file's own share.
 _DEEPEST: Final = 32
@@ -80,7 +80,7 @@ def read_list(file: Path) -> LocalDatastoreModel:
 
 
 def rescued_list(file: Path) -> LocalDatastoreModel:
-    """What can still be read of a damaged list: every entry by itself, else as it was one change before.
+    """What can still be read of a damaged list: every entry by itself, else as a copy of the file has it.
 
     Returns:
         The list; entries that are lost are missing, their images are found again by their files.

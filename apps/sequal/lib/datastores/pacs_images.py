@@ -135,12 +135,12 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
                 image_id, ImageLabelModel(image=DataModel(info={"name": image_id + IMAGE_SUFFIX}, ext=IMAGE_SUFFIX))
             )
 
-    def _suffixes(self, folder: str) -> dict[str, str]:
-        found = super()._suffixes(folder)
-        if Path(folder).resolve() != Path(self._datastore.image_path()).resolve():
+    def _suffixes(self, tag: str) -> dict[str, str]:
+        found = super()._suffixes(tag)
+        if tag:
             return found
         # An image that was not fetched, or whose file was removed to save space, is an image; its label stays known.
-        labels = super()._suffixes(self._datastore.label_path(DefaultLabelTag.FINAL))
+        labels = super()._suffixes(DefaultLabelTag.FINAL.value)
         return {image: IMAGE_SUFFIX for image in {*found, *labels, *self._datastore.objects}}
 
 
