@@ -144,9 +144,10 @@ class SequalApp(MONAILabelApp):
         readers = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_USER))]
         annotators = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
         trainers = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
-        serve_study(server.app, self.study, self.datastore, Access(readers, annotators, trainers))
+        access = Access(readers, annotators, trainers)
+        serve_study(server.app, self.study, self.datastore, self._predictions, access)
         if self.study.settings.ohif_bridge:
-            serve_bridge(server.app, Path(server.static_dir) / "ohif", self._predictions, readers)
+            serve_bridge(server.app, Path(server.static_dir) / "ohif")
         # The stock viewer needs it as much: what hangs is the server.
         pacs = viewed_pacs(self.studies, server_settings) if isinstance(self._datastore, DicomWebStudy) else None
         if pacs is not None:

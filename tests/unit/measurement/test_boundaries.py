@@ -75,6 +75,27 @@ def test_enclosed_hole_does_not_split_the_layer() -> None:
     assert (found.li[4], found.ma[4]) == (4.5, 14.5)
 
 
+def test_two_walls_that_touch_at_both_ends_are_not_one_thick_wall() -> None:
+    mask = np.zeros((30, 60), dtype=np.uint8)
+    mask[:, 5:12] = mask[:, 40:50] = 1
+    mask[:3, 5:50] = mask[-3:, 5:50] = 1
+    found = boundaries_from_mask(mask)
+    assert set((found.ma - found.li)[3:-3]) == {10.0}
+    assert found.crowded == 24
+
+
+def test_something_else_that_is_drawn_is_counted_and_not_measured() -> None:
+    mask = np.zeros((20, 40), dtype=np.uint8)
+    mask[:, 20:28] = 1
+    assert boundaries_from_mask(mask).crowded == 0
+    mask[4:9, 5:9] = 1
+    found = boundaries_from_mask(mask)
+    assert found.crowded == 5
+    assert set(found.ma - found.li) == {8.0}
+    mask[:6, 20:28] = 0  # where it stands alone, it is still not the layer
+    assert boundaries_from_mask(mask).crowded == 5
+
+
 def test_longest_run_of_a_forked_column_counts() -> None:
     mask = np.zeros((6, 20), dtype=np.uint8)
     mask[:, 8:14] = 1

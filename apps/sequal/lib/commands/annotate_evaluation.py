@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lib.commands.annotate_client import AnnotationClient
 from lib.imaging import Frame, read_label
 from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
-from lib.measurement import boundaries_from_mask, combine_frames, measure_imt, score_segmentation
+from lib.measurement import combine_frames, measure_label, score_segmentation
 
 __all__ = ["Evaluation", "TestImage", "evaluate", "mean_dice"]
 
@@ -110,5 +110,4 @@ def _server_imt_mm(image: TestImage, mask: NDArray[np.uint8], params: Mapping[st
 
 def _imt_mm(image: TestImage, mask: NDArray[np.uint8]) -> float | None:
     calibration = image.frame.calibration
-    frames = [measure_imt(boundaries_from_mask(mask[:, :, index]), calibration) for index in range(mask.shape[2])]
-    return combine_frames(frames).mean if calibration.calibrated else None
+    return combine_frames(measure_label(mask, calibration)).mean if calibration.calibrated else None

@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lib.errors import ImageError, LabelError, StudyError
 from lib.imaging import (
     IMAGE_SUFFIXES,
+    Frame,
     check_label,
     clean_label,
     image_stem,
@@ -84,6 +88,33 @@ class LabelGuard:
             )
         read_frame(file)
 
+    def read(
+        self, image_id: str, image: Path, submitted: Path, info: Mapping[str, Any] | None = None
+    ) -> tuple[Frame, NDArray[np.uint8]]:
+        """A submitted label as it would be stored; nothing is kept of it.
+
+        Args:
+            image_id: Its image.
+            image: The file of that image.
+            submitted: The file that came.
+            info: As for `checked`.
+
+        Returns:
+            The image, and its label uint8 `(W, H, F)` in {0, 1, 255}.
+
+        Raises:
+            LabelError: wrong grid, unreadable, nothing but other segments or pixels that were not annotated.
+            ImageError: the image cannot be read.
+        """
+        named = submitted_segments((info or {}).get("label_info"))
+        frame = read_frame(image)
+        shown = self._state.shown.get(image_id) if frame.duplicated else None
+        label, dropped = clean_label(read_label(submitted, frame.grid, named=named, shown=shown))
+        check_label(label, frame, dropped)
+        if dropped:
+            logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
+        return frame, label
+
     @contextmanager
     def checked(
         self, image_id: str, image: Path, submitted: Path, info: Mapping[str, Any] | None = None
@@ -102,17 +133,11 @@ class LabelGuard:
         """
         with tempfile.TemporaryDirectory() as folder:
             clean = Path(folder) / "label.nii.gz"
-            named = submitted_segments((info or {}).get("label_info"))
             try:
-                frame = read_frame(image)
-                shown = self._state.shown.get(image_id) if frame.duplicated else None
-                label, dropped = clean_label(read_label(submitted, frame.grid, named=named, shown=shown))
-                check_label(label, frame, dropped)
+                frame, label = self.read(image_id, image, submitted, info)
             except (LabelError, ImageError) as error:
                 self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error
-            if dropped:
-                logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
             try:
                 write_mask(clean, frame.to_file_grid(label), frame.affine)
             except OSError as error:

@@ -5,6 +5,7 @@ from lib.measurement.boundaries import Boundaries, boundaries_from_mask, boundar
 from lib.measurement.clip import combine_frames
 from lib.measurement.contours import Contour, contours
 from lib.measurement.imt import PLAQUE_MM, SHORTEST_LENGTH_MM, Flag, ImtMeasurement, measure_imt
+from lib.measurement.label import measure_label
 from lib.measurement.polyline import distances_to_polyline, polyline_distance
 from lib.measurement.segmentation import SegmentationScores, score_segmentation
 
@@ -25,6 +26,7 @@ __all__ = [
     "distances_to_polyline",
     "icc_2_1",
     "measure_imt",
+    "measure_label",
     "polyline_distance",
     "score_segmentation",
 ]

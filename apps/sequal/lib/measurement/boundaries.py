@@ -17,6 +17,8 @@ _EIGHT_NEIGHBOURS: Final = np.ones((3, 3), dtype=bool)
 _STEEPEST_SLOPE: Final = 0.3
 #: Share of its columns that a component may have in common with the layer that it continues.
 _LARGEST_OVERLAP: Final = 0.1
+#: A hole may be this part of the layer's mean thickness high.
+_LARGEST_HOLE: Final = 0.5
 #: Components looked at, widest first: a noisy map has tens of thousands, and the layer is not among the last.
 _MOST_COMPONENTS: Final = 2000
 
@@ -28,6 +30,8 @@ class Boundaries:
     Attributes:
         li: Lumen-intima, float64 `(W,)`, pixels (centre of the first row is 0), NaN where there is none.
         ma: Media-adventitia, the same; never above `li`.
+        crowded: Columns in which something is drawn beside the layer's own piece. It is never added to the thickness,
+            but a reader has to know of it.
 
     Raises:
         MeasurementError: The arrays differ in length, have more than one axis, or cross.
@@ -35,6 +39,7 @@ class Boundaries:
 
     li: NDArray[np.float64]
     ma: NDArray[np.float64]
+    crowded: int = 0
 
     def __post_init__(self) -> None:
         """Check that the two belong together."""
@@ -67,8 +72,9 @@ def boundaries_from_probability(
 
     The layer is the connected component (eight neighbours, enclosed holes filled) that spans the most
     columns, because the far wall crosses the image from side to side, plus the components that continue it
-    across a gap at a depth that fits. In each column its longest run counts, and the boundary is
-    interpolated linearly between the pixel centres on both sides of the crossing.
+    across a gap at a depth that fits. In each column its longest run counts, whatever else is drawn (see
+    `Boundaries.crowded`), and the boundary is interpolated linearly between the pixel centres on both sides of
+    the crossing.
 
     Args:
         probability: `(W, H)`, 0 to 1.
@@ -88,14 +94,17 @@ def boundaries_from_probability(
     ([1.5], [5.0])
     """
     values = _checked(probability, threshold)
-    layer = _layer(values >= threshold)
+    foreground = values >= threshold
+    layer = _layer(foreground)
     columns, first, last = _longest_runs(layer)
     inside = (first > 0) & (last < values.shape[1] - 1)
     columns, first, last = columns[inside], first[inside], last[inside]
     upper, lower = values[columns, first], values[columns, last]
     li = first - (upper - threshold) / (upper - values[columns, first - 1])
     ma = last + (lower - threshold) / (lower - values[columns, last + 1])
-    return _spread(columns, li, ma, values.shape[0], min_thickness_px)
+    thick = ma - li >= min_thickness_px
+    crowded = _crowded(foreground, layer, columns[thick], (last - first + 1)[thick])
+    return _spread(columns[thick], li[thick], ma[thick], values.shape[0], crowded)
 
 
 def boundaries_from_mask(mask: NDArray[Any], *, min_thickness_px: float = 1.0) -> Boundaries:
@@ -130,7 +139,7 @@ def boundaries_from_mask(mask: NDArray[Any], *, min_thickness_px: float = 1.0) -
     unknown = columns[(above == IGNORE) | (below == IGNORE)]
     li, ma = found.li.copy(), found.ma.copy()
     li[unknown] = ma[unknown] = np.nan
-    return Boundaries(li, ma)
+    return Boundaries(li, ma, found.crowded)
 
 
 def _checked(probability: NDArray[Any], threshold: float) -> NDArray[np.float64]:
@@ -169,7 +178,23 @@ def _layer(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
             continue
         layer[across, along] |= part & free[:, np.newaxis]
         centre[across] = np.where(free, middle, centre[across])
-    return np.asarray(ndimage.binary_fill_holes(layer), dtype=bool)
+    return _filled(layer)
+
+
+def _filled(layer: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The layer without its small holes.
+
+    A hole that is high against the layer is the lumen between two walls that touch somewhere: filling it
+    would add their thicknesses and the lumen's.
+    """
+    highest = _LARGEST_HOLE * layer.sum(axis=1)[layer.any(axis=1)].mean() if layer.any() else 0.0
+    holes, count = ndimage.label(ndimage.binary_fill_holes(layer) & ~layer)
+    out = layer.copy()
+    for number, (across, along) in enumerate(ndimage.find_objects(holes, count), start=1):
+        part = holes[across, along] == number
+        if part.sum(axis=1).max() <= max(highest, 1.0):
+            out[across, along] |= part
+    return out
 
 
 def _continues(
@@ -208,15 +233,26 @@ def _longest_runs(layer: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[n
     return columns, first[order][chosen], last[order][chosen]
 
 
+def _crowded(
+    foreground: NDArray[np.bool_], layer: NDArray[np.bool_], columns: NDArray[np.intp], height: NDArray[np.intp]
+) -> int:
+    """Columns with a drawn pixel that belongs to no measured run.
+
+    Args:
+        foreground: `(W, H)`, all that is drawn.
+        layer: `(W, H)`, the pieces that make the layer.
+        columns: `(n,)`, measured columns.
+        height: `(n,)`, pixels of the measured run in each.
+    """
+    crowded = (foreground & ~layer).any(axis=1)
+    crowded[columns] |= layer[columns].sum(axis=1) > height
+    return int(crowded.sum())
+
+
 def _spread(
-    columns: NDArray[np.intp],
-    li: NDArray[np.float64],
-    ma: NDArray[np.float64],
-    width: int,
-    min_thickness_px: float,
+    columns: NDArray[np.intp], li: NDArray[np.float64], ma: NDArray[np.float64], width: int, crowded: int
 ) -> Boundaries:
     """Full-width arrays from the columns that have a layer thick enough."""
-    thick = ma - li >= min_thickness_px
     full_li, full_ma = np.full(width, np.nan), np.full(width, np.nan)
-    full_li[columns[thick]], full_ma[columns[thick]] = li[thick], ma[thick]
-    return Boundaries(full_li, full_ma)
+    full_li[columns], full_ma[columns] = li, ma
+    return Boundaries(full_li, full_ma, crowded)

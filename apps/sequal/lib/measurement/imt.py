@@ -16,7 +16,7 @@ __all__ = ["PLAQUE_MM", "SHORTEST_LENGTH_MM", "Flag", "ImtMeasurement", "measure
 SHORTEST_LENGTH_MM: Final = 10.0
 PLAQUE_MM: Final = 1.5
 
-Flag = Literal["no_layer", "not_calibrated", "short_length", "possible_plaque"]
+Flag = Literal["no_layer", "several_pieces", "not_calibrated", "short_length", "possible_plaque"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class ImtMeasurement:
         length: Measured columns times the lateral pixel size; gaps do not count.
         columns: Number of measured columns.
         calibration: Size of a pixel and its source.
-        flags: What the reader must know before using the figures.
+        flags: What the reader must know before using the figures. `several_pieces`: something is drawn beside
+            the layer's own piece, whose thickness alone this is.
     """
 
     mean: float | None
@@ -91,7 +92,7 @@ def measure_imt(boundaries: Boundaries, calibration: Calibration) -> ImtMeasurem
     dx, dy = calibration.spacing_mm or (1.0, 1.0)
     columns = np.flatnonzero(boundaries.measured)
     if not columns.size:
-        return ImtMeasurement(None, None, None, None, None, 0, calibration, _flags(calibration, None, None))
+        return ImtMeasurement(None, None, None, None, None, 0, calibration, _flags(calibration, None, None, 0))
     thickness = (boundaries.ma[columns] - boundaries.li[columns]) * dy
     length, thickest = columns.size * dx, float(thickness.max())
     return ImtMeasurement(
@@ -102,12 +103,12 @@ def measure_imt(boundaries: Boundaries, calibration: Calibration) -> ImtMeasurem
         length=length,
         columns=int(columns.size),
         calibration=calibration,
-        flags=_flags(calibration, length, thickest),
+        flags=_flags(calibration, length, thickest, boundaries.crowded),
     )
 
 
-def _flags(calibration: Calibration, length: float | None, thickest: float | None) -> tuple[Flag, ...]:
-    flags: list[Flag] = []
+def _flags(calibration: Calibration, length: float | None, thickest: float | None, crowded: int) -> tuple[Flag, ...]:
+    flags: list[Flag] = ["several_pieces"] if crowded else []
     if length is None or thickest is None:
         flags.append("no_layer")
     if not calibration.calibrated:

@@ -4,12 +4,11 @@ from lib.ohif.app_config import BRIDGE, app_config
 from lib.ohif.last_predictions import LastPredictions
 from lib.ohif.pacs_route import PACS_PATH, serve_pacs
 from lib.ohif.pacs_service import PacsRequest, PacsService
-from lib.ohif.routes import APP_CONFIG_PATH, MEASUREMENT_PATH, serve_bridge
+from lib.ohif.routes import APP_CONFIG_PATH, serve_bridge
 
 __all__ = [
     "APP_CONFIG_PATH",
     "BRIDGE",
-    "MEASUREMENT_PATH",
     "PACS_PATH",
     "LastPredictions",
     "PacsRequest",

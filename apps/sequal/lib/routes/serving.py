@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI, params
-from fastapi.routing import APIRoute
 from monailabel.interfaces.datastore import Datastore
 
 from lib.configs import Study
+from lib.ohif import LastPredictions
 from lib.ohif.in_front import put_in_front
+from lib.routes.measuring import measurement_routes
 from lib.routes.skipping import skip_routes
 
 __all__ = ["Access", "serve_study"]
@@ -29,14 +30,18 @@ class Access:
     train: Sequence[params.Depends] = field(default_factory=tuple)
 
 
-def serve_study(server: FastAPI, study: Study, datastore: Callable[[], Datastore], access: Access) -> None:
+def serve_study(
+    server: FastAPI, study: Study, datastore: Callable[[], Datastore], predictions: LastPredictions, access: Access
+) -> None:
     """Add the routes of a study to the server; called again, the new ones replace the old ones.
 
     Args:
         server: MONAI Label's FastAPI application.
         study: settings and state.
         datastore: gives the images and labels of the study.
+        predictions: what the infer task said last.
         access: who may use which route.
     """
-    ours: list[APIRoute] = [*skip_routes(study, datastore, access.annotate)]
-    put_in_front(server, ours)
+    skips = skip_routes(study, datastore, access.annotate)
+    measurements = measurement_routes(study, datastore, predictions, access.read)
+    put_in_front(server, [*skips, *measurements])
