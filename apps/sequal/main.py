@@ -13,10 +13,12 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.utils.async_tasks.utils import tasks
 
+from lib.access import exposure, protect
 from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study, not_found, refusal
 from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter, viewed_pacs
+from lib.endpoints import SafeSessions
 from lib.errors import SequalError
 from lib.infers import IMAGE_ID, CarotidContoursInfer, CarotidInfer, SequalBatchInfer
 from lib.labels import LABEL_NAMES
@@ -47,6 +49,7 @@ class SequalApp(MONAILabelApp):
             labels=list(LABEL_NAMES),
         )
         self._predictions = LastPredictions()
+        self._protect_server()
         self._serve_viewers()
         self._last_tried: tuple[str | None, frozenset[str]] | None = None
         if not self.study.settings.auto_scoring:
@@ -135,6 +138,25 @@ class SequalApp(MONAILabelApp):
             self._last_tried = stale
         result: dict[str, Any] = super().async_scoring(method, params)
         return result
+
+    def _load_sessions(self, load: bool = False) -> SafeSessions | None:
+        """Sessions, when the setting turns them on: images of a study need none."""
+        if not (load and self.study.settings.sessions):
+            return None
+        folder = server_settings.MONAI_LABEL_SESSION_PATH or str(self.study.state.root / "sessions")
+        return SafeSessions(folder, server_settings.MONAI_LABEL_SESSION_EXPIRY)
+
+    def _protect_server(self) -> None:
+        """Refuse what other pages send and what comes by other names; warn when the network reaches the server."""
+        server = sys.modules.get("monailabel.app")
+        if server is None:
+            return
+        settings = self.study.settings
+        listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
+        protect(server.app, settings.hosts, [*settings.origins, *listed])
+        risk = exposure(sys.argv, authenticated=server_settings.MONAI_LABEL_AUTH_ENABLE)
+        if risk:
+            logger.warning(risk)
 
     def _serve_viewers(self) -> None:
         """The app's own routes, the way to the PACS, and OHIF with ultrasound; a process that trains has no server."""

@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterat
     Image.fromarray(frame(220)[0].T).save(studies / "picture.png")
     state.mkdir()
     shutil.copy(checkpoint, state / "published.pt")
-    with running(studies, state, auto_scoring="false") as started:
+    with running(studies, state, auto_scoring="false", sessions="true") as started:
         yield started
 
 

@@ -9,7 +9,7 @@ import pytest
 
 APP = Path(__file__).parents[2] / "apps" / "sequal"
 #: Packages that adapt the app to MONAI Label; every other one lies below the line.
-ADAPTERS = {"configs", "routes", "infers", "trainers", "scoring", "activelearning", "datastores"}
+ADAPTERS = {"configs", "endpoints", "routes", "infers", "trainers", "scoring", "activelearning", "datastores"}
 
 _IMPORT_ALL = """
 import importlib, sys, warnings

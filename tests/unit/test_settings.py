@@ -62,6 +62,15 @@ def test_strings_become_typed_values():
         ("auto_scoring", "maybe"),
         ("strategy", "PLD"),
         ("ledger", "ledger.db"),
+        ("allowed_hosts", "*"),
+        ("allowed_hosts", "labels.example.org:8000"),
+        ("allowed_hosts", "http://labels.example.org"),
+        ("allowed_hosts", "a,,b"),
+        ("allowed_origins", "*"),
+        ("allowed_origins", "null"),
+        ("allowed_origins", "viewer.example.org"),
+        ("allowed_origins", "https://viewer.example.org/ohif"),
+        ("sessions", "perhaps"),
     ],
 )
 def test_bad_value_names_key_rule_and_value(key, value):
@@ -76,6 +85,13 @@ def test_bad_value_names_key_rule_and_value(key, value):
 def test_bad_json_value_for_an_integer(value):
     with pytest.raises(SettingsError, match="epochs"):
         Settings().override({"epochs": value})
+
+
+def test_lists_of_names_are_given_one_by_one():
+    settings = Settings.from_conf({"allowed_hosts": "Labels.example.org, 10.0.0.5,[::2]"})
+    assert settings.hosts == ("labels.example.org", "10.0.0.5", "[::2]")
+    assert settings.origins == ()
+    assert Settings.from_conf({"allowed_origins": "http://V.example:3000"}).origins == ("http://v.example:3000",)
 
 
 def test_ends_of_ranges():
@@ -161,7 +177,7 @@ def test_record_is_plain_and_holds_no_places():
     record = Settings.from_conf({"ledger": "postgresql://u:secret@h/d", "epochs": "3"}).record()
     assert record["epochs"] == 3
     assert "secret" not in str(record)
-    assert set(record) == set(setting_keys()) - {"state", "ledger"}
+    assert set(record) == set(setting_keys()) - {"state", "ledger", "allowed_hosts", "allowed_origins", "sessions"}
 
 
 def test_table_has_one_row_for_each_setting():

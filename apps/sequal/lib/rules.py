@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Rule", "boolean", "choice", "integer", "number", "patient_regex", "text", "url"]
+__all__ = ["Rule", "boolean", "choice", "host_names", "integer", "number", "origins", "patient_regex", "text", "url"]
 
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_ORIGIN = re.compile(rf"https?://({_HOST_NAME.pattern})(:[0-9]{{1,5}})?")
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,36 @@ def url() -> Rule:
         return raw.strip()
 
     return Rule("a SQLAlchemy URL (`dialect://…`) or empty", parse)
+
+
+def host_names() -> Rule:
+    """Names or addresses of a computer, separated by commas, without a port; given back in lower case.
+
+    >>> host_names().parse("Labels.Example.org, 10.0.0.5")
+    'labels.example.org,10.0.0.5'
+    """
+    return _list_of(_HOST_NAME, "names or addresses without a port, separated by commas, or empty")
+
+
+def origins() -> Rule:
+    """Origins of web pages, separated by commas; given back in lower case.
+
+    >>> origins().parse("https://Viewer.example.org")
+    'https://viewer.example.org'
+    """
+    return _list_of(_ORIGIN, "origins (`https://NAME` or `http://NAME:PORT`), separated by commas, or empty")
+
+
+def _list_of(form: re.Pattern[str], meaning: str) -> Rule:
+    def parse(raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError(raw)
+        parts = [part.strip().lower() for part in raw.split(",")] if raw.strip() else []
+        if not all(form.fullmatch(part) for part in parts):
+            raise ValueError(raw)
+        return ",".join(parts)
+
+    return Rule(meaning, parse)
 
 
 def patient_regex() -> Rule:

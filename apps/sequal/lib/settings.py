@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from lib.errors import SettingsError
-from lib.rules import Rule, boolean, choice, integer, number, patient_regex, text, url
+from lib.rules import Rule, boolean, choice, host_names, integer, number, origins, patient_regex, text, url
 
 __all__ = [
     "NETWORK_NAMES",
@@ -26,8 +26,9 @@ StrategyName = Literal[
 NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
 STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
 
-# Where a study lives and with whom it shares its ledger (perhaps with a password) says nothing about a round.
-_UNRECORDED = frozenset({"state", "ledger"})
+# Where a study lives, with whom it shares its ledger (perhaps with a password) and who may reach it says nothing about
+# a round.
+_UNRECORDED = frozenset({"state", "ledger", "allowed_hosts", "allowed_origins", "sessions"})
 _THIN_LAYER_MM = 0.2
 
 
@@ -171,6 +172,13 @@ class Settings:
     ohif_bridge: bool = _fixed(
         True, boolean(), "OHIF with ultrasound, brush, Save and read-out; false: the stock viewer"
     )
+    allowed_hosts: str = _fixed(
+        "", host_names(), "further names that the server is reached by, beside localhost, 127.0.0.1 and [::1]"
+    )
+    allowed_origins: str = _fixed("", origins(), "further web pages that may use the server, beside its own")
+    sessions: bool = _fixed(
+        False, boolean(), "keep images that clients send for a session, so that they need not send them again"
+    )
     strategy: StrategyName = _fixed(  # noqa: RUF009 - a Literal, immutable
         "pld", choice(STRATEGY_NAMES), "query strategy when the client names none"
     )
@@ -217,6 +225,16 @@ class Settings:
     def thin_layer_px(self) -> float:
         """Thickness of PLD's thin layer (`pld_form=layer`) in working pixels: about a quarter of a wall's."""
         return _THIN_LAYER_MM / self.working_spacing_mm
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """`allowed_hosts` one by one."""
+        return tuple(self.allowed_hosts.split(",")) if self.allowed_hosts else ()
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`allowed_origins` one by one."""
+        return tuple(self.allowed_origins.split(",")) if self.allowed_origins else ()
 
     def record(self) -> dict[str, str | int | float | bool]:
         """The settings as plain JSON values for a round's record, without the places (`state`, `ledger`)."""

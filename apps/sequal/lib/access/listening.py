@@ -1,0 +1,47 @@
+"""Whom the server listens to, from the command that started it."""
+
+import argparse
+import ipaddress
+from collections.abc import Sequence
+
+__all__ = ["exposure"]
+
+
+def exposure(arguments: Sequence[str], *, authenticated: bool) -> str:
+    """The warning for a server that anybody in the network reaches and that asks nobody for a password.
+
+    Args:
+        arguments: `sys.argv` of the server.
+        authenticated: whether MONAI Label's authentication is on.
+
+    Returns:
+        The warning; empty when the server listens to this computer alone, asks for a login, or was started by another
+        command than MONAI Label's.
+
+    >>> exposure(["monailabel", "start_server", "--host", "127.0.0.1"], authenticated=False)
+    ''
+    >>> exposure(["monailabel", "start_server", "-i", "0.0.0.0"], authenticated=False)[:46]
+    'The server listens on 0.0.0.0 and asks nobody '
+    """
+    if "start_server" not in arguments[:2] or authenticated:
+        return ""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    # MONAI Label's own option and default.
+    parser.add_argument("-i", "--host", default="0.0.0.0")
+    host = str(parser.parse_known_args(list(arguments[2:]))[0].host)
+    if _is_local(host):
+        return ""
+    return (
+        f"The server listens on {host} and asks nobody for a password: whoever reaches its port can see every image, "
+        "replace every label and start trainings. Start it with `--host 127.0.0.1` and reach it by an SSH tunnel or a "
+        "reverse proxy with a password; docs/deployment.md says how."
+    )
+
+
+def _is_local(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
