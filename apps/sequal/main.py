@@ -18,9 +18,17 @@ from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study, not_found, refusal
 from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter, viewed_pacs
-from lib.endpoints import SafeSessions
+from lib.endpoints import SafeSessions, serve_requests
 from lib.errors import SequalError
-from lib.infers import IMAGE_ID, CarotidContoursInfer, CarotidInfer, SequalBatchInfer
+from lib.infers import (
+    IMAGE_ID,
+    SENT_FILE,
+    CarotidContoursInfer,
+    CarotidInfer,
+    SequalBatchInfer,
+    check_storable,
+    image_file,
+)
 from lib.labels import LABEL_NAMES
 from lib.ohif import LastPredictions, serve_bridge, serve_pacs
 from lib.routes import Access, serve_study
@@ -91,20 +99,36 @@ class SequalApp(MONAILabelApp):
         """Segment an image of the study, or a file sent along.
 
         Raises:
-            HTTPException: 404 for a model or an image that is not there.
+            HTTPException: 404 for a model or an image that is not there; 400 when the model has no such result, or its
+                mask would replace an expert's label.
         """
-        model, image = request.get("model"), request.get("image")
+        model, store = request.get("model"), datastore or self.datastore()
         if model not in self._infers:
             raise not_found("model", model, self._infers)
-        store = datastore or self.datastore()
-        if isinstance(image, str) and not os.path.exists(image) and not store.get_image_uri(image):
-            raise not_found("image", image)
-        if isinstance(image, str) and not os.path.exists(image):
-            request = {**request, IMAGE_ID: image}
-        result: dict[str, Any] = super().infer(request, store)
-        if isinstance(image, str):
+        file = image_file(request, store)
+        image = None if request.get(SENT_FILE) else str(request["image"])
+        tag = request.get("label_tag") or DefaultLabelTag.ORIGINAL.value
+        stored = image is not None and bool(request.get("save_label"))
+        if image is not None and stored:
+            self._infers[model].check({**request, "save_label": True})
+            check_storable(store, image, tag)
+        # By its file: MONAI Label takes a file of this name in the working folder before an image of the study.
+        named = {"image": file, IMAGE_ID: image, "save_label": False}
+        result: dict[str, Any] = super().infer({**request, **named}, store)
+        if image is not None and stored:
+            about = {"model": model, "params": result["params"]}
+            result |= {"label": store.save_label(image, result["file"], tag, about), "tag": tag}
+        if image is not None:
             self._predictions.keep(image, result["params"])
         return result
+
+    def infer_wsi(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Refused: MONAI Label reads any path for it.
+
+        Raises:
+            HTTPException: 404, always.
+        """
+        raise not_found("whole-slide model", request.get("model"))
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
         """The image that the strategy asks for; the one in the settings when the client names none.
@@ -147,12 +171,13 @@ class SequalApp(MONAILabelApp):
         return SafeSessions(folder, server_settings.MONAI_LABEL_SESSION_EXPIRY)
 
     def _protect_server(self) -> None:
-        """Refuse what other pages send and what comes by other names; warn when the network reaches the server."""
+        """Refuse unknown keys, names and pages; warn when the network reaches the server without a password."""
         server = sys.modules.get("monailabel.app")
         if server is None:
             return
         settings = self.study.settings
         listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
+        serve_requests(server.app, self)
         protect(server.app, settings.hosts, [*settings.origins, *listed])
         risk = exposure(sys.argv, authenticated=server_settings.MONAI_LABEL_AUTH_ENABLE)
         if risk:

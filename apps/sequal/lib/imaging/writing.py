@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from lib.errors import ImageError
 
-__all__ = ["WRITABLE_SUFFIXES", "write_mask"]
+__all__ = ["WRITABLE_SUFFIXES", "WRITABLE_TYPES", "write_mask"]
 
 WRITABLE_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 
 #: NumPy types that both formats hold.
-_WRITABLE_TYPES = (
+WRITABLE_TYPES = (
     "uint8",
     "int8",
     "uint16",
@@ -49,9 +49,9 @@ def write_mask(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], *, c
     """
     name = path.name.lower()
     mask = mask.astype(np.uint8) if mask.dtype == np.bool_ else mask
-    if mask.dtype.name not in _WRITABLE_TYPES:
+    if mask.dtype.name not in WRITABLE_TYPES:
         raise ImageError(
-            f"Expected the type of the result to be one of {', '.join(_WRITABLE_TYPES)}, got {mask.dtype}. "
+            f"Expected the type of the result to be one of {', '.join(WRITABLE_TYPES)}, got {mask.dtype}. "
             "Ask for one of these as `result_dtype`."
         )
     if name.endswith((".nii", ".nii.gz")):

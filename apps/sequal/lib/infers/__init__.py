@@ -3,5 +3,14 @@
 from lib.infers.batch import SequalBatchInfer
 from lib.infers.carotid import IMAGE_ID, CarotidInfer
 from lib.infers.contours import CarotidContoursInfer
+from lib.infers.study_image import SENT_FILE, check_storable, image_file
 
-__all__ = ["IMAGE_ID", "CarotidContoursInfer", "CarotidInfer", "SequalBatchInfer"]
+__all__ = [
+    "IMAGE_ID",
+    "SENT_FILE",
+    "CarotidContoursInfer",
+    "CarotidInfer",
+    "SequalBatchInfer",
+    "check_storable",
+    "image_file",
+]

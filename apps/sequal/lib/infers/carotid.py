@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from lib.configs import Study, refusal
 from lib.errors import ImageError, SequalError, SettingsError
 from lib.imaging import Frame, read_frame
-from lib.imaging.writing import WRITABLE_SUFFIXES, write_mask
+from lib.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_mask
 from lib.inference import Prediction, predict_frame
 from lib.labels import LABEL_NAMES
 from lib.measurement import combine_frames
@@ -55,7 +56,7 @@ class CarotidInfer(InferTask):
             raise refusal(error) from error
 
     def _run(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        self._check(request)
+        self.check(request)
         start = time.perf_counter()
         frame = read_frame(self._path(request))
         read = time.perf_counter()
@@ -80,8 +81,12 @@ class CarotidInfer(InferTask):
             params["imt_frames"] = [imt.as_params() for imt in prediction.imt]
         return None if file is None else str(file), params
 
-    def _check(self, request: dict[str, Any]) -> None:
-        """Refuse a form of result that this task does not have, before the networks run."""
+    def check(self, request: Mapping[str, Any]) -> None:
+        """Refuse a form of result that this task does not have, before the networks run.
+
+        Raises:
+            SettingsError: it is asked for.
+        """
         _result_suffix(request)
         _result_dtype(request)
 
@@ -104,7 +109,7 @@ class CarotidInfer(InferTask):
         return Path(image)
 
 
-def _result_suffix(request: dict[str, Any]) -> str:
+def _result_suffix(request: Mapping[str, Any]) -> str:
     suffix = str(request.get("result_extension") or ".nii.gz")
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     if suffix not in WRITABLE_SUFFIXES:
@@ -115,14 +120,15 @@ def _result_suffix(request: dict[str, Any]) -> str:
     return suffix
 
 
-def _result_dtype(request: dict[str, Any]) -> np.dtype[Any]:
-    name = str(request.get("result_dtype") or "uint8")
-    try:
-        return np.dtype(name)
-    except TypeError as error:
+def _result_dtype(request: Mapping[str, Any]) -> np.dtype[Any]:
+    name = request.get("result_dtype") or "uint8"
+    # By name: a dtype of any other kind could hold a thousand bytes a pixel.
+    if name not in WRITABLE_TYPES:
         raise SettingsError(
-            f"Expected `result_dtype` to be a type of pixels, got {name!r}. Ask for 'uint8', for example."
-        ) from error
+            f"Expected `result_dtype` to be one of {', '.join(WRITABLE_TYPES)}, got {repr(name)[:80]}. "
+            "Ask for 'uint8', for example."
+        )
+    return np.dtype(name)
 
 
 def result_file(suffix: str) -> Path:

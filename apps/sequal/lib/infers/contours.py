@@ -1,5 +1,6 @@
 """The `carotid_contours` infer task: LI and MA as curves that 3D Slicer loads, instead of a mask."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,8 @@ class CarotidContoursInfer(CarotidInfer):
         self.labels: dict[str, int] = {}
         self.description = "Lumen-intima and media-adventitia as curves with the thickness, for 3D Slicer"
 
-    def _check(self, request: dict[str, Any]) -> None:
+    def check(self, request: Mapping[str, Any]) -> None:
+        """As for the mask; a viewer that wants one is told so."""
         suffix = str(request.get("result_extension") or "")
         if suffix not in _ASKED_FOR:
             raise SettingsError(

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 __all__ = ["put_in_front"]
 
 
 def put_in_front(server: FastAPI, routes: Sequence[APIRoute]) -> None:
-    """Let routes answer before the server's own; those of the same path, from the last time, go."""
-    paths = {route.path for route in routes}
-    others = [route for route in server.router.routes if getattr(route, "path", None) not in paths]
+    """Let routes answer before the server's own; those of the same path and methods, from the last time, go."""
+    ours = {_place(route) for route in routes}
+    others = [route for route in server.router.routes if _place(route) not in ours]
     server.router.routes[:] = [*routes, *others]
+
+
+def _place(route: BaseRoute) -> tuple[str, frozenset[str]]:
+    return getattr(route, "path", ""), frozenset(getattr(route, "methods", None) or ())

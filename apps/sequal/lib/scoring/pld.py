@@ -1,6 +1,6 @@
 """The `pld` scoring method: scores what the model in service has not scored yet."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
@@ -37,6 +37,14 @@ class PldScoring(ScoringMethod):
     def __init__(self, study: Study) -> None:
         super().__init__("Pseudo Label Divergence of every unlabelled image, higher is asked for first")
         self._study = study
+
+    def check(self, request: Mapping[str, Any]) -> None:
+        """Refuse a request before it waits for its turn.
+
+        Raises:
+            SettingsError: it names an extra that is not there.
+        """
+        parse_extras(str(request.get("acquisitions") or ""))
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Score; returns `{"checkpoint", "scored", "left_out": {id: reason}}`, and `features` where they were wanted.

@@ -1,12 +1,14 @@
 """The `carotid` train task: one round on what is labelled now."""
 
 import logging
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import psutil
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
+from lib.access.request_keys import SYNONYMS
 from lib.configs import Study
 from lib.errors import SequalError
 from lib.settings import Settings, per_request_keys, setting_keys
@@ -15,9 +17,6 @@ from lib.training import RoundReport, TrainStats, run_round
 __all__ = ["CarotidTrain"]
 
 logger = logging.getLogger(__name__)
-
-#: MONAI Label's own name for a setting that this app has under another.
-_SYNONYMS: Final = {"max_epochs": "epochs"}
 
 
 class CarotidTrain(TrainTask):
@@ -43,6 +42,14 @@ class CarotidTrain(TrainTask):
                 "error": "The round was stopped before its end; nothing was published.",
             }
         return stats
+
+    def check(self, request: Mapping[str, Any]) -> None:
+        """Refuse a request before it waits for its turn.
+
+        Raises:
+            SettingsError: one of its settings breaks its rule.
+        """
+        self._settings(request)
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Run one round; returns its stats.
@@ -75,13 +82,13 @@ class CarotidTrain(TrainTask):
             progress=stats.update,
         )
 
-    def _settings(self, request: dict[str, Any]) -> Settings:
+    def _settings(self, request: Mapping[str, Any]) -> Settings:
         # Viewers send the whole advertised config back: what equals it was not chosen by anyone, so a preset
         # may still change it.
         advertised = self.config()
         wanted: dict[str, Any] = {}
         for key, value in request.items():
-            name = _SYNONYMS.get(key, key)
+            name = SYNONYMS.get(key, key)
             if name in advertised and str(value) != str(advertised[name]):
                 wanted[name] = value
         return self._study.settings.override(wanted)

@@ -1,0 +1,52 @@
+"""Which file an inference reads, and where its mask may be stored."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+
+from lib.configs import not_found, refusal
+from lib.errors import LabelError
+
+__all__ = ["SENT_FILE", "check_storable", "image_file"]
+
+#: Request key under which the app itself names a file that was sent along. No client can send it.
+SENT_FILE: Final = "sent_file"
+
+
+def image_file(request: Mapping[str, Any], store: Datastore) -> str:
+    """The file of a request: the one that was sent along, or that of an image of the study.
+
+    A request names an image by its id alone. A path is the id of no image, whether there is a file or not.
+
+    Raises:
+        HTTPException: 404 for an image that the study does not have.
+    """
+    sent = request.get(SENT_FILE)
+    if sent:
+        return str(sent)
+    image = request.get("image")
+    file = store.get_image_uri(image) if isinstance(image, str) and image else ""
+    if not file or not os.path.isfile(file):
+        raise not_found("image", image)
+    return str(file)
+
+
+def check_storable(store: Datastore, image: str, tag: str) -> None:
+    """Refuse to store a model's mask where an expert's label belongs.
+
+    Raises:
+        HTTPException: 400 for the tag of submitted labels, and for a tag under which the image has a label that no
+            model made.
+    """
+    if tag == DefaultLabelTag.ORIGINAL:
+        return
+    taken = bool(store.get_label_uri(image, tag)) and "model" not in store.get_label_info(image, tag)
+    if tag == DefaultLabelTag.FINAL or taken:
+        raise refusal(
+            LabelError(
+                f"Expected `label_tag` of a model's mask to be one without an expert's label, got {tag!r}. "
+                "Leave it out: the mask is then stored as 'original'."
+            )
+        )

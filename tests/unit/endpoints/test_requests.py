@@ -1,0 +1,232 @@
+import json
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from monailabel.utils.async_tasks.task import AsyncTask
+
+from lib.endpoints import serve_requests
+from lib.errors import SettingsError
+
+
+class Task:
+    """A trainer, method or model that refuses one value."""
+
+    def check(self, request):
+        if request.get("epochs") == 0:
+            raise SettingsError("Expected `epochs` to be over 0, got 0. Change it.")
+
+
+class App:
+    """What the endpoints need of the app."""
+
+    def __init__(self):
+        self._trainers, self._scoring_methods, self._infers = {"carotid": Task()}, {"pld": Task()}, {"carotid": Task()}
+        self.inferred = []
+        self.session_store = None
+
+    def infer(self, request):
+        sent = request.get("sent_file")
+        self.inferred.append(request | ({"bytes": Path(sent).read_bytes()} if sent else {}))
+        return {"label": None, "file": None, "params": {"pld": 0.1}}
+
+    def datastore(self):
+        return None
+
+    def sessions(self):
+        return self.session_store
+
+
+@pytest.fixture
+def app():
+    return App()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What reaches MONAI Label's background tasks."""
+    calls = []
+
+    def run(method, request=None, params=None, force_sync=False, enqueue=False):
+        calls.append((method, {**request, **(params or {})}))
+        return {"id": "1"}, None
+
+    monkeypatch.setattr(AsyncTask, "run", staticmethod(run))
+    return calls
+
+
+@pytest.fixture
+def client(app, monkeypatch):
+    server = FastAPI()
+
+    @server.get("/train/")
+    def status() -> str:
+        return "status"
+
+    from monailabel.endpoints import infer, train
+
+    monkeypatch.setattr(train, "app_instance", lambda: InfoApp())
+    server.include_router(train.router)
+    server.include_router(infer.router)
+    serve_requests(server, app)
+    serve_requests(server, app)
+    return TestClient(server)
+
+
+class InfoApp:
+    def info(self):
+        return {"trainers": {"carotid": {}}}
+
+
+TASKS = ["/train/carotid", "/train/", "/scoring/pld", "/batch/infer/carotid"]
+
+
+@pytest.mark.parametrize("path", TASKS)
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_unknown_key_starts_nothing(client, started, path, nested):
+    body = {"bundle_path": "/tmp"}
+    reply = client.post(path, json={"carotid": body} if nested else body)
+
+    assert reply.status_code == 400
+    assert ("'carotid'" if nested and path != "/train/" else "'bundle_path'") in reply.json()["detail"]
+    assert started == []
+
+
+@pytest.mark.parametrize("path", [*TASKS, "/infer/carotid", "/activelearning/pld"])
+def test_an_unknown_key_of_the_query_starts_nothing(client, started, app, path):
+    reply = client.post(f"{path}?bundle_path=/tmp")
+
+    assert reply.status_code == 400
+    assert "'bundle_path'" in reply.json()["detail"]
+    assert started == []
+    assert app.inferred == []
+
+
+def test_known_keys_pass_and_the_other_methods_of_a_path_stay(client, started):
+    assert client.post("/train/carotid", json={"max_epochs": 1, "client_id": "me"}).json() == {"id": "1"}
+    assert client.post("/train/", json={"carotid": {"epochs": 2}, "gpus": "all"}).status_code == 200
+    assert client.post("/scoring/pld").status_code == 200
+    assert client.post("/batch/infer/carotid?images=unlabeled", json={"max_batch_size": 1}).status_code == 200
+    assert [call[0] for call in started] == ["train", "train", "scoring", "batch_infer"]
+    assert started[0][1] == {"model": "carotid", "max_epochs": 1, "client_id": "me"}
+    assert started[3][1]["max_workers"] == 1
+    assert client.get("/train/").json() == "status"
+
+
+def test_a_name_in_the_request_is_that_of_the_path(client, started):
+    assert client.post("/train/carotid", json={"model": "carotid"}).status_code == 200
+    assert client.post("/train/", json={"model": "carotid"}).status_code == 200
+    assert client.post("/train/carotid", json={"model": "../x"}).status_code == 400
+    assert client.post("/scoring/pld", json={"method": "dice"}).status_code == 400
+    assert len(started) == 2
+
+
+def test_a_value_that_its_task_refuses_never_waits_for_its_turn(client, started):
+    reply = client.post("/train/carotid", json={"epochs": 0})
+
+    assert reply.status_code == 400
+    assert reply.json()["detail"].startswith("Expected `epochs`")
+    assert started == []
+
+
+@pytest.mark.parametrize("path", ["/train/liver", "/scoring/dice", "/batch/infer/liver"])
+def test_a_task_that_is_not_there_is_not_found(client, started, path):
+    assert client.post(path).status_code == 404
+    assert started == []
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_json_that_says_it_is_something_else_starts_nothing(client, started, content_type):
+    reply = client.post("/train/carotid", content='{"epochs": 1}', headers={"Content-Type": content_type})
+
+    assert 400 <= reply.status_code < 500
+    assert started == []
+
+
+def _infer(client, params=None, query=None, **files):
+    form = {} if params is None else {"params": (None, params if isinstance(params, str) else json.dumps(params))}
+    return client.post("/infer/carotid", params=query or {"image": "p01"}, files={**form, **files} or None)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"image": "/etc/passwd"},
+        {"sent_file": "/etc/passwd"},
+        {"session": {"image": "/etc/passwd"}},
+        {"model": "other"},
+        {"result_dtype": "U20000"},
+        {"result_extension": "/x"},
+        {"client_id": ["a"]},
+        '["no object"]',
+        "no json",
+        "[" * 5000,
+        '{"client_id": "\\ud800"}',
+        "7",
+    ],
+)
+def test_an_inference_with_wrong_params_reads_nothing(client, app, params):
+    reply = _infer(client, params)
+
+    assert reply.status_code == 400
+    assert reply.json()["detail"].startswith("Expected ")
+    assert app.inferred == []
+
+
+def test_an_image_of_the_study_is_named_by_its_id(client, app):
+    assert _infer(client, {"client_id": "me"}).status_code == 200
+    assert app.inferred == [{"model": "carotid", "client_id": "me", "image": "p01"}]
+
+
+@pytest.mark.parametrize(
+    "name", ["x.nii.gz", "/home/me/x.nii.gz", "C:\\scans\\x.NII.GZ", "../../x.nii.gz", "x\0.nii.gz"]
+)
+def test_a_file_is_kept_under_a_name_of_ours_and_gone_at_the_end(client, app, name):
+    assert _infer(client, query={}, file=(name, b"frame")).status_code == 200
+    (request,) = app.inferred
+    kept = Path(request["sent_file"])
+    assert kept.name == "sent.nii.gz"
+    assert request["bytes"] == b"frame"
+    assert not kept.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["x.py", "x", "x.nii.gz/../../y", "." * 300, "x." + "a" * 300])
+def test_a_suffix_that_is_none_of_an_image_is_not_used(client, app, name):
+    assert _infer(client, query={}, file=(name, b"frame")).status_code == 200
+    assert Path(app.inferred[0]["sent_file"]).name == "sent"
+
+
+def test_a_file_wins_over_an_id_so_that_an_id_is_never_a_file(client, app):
+    _infer(client, query={"image": "/etc/passwd"}, file=("x.png", b"frame"))
+    assert "image" not in app.inferred[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "files", "status"),
+    [
+        ({"image": "p01", "output": "dicom_seg"}, {}, 400),
+        ({"image": "p01"}, {"label": ("x.bin", b"1")}, 400),
+        ({"image": ""}, {}, 400),
+        ({"session_id": "../x"}, {}, 400),
+        ({"image": "p01", "output": "../x"}, {}, 422),
+    ],
+)
+def test_what_no_model_takes_is_refused(client, app, query, files, status):
+    assert _infer(client, query=query, **files).status_code == status
+    assert app.inferred == []
+
+
+def test_a_picture_that_is_not_to_be_written_cannot_be_sent(client, app):
+    reply = _infer(client, {"result_write_to_file": False}, {"image": "p01", "output": "image"})
+    assert reply.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/infer/wsi/carotid", "/infer/wsi_v2/carotid"])
+def test_whole_slide_images_are_refused_before_anything_is_kept(client, app, path):
+    reply = client.post(path, params={"image": "/etc/passwd"})
+
+    assert reply.status_code == 400
+    assert app.inferred == []
