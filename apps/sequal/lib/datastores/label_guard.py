@@ -117,7 +117,13 @@ class LabelGuard:
 
     @contextmanager
     def checked(
-        self, image_id: str, image: Path, submitted: Path, info: Mapping[str, Any] | None = None
+        self,
+        image_id: str,
+        image: Path,
+        submitted: Path,
+        info: Mapping[str, Any] | None = None,
+        *,
+        by_expert: bool = True,
     ) -> Iterator[Path]:
         """The submitted label, cleaned and on its image's grid, as a temporary file.
 
@@ -126,6 +132,8 @@ class LabelGuard:
             image: The file of that image.
             submitted: The file that came.
             info: What came beside it; `label_info` names the segments of a file of numbers.
+            by_expert: Whether the label is to be learnt from; another one, as a model's mask, has to be a label of its
+                image and no more.
 
         Raises:
             LabelError: wrong grid, unreadable, nothing but other segments or pixels that were not annotated; the
@@ -134,7 +142,15 @@ class LabelGuard:
         with tempfile.TemporaryDirectory() as folder:
             clean = Path(folder) / "label.nii.gz"
             try:
+<<<<<<< HEAD
                 frame, label = self.read(image_id, image, submitted, info)
+=======
+                frame = read_frame(image)
+                shown = self._state.shown.get(image_id) if frame.duplicated else None
+                label, dropped = clean_label(read_label(submitted, frame.grid, named=named, shown=shown))
+                if by_expert:
+                    check_label(label, frame, dropped)
+>>>>>>> 5b062c5 (Refuse files that name other files, and check labels of every tag)
             except (LabelError, ImageError) as error:
                 self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error

@@ -31,7 +31,7 @@ _LABEL_SUFFIX: Final = ".nii.gz"
 class StudyFolder(KeptList):
     """MONAI Label's folder datastore with these differences, beside those of its list.
 
-    - A submitted (`final`) label passes the `LabelGuard` before it replaces anything; files are replaced by
+    - A submitted label of any tag passes the `LabelGuard` before it replaces anything; files are replaced by
       rename, so that a full disk loses nothing. What was stored is acknowledged, even when the note about it could not
       be written.
     - Nothing is noted that could not be read back.
@@ -121,7 +121,7 @@ class StudyFolder(KeptList):
             self._write_notes_if_possible([image_id])
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
-        """Store a label; a `final` one only after it passed the guard.
+        """Store a label after it passed the guard, as `.nii.gz` on the grid of its image.
 
         Raises:
             HTTPException: 400 with the reason, when the label, what is to be noted about it, or the tag is refused; 404
@@ -132,12 +132,11 @@ class StudyFolder(KeptList):
         with self._answering():
             self._guard.check_tag(label_tag)
             check_note(label_info or {})
-            if label_tag != DefaultLabelTag.FINAL:
-                return self._store(image_id, Path(label_filename), label_tag, label_info)
             self._check_writable()
-            image = Path(self.get_image_uri(image_id))
-            with self._guard.checked(image_id, image, Path(label_filename), label_info) as checked:
-                return self._store(image_id, checked, label_tag, self._guard.noted(label_info, checked))
+            image, final = Path(self.get_image_uri(image_id)), label_tag == DefaultLabelTag.FINAL
+            with self._guard.checked(image_id, image, Path(label_filename), label_info, by_expert=final) as checked:
+                info = self._guard.noted(label_info, checked) if final else label_info
+                return self._store(image_id, checked, label_tag, info)
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Take a label out of the study on a client's request; a submitted one is kept in `replaced/`.

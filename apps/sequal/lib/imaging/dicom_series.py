@@ -54,8 +54,8 @@ def read_series_headers(folder: Path) -> list[pydicom.FileDataset]:
     # pydicom has many exceptions for damaged files, down to struct.error and AttributeError.
     except Exception as error:
         raise ImageError(
-            f"Expected the instances of series {folder.name} to be readable, got {type(error).__name__}: {error}. "
-            "Send the series to the PACS again."
+            f"Expected the instances of series {folder.name} to be readable, got {type(error).__name__} when they were "
+            "read. Send the series to the PACS again."
         ) from error
 
 
@@ -88,7 +88,7 @@ def _pixels(file: Path, series: str) -> NDArray[np.float32]:
         raise ImageError(f"Series {series}: {error}") from error
     except Exception as error:
         raise ImageError(
-            f"Expected the pixels of series {series} to be readable, got {type(error).__name__}: {error}. "
+            f"Expected the pixels of series {series} to be readable, got {type(error).__name__} when they were read. "
             "Send the series to the PACS again."
         ) from error
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from lib.errors import LabelError, SequalError
 from lib.imaging.duplicates import COPIES, merge_copies
 from lib.imaging.label_rules import says_no_layer
-from lib.imaging.names import image_suffix
+from lib.imaging.names import IMAGE_SUFFIXES, image_suffix
 from lib.imaging.nifti import read_nifti
 from lib.imaging.nrrd_file import read_nrrd_label
 from lib.imaging.picture import read_classes
 from lib.imaging.segments import Segment, name_classes
+from lib.imaging.self_contained import check_self_contained
 
 __all__ = ["label_to_grid", "read_label", "stored_label_says_no_layer"]
 
@@ -109,12 +110,14 @@ def stored_label_says_no_layer(path: Path) -> bool:
 def _array(source: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool]:
     """The array of a label file, any shape and type, and whether the file itself names its segments."""
     if not source.is_file() or source.stat().st_size == 0:
-        came = "an empty file" if source.is_file() else "no such file"
+        came = "an empty file" if source.is_file() else "a pipe or a device" if source.exists() else "no such file"
         raise LabelError(f"Expected `{source}` to be a label file, got {came}. Submit the label again.")
     if source.suffix.lower() == ".bin":
         return _bare_bytes(source, frame_shape), False
     suffix = image_suffix(source)
     try:
+        if suffix:
+            check_self_contained(source, IMAGE_SUFFIXES[suffix])
         if suffix in (".nii", ".nii.gz"):
             return read_nifti(source)[0], False
         if suffix in (".nrrd", ".seg.nrrd"):
@@ -123,10 +126,12 @@ def _array(source: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool
             return read_classes(source), False
     except SequalError as error:
         raise LabelError(str(error)) from error
-    # Each library has its own exceptions for damaged files, down to struct.error and AttributeError.
+    # Each library has its own exceptions for damaged files, down to struct.error and AttributeError. Their words may
+    # quote the file, so they are left out.
     except Exception as error:
         raise LabelError(
-            f"Expected `{source.name}` to be a readable label, got {type(error).__name__}: {error}. Submit it again."
+            f"Expected `{source.name}` to be a readable label, got {type(error).__name__} when it was read. Submit it "
+            "again."
         ) from error
     raise LabelError(
         f"Expected `{source.name}` to end in .nii.gz, .nii, .nrrd, .seg.nrrd, .png, .tif or .bmp, got "
@@ -158,7 +163,7 @@ def _whole_numbers(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     wrong = classes != array
     if wrong.any():
         raise LabelError(
-            f"Expected `{name}` to hold whole numbers from 0 to {_LARGEST_CLASS}, got {array[wrong][0]} "
-            f"({int(wrong.sum())} pixels). Save the label as uint8, without interpolation."
+            f"Expected `{name}` to hold whole numbers from 0 to {_LARGEST_CLASS}, got others in {int(wrong.sum())} "
+            "pixels. Save the label as uint8, without interpolation."
         )
     return classes

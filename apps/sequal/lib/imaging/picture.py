@@ -1,7 +1,7 @@
 """PNG, JPEG, TIFF and BMP files, read with Pillow and transposed to `(W, H)`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,10 @@ from PIL import Image, ImageSequence
 from lib.errors import ImageError
 from lib.imaging.frame import to_luma
 
-__all__ = ["read_classes", "read_picture"]
+__all__ = ["PICTURE_FORMATS", "read_classes", "read_picture"]
+
+#: Pillow goes by the contents of a file: without a list a `.png` could be PostScript, for which it starts a program.
+PICTURE_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP")
 
 
 def read_picture(path: Path) -> NDArray[np.float32]:
@@ -29,7 +32,7 @@ def read_picture(path: Path) -> NDArray[np.float32]:
         ImageError: The pages of a TIFF differ in size.
         Exception: Whatever Pillow raises on a damaged file.
     """
-    with Image.open(path) as image:
+    with Image.open(path, formats=PICTURE_FORMATS) as image:
         if image.format != "TIFF" or getattr(image, "n_frames", 1) == 1:
             return _grey(image).T
         pages = [_grey(page).T for page in ImageSequence.Iterator(image)]
@@ -51,7 +54,7 @@ def read_classes(path: Path) -> NDArray[Any]:
     Returns:
         `(W, H)` for one channel; `(W, H, C)` when the colour channels differ, which no label may have.
     """
-    with Image.open(path) as image:
+    with Image.open(path, formats=PICTURE_FORMATS) as image:
         values: NDArray[Any] = np.asarray(image)
         bands = image.getbands()
     if values.ndim == 2:

@@ -16,6 +16,7 @@ from lib.imaging.names import IMAGE_SUFFIXES, file_kind
 from lib.imaging.nifti import read_nifti
 from lib.imaging.nrrd_file import read_nrrd
 from lib.imaging.picture import read_picture
+from lib.imaging.self_contained import check_self_contained
 
 __all__ = ["read_frame"]
 
@@ -58,8 +59,7 @@ def read_frame(path: str | Path, *, spacing_mm: tuple[float, float] | None = Non
 def _contents(source: Path) -> _Contents:
     """The array of the file with its colour turned to luma, its affine, and its calibration."""
     if not source.is_file() or source.stat().st_size == 0:
-        came = "an empty file" if source.is_file() else "a folder" if source.is_dir() else "no such file"
-        raise ImageError(f"Expected `{source}` to be an image file, got {came}. Copy the image again.")
+        raise ImageError(f"Expected `{source}` to be an image file, got {_came(source)}. Copy the image again.")
     kind = file_kind(source)
     if kind is None:
         raise ImageError(
@@ -67,15 +67,26 @@ def _contents(source: Path) -> _Contents:
             "got neither. Convert it to one of these."
         )
     try:
+        check_self_contained(source, kind)
         return _READERS[kind](source)
     except ImageError:
         raise
-    # Each library has its own exceptions for damaged files, down to struct.error and AttributeError.
+    # Each library has its own exceptions for damaged files, down to struct.error and AttributeError. Their words may
+    # quote the file, so they are left out.
     except Exception as error:
         raise ImageError(
-            f"Expected `{source.name}` to be a readable {kind} file, got {type(error).__name__}: {error}. "
+            f"Expected `{source.name}` to be a readable {kind} file, got {type(error).__name__} when it was read. "
             "Open it in a viewer and save it again."
         ) from error
+
+
+def _came(source: Path) -> str:
+    """What there is in place of a file with contents."""
+    if source.is_file():
+        return "an empty file"
+    if source.is_dir():
+        return "a folder"
+    return "a pipe or a device" if source.exists() else "no such file"
 
 
 def _read_picture(source: Path) -> _Contents:

@@ -9,6 +9,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from lib.errors import ImageError
 from lib.imaging import Calibration, file_kind, read_frame
+from lib.imaging.picture import PICTURE_FORMATS
 from lib.importing.candidate import Candidate, ImageContents
 from lib.importing.ids import id_of
 from lib.importing.spacing import SpacingRules
@@ -70,7 +71,7 @@ def _is_real(path: Path) -> bool:
     """
     if file_kind(path) != "picture":
         return True
-    with Image.open(path) as image:
+    with Image.open(path, formats=PICTURE_FORMATS) as image:
         tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
         deep = max(tags.get(_BITS_PER_SAMPLE, (8,))) > 8
         if deep and tags.get(_SAMPLES_PER_PIXEL, 1) > 1 and tags.get(_PLANAR_CONFIGURATION, 1) == _PLANE_BY_PLANE:
