@@ -89,7 +89,13 @@ class LabelGuard:
         read_frame(file)
 
     def read(
-        self, image_id: str, image: Path, submitted: Path, info: Mapping[str, Any] | None = None
+        self,
+        image_id: str,
+        image: Path,
+        submitted: Path,
+        info: Mapping[str, Any] | None = None,
+        *,
+        by_expert: bool = True,
     ) -> tuple[Frame, NDArray[np.uint8]]:
         """A submitted label as it would be stored; nothing is kept of it.
 
@@ -98,6 +104,7 @@ class LabelGuard:
             image: The file of that image.
             submitted: The file that came.
             info: As for `checked`.
+            by_expert: As for `checked`.
 
         Returns:
             The image, and its label uint8 `(W, H, F)` in {0, 1, 255}.
@@ -110,7 +117,8 @@ class LabelGuard:
         frame = read_frame(image)
         shown = self._state.shown.get(image_id) if frame.duplicated else None
         label, dropped = clean_label(read_label(submitted, frame.grid, named=named, shown=shown))
-        check_label(label, frame, dropped)
+        if by_expert:
+            check_label(label, frame, dropped)
         if dropped:
             logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
         return frame, label
@@ -142,15 +150,7 @@ class LabelGuard:
         with tempfile.TemporaryDirectory() as folder:
             clean = Path(folder) / "label.nii.gz"
             try:
-<<<<<<< HEAD
-                frame, label = self.read(image_id, image, submitted, info)
-=======
-                frame = read_frame(image)
-                shown = self._state.shown.get(image_id) if frame.duplicated else None
-                label, dropped = clean_label(read_label(submitted, frame.grid, named=named, shown=shown))
-                if by_expert:
-                    check_label(label, frame, dropped)
->>>>>>> 5b062c5 (Refuse files that name other files, and check labels of every tag)
+                frame, label = self.read(image_id, image, submitted, info, by_expert=by_expert)
             except (LabelError, ImageError) as error:
                 self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error
