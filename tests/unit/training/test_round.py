@@ -17,7 +17,7 @@ from lib.imaging.working_frames import WorkingFrames
 from lib.inference import load_pair, score_items, unscored_items
 from lib.items import Item
 from lib.networks import Architecture, DualNetwork, registry
-from lib.state import Split, file_digest, load_checkpoint, save_checkpoint
+from lib.state import Split, StudyModels, file_digest, load_checkpoint, save_checkpoint
 from lib.study_pool import study_pool
 from lib.training import round_seed, run_round
 from lib.training.batches import TwoStreamBatches
@@ -150,6 +150,50 @@ def test_a_better_pair_is_published_and_goes_on_from_the_last(study, monkeypatch
     assert second.digest == file_digest(study.state.published) != first.digest
     assert load_pair(study.state.published, CPU).pair.updates == 8
     assert study.state.ledger.scores(second.digest, "pld").keys() == set(study.pool_ids)
+
+
+def test_the_next_round_goes_on_from_the_model_that_was_put_back(study, monkeypatch):
+    _validation(monkeypatch, lambda updates: updates / 100)
+    for _ in range(3):
+        _run(study)
+    models = StudyModels(study.state, None)
+    models.put_back(1, "unet")
+    report = _run(study)
+    assert report.published
+    assert load_pair(study.state.published, CPU).pair.updates == 8  # four of round 1, four of this one
+    assert study.state.ledger.scores(report.digest, "pld").keys() == set(study.pool_ids)
+    assert [record.train_ids for record in study.state.ledger.rounds()] == [["im0", "im1"]] * 4
+
+
+def test_a_model_that_was_put_back_while_a_round_ran_stays_in_service(study, monkeypatch):
+    _validation(monkeypatch, lambda updates: updates / 100)
+    first = _run(study)
+    _run(study)
+    put = []
+
+    def put_back(values):
+        if not put:
+            put.append(StudyModels(study.state, None).put_back(1, "unet"))
+
+    report = _run(study, progress=put_back)
+    assert not report.published
+    assert "put into service while this round ran" in report.reason
+    assert file_digest(study.state.published) == first.digest
+    assert study.state.ledger.rounds()[2].status == "rejected"
+    assert StudyModels(study.state, None).in_service().round == 1
+    StudyModels(study.state, None).put_back(3, "unet")
+    assert file_digest(study.state.published) == report.digest
+
+
+def test_the_model_in_service_is_never_pruned(study, monkeypatch):
+    _validation(monkeypatch, lambda updates: updates / 100)
+    _run(study)
+    _validation(monkeypatch, lambda updates: 1 / updates)
+    for _ in range(4):
+        assert not _run(study, settings(keep_checkpoints=2)).published
+    kept = [model.round for model in StudyModels(study.state, None).kept()]
+    assert kept == [1, 4, 5]
+    assert study.state.checkpoint_of(1).exists()
 
 
 def test_refined_labels_are_committed_with_their_provenance(study, fire):

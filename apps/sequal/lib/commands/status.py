@@ -13,7 +13,7 @@ from lib.commands.console import OUT, table
 from lib.commands.place import StudyPlace
 from lib.errors import SettingsError
 from lib.imaging import stored_label_says_no_layer
-from lib.state import RefinedRecord, StudyState, file_digest
+from lib.state import STARTING, RefinedRecord, StudyModels, StudyState, file_digest
 from lib.study_pool import query_generator, study_pool
 
 __all__ = ["next_queries", "show_status"]
@@ -72,6 +72,7 @@ def _print_overview(place: StudyPlace, state: StudyState) -> None:
         ("studies", place.files.folder),
         ("state", place.state if place.state.is_dir() else f"{place.state} (not there yet)"),
         ("checkpoint in service", "none: train once, or run `cli.py pretrain`" if checkpoint is None else checkpoint),
+        ("model in service", _in_service(place, state)),
         ("images", str(len(place.files.images))),
         ("labelled", str(len(place.files.labelled))),
         ("of these without a layer", str(sum(map(stored_label_says_no_layer, place.files.labels.values())))),
@@ -82,6 +83,13 @@ def _print_overview(place: StudyPlace, state: StudyState) -> None:
         ("mean fraction of pixels changed", "-" if changed is None else f"{changed:.4f}"),
     ]
     OUT.print(table("Study", ("", ""), rows))
+
+
+def _in_service(place: StudyPlace, state: StudyState) -> str:
+    model = StudyModels(state, place.starting_weights).in_service()
+    if model is None:
+        return "-" if place.checkpoint is None else "of another study"
+    return "starting weights" if model.round == STARTING else f"round {model.round}"
 
 
 def _current(records: list[RefinedRecord]) -> list[RefinedRecord]:

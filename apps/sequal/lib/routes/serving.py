@@ -10,6 +10,7 @@ from lib.configs import Study
 from lib.ohif import LastPredictions
 from lib.ohif.in_front import put_in_front
 from lib.routes.measuring import measurement_routes
+from lib.routes.models import model_routes
 from lib.routes.skipping import skip_routes
 
 __all__ = ["Access", "serve_study"]
@@ -44,4 +45,4 @@ def serve_study(
     """
     skips = skip_routes(study, datastore, access.annotate)
     measurements = measurement_routes(study, datastore, predictions, access.read)
-    put_in_front(server, [*skips, *measurements])
+    put_in_front(server, [*skips, *measurements, *model_routes(study, access.read, access.train)])

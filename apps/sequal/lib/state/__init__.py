@@ -13,6 +13,7 @@ from lib.state.features import FeatureStore
 from lib.state.folder import StudyState, study_state_folder
 from lib.state.leases import ANONYMOUS
 from lib.state.ledger import Ledger
+from lib.state.models import STARTING, KeptModel, StudyModels
 from lib.state.patients import MANIFEST_NAME, patient_of
 from lib.state.refined import Provenance, RefinedStore
 from lib.state.refinements import RefinedRecord
@@ -24,8 +25,10 @@ from lib.state.split import Partition, Split, freeze_split
 __all__ = [
     "ANONYMOUS",
     "MANIFEST_NAME",
+    "STARTING",
     "Checkpoint",
     "FeatureStore",
+    "KeptModel",
     "Ledger",
     "Partition",
     "Provenance",
@@ -37,6 +40,7 @@ __all__ = [
     "RoundStatus",
     "SkipRecord",
     "Split",
+    "StudyModels",
     "StudyState",
     "atomic_write",
     "create_once",

@@ -79,6 +79,10 @@ class StudyState:
         """Folder of the rounds' checkpoints."""
         return self.root / "checkpoints"
 
+    def checkpoint_of(self, number: int) -> Path:
+        """The checkpoint of a round; absent when it wrote none or was pruned."""
+        return self.checkpoints / f"round-{number:04d}.pt"
+
     @property
     def features(self) -> FeatureStore:
         """Feature vectors of images by checkpoint."""

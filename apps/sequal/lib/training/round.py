@@ -25,7 +25,16 @@ from lib.inference import LoadedPair, choose_device, load_pair, score_pool, stor
 from lib.items import Item
 from lib.networks import Architecture, DualNetwork
 from lib.settings import Settings
-from lib.state import Partition, RefinedRecord, StudyState, freeze_split, prune, publish, save_checkpoint
+from lib.state import (
+    Partition,
+    RefinedRecord,
+    StudyModels,
+    StudyState,
+    freeze_split,
+    prune,
+    publish,
+    save_checkpoint,
+)
 from lib.training.batches import TwoStreamBatches
 from lib.training.early_learning import EarlyLearningHandler
 from lib.training.engine import MeanTeacherTrainer
@@ -148,7 +157,9 @@ class _Round:
                 f"Expected at least one usable labelled image to train on, got {len(labelled)} labelled of which "
                 f"none can be used. Label an image and submit it. {self._left_out()}".rstrip()
             )
+        self.models = StudyModels(state, starting_weights)
         self.previous = self._load(state.published)
+        self.in_service = self.models.digest if self.previous is None else self.previous.digest
         self.pair = self._starting_pair(starting_weights)
         self.teacher_before = self.pair.weights()["teacher"]
         self.at_trigger: dict[str, Weights] | None = None
@@ -162,13 +173,11 @@ class _Round:
         finite = all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values())
         published, reason = may_publish(metric, before, first=self.previous is None, finite=finite)
         if published:
-            publish(checkpoint, self.state.published)
-            on_published(reason)
-            self._commit_refined()
-        else:
+            published, reason = self._publish(checkpoint, reason, on_published)
+        if not published:
             self.state.refined.discard(self.number)
         pld = self._score_pool() if published and score else {"scored": 0, "mean": None, "max": None}
-        prune(self.state.checkpoints, self.settings.keep_checkpoints)
+        self._prune()
         report = RoundReport(
             round=self.number,
             published=published,
@@ -186,6 +195,24 @@ class _Round:
         )
         self._record(report)
         return report
+
+    def _publish(self, checkpoint: Path, reason: str, on_published: Callable[[str], None]) -> tuple[bool, str]:
+        """Publish, unless another model was put into service since the round began."""
+        with self.models.changing():
+            if self.models.digest != self.in_service:
+                return False, (
+                    "another model was put into service while this round ran: train again to go on from that one, or "
+                    "put this round into service"
+                )
+            publish(checkpoint, self.state.published)
+            on_published(reason)
+            self._commit_refined()
+        return True, reason
+
+    def _prune(self) -> None:
+        serving = self.models.in_service()
+        protected = [] if serving is None else [self.state.checkpoint_of(serving.round)]
+        prune(self.state.checkpoints, self.settings.keep_checkpoints, protected)
 
     def _commit_refined(self) -> None:
         records = []
@@ -294,7 +321,7 @@ class _Round:
         }
 
     def _save(self) -> tuple[Path, str]:
-        path = self.state.checkpoints / f"round-{self.number:04d}.pt"
+        path = self.state.checkpoint_of(self.number)
         payload = self._payload({"train_ids": [i.id for i in self.train_items]})
         query_pair = self._query_pair({"student": payload["student"], "teacher": payload["teacher"]})
         if query_pair is not None:
