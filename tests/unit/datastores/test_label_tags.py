@@ -1,5 +1,6 @@
 """Labels of every tag are checked alike."""
 
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -9,6 +10,7 @@ import pytest
 from fastapi import HTTPException
 
 from lib.datastores import LabelGuard, StudyFolder
+from lib.importing.walking import walk_files
 from lib.infers import check_storable, image_file
 from lib.state import StudyState
 from unit.synthetic_study import settings
@@ -123,3 +125,38 @@ def test_no_image_is_not_found(folder: StudyFolder, image: object) -> None:
     with pytest.raises(HTTPException) as refused:
         image_file({"image": image}, folder)
     assert refused.value.status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link out", "link to a link out", "label link"])
+def test_what_is_no_file_of_the_study_is_not_listed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    study = tmp_path / "study"
+    (study / "labels" / "final").mkdir(parents=True)
+    _save(study / "a.nii.gz", np.ones(SHAPE, np.uint8))
+    outside = _save(tmp_path / "outside.nii.gz", np.ones(SHAPE, np.uint8))
+    (study / "inside.nii.gz").symlink_to("a.nii.gz")
+    if kind == "pipe":
+        os.mkfifo(study / "x.nii.gz")
+    elif kind == "device":
+        (study / "x.nii.gz").symlink_to("/dev/zero")
+    elif kind == "link to a link out":
+        (tmp_path / "hop").symlink_to(outside)
+        (study / "x.nii.gz").symlink_to(tmp_path / "hop")
+    else:
+        (study / ("labels/final/a.nii.gz" if kind == "label link" else "x.nii.gz")).symlink_to(outside)
+
+    state = StudyState.open(tmp_path / "state", settings())
+    folder = StudyFolder(str(study), LabelGuard(state), auto_reload=False)
+
+    assert folder.list_images() == ["a", "inside"]
+    assert folder.get_labeled_images() == []
+    assert not folder.get_image_uri("x")
+    assert ("leads out of it" in caplog.text) == ("link" in kind)
+
+
+def test_an_import_waits_for_no_pipe(tmp_path: Path) -> None:
+    _save(tmp_path / "a.nii.gz", np.ones(SHAPE, np.uint8))
+    for name in ("pipe", "pipe.nii.gz"):
+        os.mkfifo(tmp_path / name)
+    assert [path.name for path in walk_files(tmp_path)] == ["a.nii.gz"]

@@ -37,12 +37,17 @@ class FoundFiles:
 
     Of two files with one id the first by name counts, and the log names the other.
 
+    A pipe or a device is no file. A link counts when it stays in the study: whoever may write into the folder could
+    otherwise have any file of the server listed, and downloaded.
+
     Args:
         folder: the folder.
+        study: what a link may not leave; None for the folder itself.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, study: Path | None = None) -> None:
         self._folder = folder
+        self._study = Path(os.path.realpath(study or folder))
         self._names: set[str] = set()
         self._suffixes: dict[str, str] = {}
         self._seen = (-1, -1)  # time of change and inode of the folder when it was listed last
@@ -86,9 +91,27 @@ class FoundFiles:
     def _list(self) -> set[str]:
         try:
             with os.scandir(self._folder) as entries:
-                return {entry.name for entry in entries if entry.name.endswith(_SUFFIXES) and _is_file(entry)}
+                return {entry.name for entry in entries if entry.name.endswith(_SUFFIXES) and self._is_file(entry)}
         except (FileNotFoundError, NotADirectoryError):
             return set()
+
+    def _is_file(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            if not entry.is_file():
+                return False
+        except OSError:
+            return False
+        if not entry.is_symlink() or Path(os.path.realpath(entry.path)).is_relative_to(self._study):
+            return True
+        if entry.name not in self._warned:
+            self._warned.add(entry.name)
+            logger.warning(
+                "Leaving out %r: expected a file within %s, got a link that leads out of it. Copy or hard-link the "
+                "file, or use `cli.py import`.",
+                entry.name,
+                self._study,
+            )
+        return False
 
     def _warn_of(self, names: set[str]) -> None:
         for name in sorted(names - self._warned):
@@ -106,10 +129,3 @@ class FoundFiles:
         if found:
             self._suffixes[image] = found[0][len(image) :]
         return before != self._suffixes.get(image)
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:
-        return False

@@ -240,7 +240,7 @@ class KeptList(LocalDatastore):
         for tag in ("", *tags):
             if tag not in self._found:
                 folder = self._datastore.label_path(tag) if tag else self._datastore.image_path()
-                self._found[tag] = FoundFiles(Path(folder))
+                self._found[tag] = FoundFiles(Path(folder), Path(self._datastore_path))
         return set().union(*(found.changed(anew=anew) for found in self._found.values()))
 
     def _look_at(self, image: str, images: dict[str, str]) -> bool:
