@@ -172,7 +172,7 @@ def test_a_full_disk_is_told_as_such(tmp_path, state, image, drawn, monkeypatch)
         raise OSError(28, "No space left on device")
 
     nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")
-    monkeypatch.setattr("lib.datastores.label_guard.write_mask", full)
+    monkeypatch.setattr("lib.datastores.label_guard.write_on_frame", full)
     guard = LabelGuard(state)
     with pytest.raises(LabelError, match="No space left"), guard.checked("im", image, tmp_path / "s.nii.gz"):
         pytest.fail("handed on")

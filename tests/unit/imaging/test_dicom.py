@@ -111,7 +111,7 @@ def test_calibration_and_affine_come_from_the_ultrasound_region(tmp_path: Path) 
     region.PhysicalDeltaX, region.PhysicalDeltaY = 0.006, 0.005
     region.RegionLocationMinX0 = region.RegionLocationMinY0 = 0
     region.RegionLocationMaxX1, region.RegionLocationMaxY1 = COLUMNS - 1, ROWS - 1
-    tags = {"SequenceOfUltrasoundRegions": Sequence([region]), "PixelSpacing": [0.3, 0.3]}
+    tags = {"SequenceOfUltrasoundRegions": Sequence([region]), "PixelSpacing": [0.05, 0.06]}
     frame = read_frame(_write(tmp_path / "a.dcm", _ramp(ROWS, COLUMNS), **tags))
     assert frame.calibration.source == "dicom ultrasound regions"
     assert frame.calibration.spacing_mm == pytest.approx((0.06, 0.05))

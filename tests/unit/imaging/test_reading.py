@@ -217,7 +217,7 @@ def test_nrrd_without_directions_is_not_calibrated(tmp_path: Path) -> None:
     nrrd.write(str(tmp_path / "a.nrrd"), _ramp(5, 7))
     frame = read_frame(tmp_path / "a.nrrd")
     assert not frame.calibration.calibrated
-    np.testing.assert_array_equal(frame.affine, np.eye(4))
+    np.testing.assert_array_equal(frame.affine, np.diag([-1.0, -1.0, 1.0, 1.0]))
 
 
 def test_results_go_back_in_the_shape_of_the_file_only(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def reason(report):
 
 def test_a_frame_is_cut_to_its_region_and_calibrated_by_it(source, studies):
     stored = pixels()
-    write_dicom(source / "IM1", stored, [region((4, 10, 43, 37))], PixelSpacing=[0.3, 0.3])
+    write_dicom(source / "IM1", stored, [region((4, 10, 43, 37))], PixelSpacing=[0.05, 0.06])
     frame = only(run_import(source, studies, ImportOptions()), studies)
     assert frame.shape == (40, 28, 1)
     np.testing.assert_array_equal(frame.pixels[:, :, 0].T, stored[10:38, 4:44])

@@ -78,7 +78,7 @@ def evaluate(
     differences: list[float] = []
     for number, image in enumerate(images, 1):
         inference = client.infer(model, image.id)
-        masks[image.id] = read_label(inference.file, image.frame.grid)
+        masks[image.id] = read_label(inference.file, image.frame.grid, layout=image.frame.layout)
         dice[image.id] = mean_dice(masks[image.id], image.mask)
         measured = _server_imt_mm(image, masks[image.id], inference.params)
         true = _imt_mm(image, image.mask)

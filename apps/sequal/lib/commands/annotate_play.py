@@ -16,7 +16,7 @@ from lib.commands.annotate_evaluation import Evaluation, TestImage, evaluate, me
 from lib.commands.annotate_truth import Expert, Truth, choose_test_images
 from lib.errors import ImageError, ServerError, StudyError
 from lib.imaging import Frame, read_frame, read_label, says_no_layer
-from lib.imaging.writing import write_mask
+from lib.imaging.writing import write_on_frame
 from lib.labels import INTIMA_MEDIA
 
 __all__ = ["MODEL", "Answer", "Play", "PlayOptions", "PlayedRound", "play"]
@@ -245,10 +245,10 @@ class _Player:
         if not (label == INTIMA_MEDIA).any() and not says_no_layer(label):
             logger.warning("Skipping image %s: its truth is not known", sample.id)
             return None
-        seen = read_label(self._client.infer(MODEL, sample.id).file, frame.grid)
+        seen = read_label(self._client.infer(MODEL, sample.id).file, frame.grid, layout=frame.layout)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "label.nii.gz"
-            write_mask(file, frame.to_file_grid(label), frame.affine)
+            write_on_frame(file, label, frame)
             self._client.submit(sample.id, file)
         self._pictured += 1
         kept = (frame.pixels[:, :, 0], label[:, :, 0]) if self._pictured <= _PICTURED else (None, None)

@@ -64,7 +64,7 @@ class Truth:
         Raises:
             LabelError: unreadable, or on another grid.
         """
-        return read_label(self.files[image], frame.grid)
+        return read_label(self.files[image], frame.grid, layout=frame.layout)
 
 
 def exact_expert(mask: NDArray[np.uint8], _: Frame) -> NDArray[np.uint8]:

@@ -90,7 +90,7 @@ def from_labels(folder: Path) -> Measurer:
     def measure(image: str, frame: Frame) -> list[MeasuredFrame]:
         if image not in labels:
             raise LabelError(f"Expected a label of {image} in `{folder}`, got none. Draw one, or leave out --labels.")
-        label, _ = clean_label(read_label(labels[image], frame.grid))
+        label, _ = clean_label(read_label(labels[image], frame.grid, layout=frame.layout))
         found = []
         for index in range(frame.grid[2]):
             boundaries = boundaries_from_mask(label[:, :, index])

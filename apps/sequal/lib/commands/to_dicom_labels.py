@@ -30,7 +30,7 @@ def outgoing_labels(
     if path is None:
         return [], None
     try:
-        values, dropped = clean_label(read_label(path, frame.shape))
+        values, dropped = clean_label(read_label(path, frame.grid, layout=frame.layout))
         check_label(values, frame, dropped)
     except LabelError as error:
         return [], str(error)

@@ -25,9 +25,9 @@ from lib.imaging import (
     read_label,
     says_no_layer,
 )
-from lib.imaging.nifti import read_nifti
+from lib.imaging.nifti import read_nifti_array
 from lib.imaging.segments import submitted_segments
-from lib.imaging.writing import write_mask
+from lib.imaging.writing import write_on_frame
 from lib.state import StudyState, atomic_write
 
 __all__ = ["NO_LAYER", "LabelGuard"]
@@ -155,7 +155,7 @@ class LabelGuard:
                 self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error
             try:
-                write_mask(clean, frame.to_file_grid(label), frame.affine)
+                write_on_frame(clean, label, frame)
             except OSError as error:
                 raise LabelError(
                     f"Expected {folder} to be writable, got: {error}. Free some space and submit the label again."
@@ -171,7 +171,7 @@ class LabelGuard:
             checked: The file that `checked` gave.
         """
         told = {key: value for key, value in (info or {}).items() if key != NO_LAYER}
-        return told | ({NO_LAYER: True} if says_no_layer(read_nifti(checked)[0]) else {})
+        return told | ({NO_LAYER: True} if says_no_layer(read_nifti_array(checked)) else {})
 
     def keep_rejected(self, image_id: str, submitted: Path, reason: str) -> None:
         """Keep a copy of what was submitted, if it can be kept, with the reason why it is no label of the study."""

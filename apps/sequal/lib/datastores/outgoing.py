@@ -48,7 +48,9 @@ def outgoing_segmentation(image: Path, label: Path, instances: Path, created: in
     series = str(headers[0].SeriesInstanceUID)
     identity = ImageIdentity(str(headers[0].PatientID), series, f"{series} {created}")
     try:
-        return label_segmentation(headers, OutgoingLabel("final", read_label(label, frame.grid), created), identity)
+        return label_segmentation(
+            headers, OutgoingLabel("final", read_label(label, frame.grid, layout=frame.layout), created), identity
+        )
     except SequalError:
         raise
     # highdicom asks much of images, and scanners write what they like.

@@ -106,7 +106,7 @@ class PacsLabels:
             self._keep(PacsLabel(label.uid, label.image, label.created, label.instances, str(error)))
             raise LabelError(f"Segmentation {label.uid} of image {label.image}: {error}") from error
         temporary = target.with_name(f".{time.time_ns()}.nii.gz")
-        write_mask(temporary, mask, frame.affine)
+        write_mask(temporary, mask, frame.affine, forms=frame.place.forms if frame.place else None)
         temporary.replace(target)
         return target
 

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from lib.datastores.archive import ImageArchive, Series
 from lib.errors import ImageError
+from lib.imaging.calibration import calibration_note
 from lib.imaging.dicom_series import read_series
 from lib.imaging.writing import write_mask
 from lib.state import atomic_write
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _SUFFIX = ".nii.gz"
 _ULTRASOUND = "US"
+#: Raised when an image is made of its instances in another way; images of another form are made anew.
+_FORM, _FORM_NAME = "2", ".form"
 
 
 class SeriesCache:
@@ -36,6 +39,7 @@ class SeriesCache:
     def __init__(self, archive: ImageArchive, folder: Path) -> None:
         self._archive, self._folder = archive, folder
         self._notes = folder / "unusable"
+        self._drop_other_forms()
 
     def file(self, uid: str) -> Path:
         """Where the image of a series is, or will be."""
@@ -102,6 +106,15 @@ class SeriesCache:
             if not self.instances(series.uid).is_dir():
                 self._archive.download(series, self.instances(series.uid))
 
+    def _drop_other_forms(self) -> None:
+        form = self._folder / _FORM_NAME
+        if not self._folder.is_dir() or (form.exists() and form.read_text(encoding="utf-8") == _FORM):
+            return
+        for image in self._folder.glob(f"*{_SUFFIX}"):
+            image.unlink(missing_ok=True)
+        with atomic_write(form) as file:
+            file.write(_FORM.encode())
+
     def _turn(self, uid: str) -> FileLock:
         """One process at a time."""
         return FileLock(self._folder / f".{uid}.lock")
@@ -110,7 +123,7 @@ class SeriesCache:
         image = read_series(self.instances(uid))
         temporary = self._folder / f".{time.time_ns()}{_SUFFIX}"
         try:
-            write_mask(temporary, image.pixels, image.affine)
+            write_mask(temporary, image.pixels, image.affine, note=calibration_note(image.calibration))
             temporary.replace(self.file(uid))
         finally:
             temporary.unlink(missing_ok=True)

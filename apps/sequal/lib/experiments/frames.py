@@ -165,7 +165,7 @@ def _read(pair: tuple[Path, Path], folder: tuple[tuple[Path, Path], ...]) -> Sou
         raise StudyError(
             f"Expected `{image.name}` to be a single frame, got {frame.grid[2]} frames. Save the frames one by one."
         )
-    values = read_label(mask, frame.grid)[:, :, 0]
+    values = read_label(mask, frame.grid, layout=frame.layout)[:, :, 0]
     layer = values if _holds_classes(folder) else (values > 0).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
     return SourceFrame(frame.pixels[:, :, 0], layer, frame.calibration.spacing_mm)
 

@@ -1,7 +1,8 @@
 """How many millimetres a pixel is, where that was read, and whether it can be believed."""
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lib.errors import ImageError
@@ -11,15 +12,28 @@ __all__ = [
     "MIN_SPACING_MM",
     "NOT_CALIBRATED",
     "Calibration",
+    "Region",
     "calibrate",
+    "calibration_note",
+    "contradiction",
     "given_calibration",
     "is_credible",
+    "not_calibrated",
+    "noted_calibration",
+    "same_scale",
 ]
 
 #: Vascular probes show 2 to 6 cm of depth on 400 to 1000 rows: 0.04 to 0.1 mm a pixel; the range leaves room
 #: around it.
 MIN_SPACING_MM: Final = 0.005
 MAX_SPACING_MM: Final = 0.5
+#: Two scales that differ by no more are one: scanners round what they write.
+_TOLERANCE: Final = 0.01
+_NOTE: Final = "calibration: "
+_NOTED_REGION: Final = re.compile(r" \[(\d+),(\d+),(\d+),(\d+)\]$")
+
+#: Columns and rows of a part of the frame: (x0, y0, x1, y1), the last two exclusive.
+Region = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -31,10 +45,12 @@ class Calibration:
             calibrated.
         source: Where it was read (`"nifti spacing"`, `"dicom PixelSpacing"`, `"dicom ultrasound regions"`,
             `"given"`), or why there is none.
+        region: The part of the frame for which it holds; `None`: all of it.
     """
 
     spacing_mm: tuple[float, float] | None
     source: str
+    region: Region | None = None
 
     @property
     def calibrated(self) -> bool:
@@ -81,6 +97,71 @@ def calibrate(dx_mm: float, dy_mm: float, source: str) -> Calibration:
     if math.isclose(dx_mm, 1.0, rel_tol=1e-6) and math.isclose(dy_mm, 1.0, rel_tol=1e-6):
         return Calibration(None, f"none ({source} is the default of 1 mm)")
     return Calibration(None, f"none ({source} {_spacing_text(dx_mm, dy_mm)} mm not credible for ultrasound)")
+
+
+def not_calibrated(reason: str) -> Calibration:
+    """No calibration, and why.
+
+    >>> not_calibrated("two scales").source
+    'none (two scales)'
+    """
+    return Calibration(None, f"none ({reason})")
+
+
+def same_scale(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two spacings are equal but for rounding.
+
+    >>> same_scale((0.1, 0.1), (0.1005, 0.1)), same_scale((0.1, 0.1), (0.1, 0.05))
+    (True, False)
+    """
+    return all(math.isclose(a, b, rel_tol=_TOLERANCE) for a, b in zip(one, other, strict=True))
+
+
+def contradiction(
+    one: str, one_mm: tuple[float, float], other: str, other_mm: tuple[float, float]
+) -> Calibration | None:
+    """No calibration where a file states two different spacings; `None` where they agree.
+
+    >>> contradiction("pixdim", (0.1, 0.1), "sform", (0.05, 0.05)).source
+    'none (pixdim 0.1 mm and sform 0.05 mm contradict each other)'
+    """
+    if same_scale(one_mm, other_mm):
+        return None
+    return not_calibrated(
+        f"{one} {_spacing_text(*one_mm)} mm and {other} {_spacing_text(*other_mm)} mm contradict each other"
+    )
+
+
+def calibration_note(calibration: Calibration) -> str:
+    """What `noted_calibration` reads back from a file that cannot hold a calibration otherwise.
+
+    >>> calibration_note(Calibration((0.1, 0.1), "dicom ultrasound regions", (10, 10, 317, 251)))
+    'calibration: dicom ultrasound regions [10,10,317,251]'
+    """
+    within = "" if calibration.region is None else " [{},{},{},{}]".format(*calibration.region)
+    return f"{_NOTE}{calibration.source}{within}"
+
+
+def noted_calibration(note: str, found: Calibration) -> Calibration:
+    """A calibration with the reason or the region that was noted in its file.
+
+    Args:
+        note: As `calibration_note` gives it, or any other text.
+        found: What the file's spacing says.
+
+    >>> noted_calibration("calibration: none (two scales)", Calibration(None, "none (1 mm)")).source
+    'none (two scales)'
+    """
+    if not note.startswith(_NOTE):
+        return found
+    if not found.calibrated:
+        source = note.removeprefix(_NOTE)
+        return replace(found, source=source) if source.startswith("none") else found
+    within = _NOTED_REGION.search(note)
+    if within is None:
+        return found
+    x0, y0, x1, y1 = (int(value) for value in within.groups())
+    return replace(found, region=(x0, y0, x1, y1))
 
 
 def given_calibration(spacing_mm: tuple[float, float]) -> Calibration:

@@ -1,6 +1,5 @@
 """DICOM ultrasound: single frame, multi-frame, grey, palette or colour, with its calibration."""
 
-import logging
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -9,17 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import ImageError
-from lib.imaging.calibration import NOT_CALIBRATED, Calibration, calibrate
+from lib.imaging.calibration import Calibration
+from lib.imaging.dicom_calibration import dicom_calibration
 from lib.imaging.dicom_codecs import grey_by_gdcm
 from lib.imaging.frame import to_luma
 
-__all__ = ["dicom_calibration", "read_dicom"]
-
-logger = logging.getLogger(__name__)
-
-_CENTIMETRE: Final = 3  # Physical Units X/Y Direction, DICOM PS3.3 C.8.5.5.1.5
-_TWO_DIMENSIONAL: Final = 1  # Region Spatial Format
-_TISSUE: Final = 1  # Region Data Type
+__all__ = ["read_dicom"]
 
 
 def read_dicom(path: Path) -> tuple[NDArray[np.float32], Calibration]:
@@ -47,65 +41,6 @@ def read_dicom(path: Path) -> tuple[NDArray[np.float32], Calibration]:
             "Leave reports and presentation states out of the studies folder."
         )
     return np.ascontiguousarray(_decoded(path, dataset).T), dicom_calibration(dataset)
-
-
-def dicom_calibration(dataset: Any) -> Calibration:  # noqa: ANN401
-    """Size of a pixel: the largest two-dimensional tissue region measured in centimetres, else PixelSpacing.
-
-    Args:
-        dataset: pydicom's dataset.
-
-    Returns:
-        The judged calibration; source `"dicom ultrasound regions"` or `"dicom PixelSpacing"`.
-    """
-    scales = _region_scales(dataset)
-    if scales:
-        _, dx_mm, dy_mm = scales[0]
-        if any(not np.allclose((dx_mm, dy_mm), scale[1:], rtol=0.01) for scale in scales[1:]):
-            logger.warning("Ultrasound regions of one image differ in scale; the largest one is taken.")
-        return calibrate(dx_mm, dy_mm, "dicom ultrasound regions")
-    spacing = _pixel_spacing(dataset)
-    if spacing is not None:
-        between_rows, between_columns = spacing
-        return calibrate(between_columns, between_rows, "dicom PixelSpacing")
-    return NOT_CALIBRATED
-
-
-def _region_scales(dataset: Any) -> list[tuple[int, float, float]]:  # noqa: ANN401
-    """`(pixels, dx_mm, dy_mm)` of the 2-D regions with a scale, tissue before others, largest first."""
-    found = []
-    for region in dataset.get("SequenceOfUltrasoundRegions") or []:
-        units = (region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection"))
-        if region.get("RegionSpatialFormat") != _TWO_DIMENSIONAL or units != (_CENTIMETRE, _CENTIMETRE):
-            continue
-        # Deltas may be negative (axis against the pixel order); only their size is a spacing.
-        dx_mm, dy_mm = (abs(float(region.get(f"PhysicalDelta{axis}") or 0.0)) * 10.0 for axis in "XY")
-        if dx_mm == 0.0 or dy_mm == 0.0:
-            continue
-        width, height = _region_size(region)
-        found.append((region.get("RegionDataType") == _TISSUE, width * height, dx_mm, dy_mm))
-    found.sort(key=lambda item: item[:2], reverse=True)
-    return [item[1:] for item in found]
-
-
-def _region_size(region: Any) -> tuple[int, int]:  # noqa: ANN401
-    """Width and height of an ultrasound region, in pixels."""
-    x0, y0, x1, y1 = (
-        int(region.get(f"RegionLocation{corner}") or 0) for corner in ("MinX0", "MinY0", "MaxX1", "MaxY1")
-    )
-    return max(x1 - x0 + 1, 0), max(y1 - y0 + 1, 0)
-
-
-def _pixel_spacing(dataset: Any) -> tuple[float, float] | None:  # noqa: ANN401
-    """PixelSpacing (between rows, between columns) in mm, of the image or of the shared functional groups."""
-    holders = [dataset]
-    for group in dataset.get("SharedFunctionalGroupsSequence") or []:
-        holders.extend(group.get("PixelMeasuresSequence") or [])
-    for holder in holders:
-        spacing = holder.get("PixelSpacing")
-        if spacing is not None and len(spacing) == 2:
-            return float(spacing[0]), float(spacing[1])
-    return None
 
 
 def _decoded(path: Path, dataset: Any) -> NDArray[np.float32]:  # noqa: ANN401

@@ -10,11 +10,15 @@ import pydicom
 from numpy.typing import NDArray
 
 from lib.errors import ImageError
-from lib.imaging.dicom import dicom_calibration, read_dicom
+from lib.imaging.calibration import Calibration
+from lib.imaging.dicom import read_dicom
+from lib.imaging.dicom_calibration import series_calibration
 
 __all__ = ["SeriesImage", "read_series", "read_series_headers"]
 
 _LARGEST_BYTE = 255
+#: Directions that miss unit length or a right angle by more are none.
+_RIGHT_ANGLE = 1e-3
 #: From DICOM's patient axes (left, back, head) to nibabel's (right, front, head).
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
@@ -26,10 +30,12 @@ class SeriesImage:
     Attributes:
         pixels: `(W, H, F)`, uint8 where all values are whole numbers from 0 to 255, else float32.
         affine: Float64 `(4, 4)`, pixel to RAS millimetres; spacing 1 where the series is not calibrated.
+        calibration: That all instances share; none where they differ.
     """
 
     pixels: NDArray[np.uint8] | NDArray[np.float32]
     affine: NDArray[np.float64]
+    calibration: Calibration
 
 
 def read_series_headers(folder: Path) -> list[pydicom.FileDataset]:
@@ -78,7 +84,8 @@ def read_series(folder: Path) -> SeriesImage:
             "Take the frames that you need out of it with `cli.py import`."
         )
     stack = frames[0].reshape(*shapes[0][:2], -1) if len(frames) == 1 else np.stack(frames, axis=2)
-    return SeriesImage(_smallest_type(stack), _affine(headers))
+    calibration = series_calibration(headers)
+    return SeriesImage(_smallest_type(stack), _affine(headers, calibration), calibration)
 
 
 def _pixels(file: Path, series: str) -> NDArray[np.float32]:
@@ -105,25 +112,30 @@ def _place(header: pydicom.FileDataset) -> tuple[float, float, str]:
     return round(along, 4), float(header.get("InstanceNumber") or 0), str(header.get("SOPInstanceUID", ""))
 
 
-def _affine(headers: Sequence[pydicom.FileDataset]) -> NDArray[np.float64]:
+def _affine(headers: Sequence[pydicom.FileDataset], calibration: Calibration) -> NDArray[np.float64]:
     first, last = headers[0], headers[-1]
     axes, start = _axes(first), _numbers(first, "ImagePositionPatient", 3)
-    dx, dy = dicom_calibration(first).spacing_mm or (1.0, 1.0)
+    dx, dy = calibration.spacing_mm or (1.0, 1.0)
     affine = np.eye(4)
     if axes is None or start is None:
         affine[0, 0], affine[1, 1] = dx, dy
         return affine
     end = _numbers(last, "ImagePositionPatient", 3)
-    way = np.zeros(3) if end is None else end - start
-    step = way / (len(headers) - 1) if len(headers) > 1 and way.any() else np.cross(*axes)
-    columns = np.stack([axes[0] * dx, axes[1] * dy, step], axis=1)
+    normal = np.cross(*axes)
+    # Along the normal alone: viewers refuse a sheared volume, and stills need not lie above each other.
+    step = 0.0 if end is None or len(headers) < 2 else float(np.dot(normal, end - start)) / (len(headers) - 1)
+    columns = np.stack([axes[0] * dx, axes[1] * dy, normal * (step or 1.0)], axis=1)
     affine[:3, :3], affine[:3, 3] = _LPS_TO_RAS @ columns, _LPS_TO_RAS @ start
     return affine
 
 
 def _axes(header: pydicom.FileDataset) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     directions = _numbers(header, "ImageOrientationPatient", 6)
-    return None if directions is None else (directions[:3], directions[3:])
+    if directions is None:
+        return None
+    across, down = directions[:3], directions[3:]
+    square = np.array([across @ across, down @ down, 1.0 + across @ down])
+    return (across, down) if np.allclose(square, 1.0, atol=_RIGHT_ANGLE) else None
 
 
 def _numbers(header: Any, keyword: str, count: int) -> NDArray[np.float64] | None:  # noqa: ANN401 - pydicom's

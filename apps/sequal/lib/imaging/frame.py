@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from lib.errors import LabelError
 from lib.imaging.calibration import Calibration
 from lib.imaging.duplicates import COPIES
+from lib.imaging.layout import PLAIN, Layout
+from lib.imaging.placement import Placement
 
 __all__ = ["Frame", "to_luma"]
 
@@ -25,12 +27,15 @@ class Frame:
     Attributes:
         pixels: Float32 `(W, H, F)`, finite, raw intensities as stored, one channel. A frame that is stored twice
             (`lib.imaging.duplicates`) is there once.
-        affine: Float64 `(4, 4)`, pixel to RAS millimetres. Formats without one (PNG, JPEG, TIFF, DICOM) get
-            `diag(-dx, -dy, 1, 1)` when the file is calibrated, else `diag(-1, -1, 1, 1)`, as 3D Slicer shows them.
+        affine: Float64 `(4, 4)`, pixel to RAS millimetres, where ITK and so 3D Slicer show it. It is a place, no
+            calibration: a JPEG that names dots per inch has a place by these.
         shape: Shape of the array in the file without its colour axis: `(W, H)`, `(W, H, 1)` or `(W, H, F)`,
             perhaps followed by axes of length one; `(W, H, 2)` for a frame that is stored twice.
         calibration: Size of a pixel, and where it was read.
         source: The file.
+        layout: How the frame lies in the array of the file.
+        place: Of the file's array; `None`: `affine` says it.
+        notes: What the user should know although the image can be used.
     """
 
     pixels: NDArray[np.float32]
@@ -38,6 +43,9 @@ class Frame:
     shape: tuple[int, ...]
     calibration: Calibration
     source: Path
+    layout: Layout = PLAIN
+    place: Placement | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -68,7 +76,7 @@ class Frame:
                 "Resample them to the frame first."
             )
         copies = np.repeat(values, COPIES, axis=2) if self.duplicated else values
-        return copies.reshape(self.shape)
+        return self.layout.to_file(copies).reshape(self.shape)
 
 
 def to_luma(colour: NDArray[Any]) -> NDArray[np.float32]:

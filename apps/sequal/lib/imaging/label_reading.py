@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from lib.errors import LabelError, SequalError
 from lib.imaging.duplicates import COPIES, merge_copies
 from lib.imaging.label_rules import says_no_layer
+from lib.imaging.layout import PLAIN, Layout
 from lib.imaging.names import IMAGE_SUFFIXES, image_suffix
-from lib.imaging.nifti import read_nifti
+from lib.imaging.nifti import read_nifti_array
 from lib.imaging.nrrd_file import read_nrrd_label
 from lib.imaging.picture import read_classes
 from lib.imaging.segments import Segment, name_classes
@@ -29,6 +30,7 @@ def read_label(
     frame_shape: Sequence[int],
     shown: NDArray[np.uint8] | None = None,
     named: Sequence[Segment] = (),
+    layout: Layout = PLAIN,
 ) -> NDArray[np.uint8]:
     """Read a label: NIfTI, NRRD, Slicer segmentation, a lossless picture, or the bare bytes that OHIF sends.
 
@@ -42,6 +44,7 @@ def read_label(
         shown: Uint8 `(W, H)`, the mask from which the annotator started, where a frame that is stored twice has a
             label of two slices (`lib.imaging.duplicates`).
         named: Segments that a viewer named beside a file of numbers (`submitted_segments`).
+        layout: `Frame.layout` of the image: a label on the grid of the image's file is brought to that of the frame.
 
     Returns:
         Uint8 `(W, H, F)`.
@@ -54,11 +57,15 @@ def read_label(
     array, has_names = _array(source, frame_shape)
     classes = _whole_numbers(array, source.name)
     classes = classes if has_names else name_classes(classes, named)
-    return label_to_grid(classes, frame_shape, source.name, shown)
+    return label_to_grid(classes, frame_shape, source.name, shown, layout)
 
 
 def label_to_grid(
-    label: NDArray[Any], frame_shape: Sequence[int], name: str = "label", shown: NDArray[np.uint8] | None = None
+    label: NDArray[Any],
+    frame_shape: Sequence[int],
+    name: str = "label",
+    shown: NDArray[np.uint8] | None = None,
+    layout: Layout = PLAIN,
 ) -> NDArray[Any]:
     """Bring a label array onto the `(W, H, F)` grid of its frame.
 
@@ -71,6 +78,8 @@ def label_to_grid(
         frame_shape: `(W, H)`, `(W, H, F)`, perhaps followed by axes of length one.
         name: What to call it in the error.
         shown: As for `read_label`.
+        layout: As for `read_label`; what fits the file and the frame is taken to be on the grid of the file, as this
+            app writes masks.
 
     Returns:
         The same values as `(W, H, F)`.
@@ -81,11 +90,15 @@ def label_to_grid(
     >>> [label_to_grid(np.zeros(shape), (4, 3)).shape for shape in [(4, 3), (4, 3, 1), (1, 4, 3)]]
     [(4, 3, 1), (4, 3, 1), (4, 3, 1)]
     """
-    grid = (*frame_shape, 1)[:3]
+    width, height, frames, *_ = (*frame_shape, 1)
+    grid = width, height, frames
     shape = label.shape
-    accepted = [grid] if grid[2] > 1 else [grid, grid[:2], (1, *grid[:2])]
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
+    stored = layout.file_grid(grid)
+    if not layout.plain and shape in _forms(stored):
+        return layout.to_frame(label.reshape(stored))
+    accepted = _forms(grid)
     if shape in accepted:
         return label.reshape(grid)
     if shape == (*grid[:2], COPIES) and grid[2] == 1:
@@ -107,6 +120,11 @@ def stored_label_says_no_layer(path: Path) -> bool:
         return False
 
 
+def _forms(grid: tuple[int, int, int]) -> list[tuple[int, ...]]:
+    """The shapes that a label of this grid may have."""
+    return [grid] if grid[2] > 1 else [grid, grid[:2], (1, *grid[:2])]
+
+
 def _array(source: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool]:
     """The array of a label file, any shape and type, and whether the file itself names its segments."""
     if not source.is_file() or source.stat().st_size == 0:
@@ -119,7 +137,7 @@ def _array(source: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool
         if suffix:
             check_self_contained(source, IMAGE_SUFFIXES[suffix])
         if suffix in (".nii", ".nii.gz"):
-            return read_nifti(source)[0], False
+            return read_nifti_array(source), False
         if suffix in (".nrrd", ".seg.nrrd"):
             return read_nrrd_label(source, frame_shape)
         if suffix in _EXACT_PICTURES:

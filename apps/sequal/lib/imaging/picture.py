@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageSequence
+from PIL import ExifTags, Image, ImageSequence
 
 from lib.errors import ImageError
 from lib.imaging.frame import to_luma
+from lib.imaging.layout import PLAIN, Layout
 
 __all__ = ["PICTURE_FORMATS", "read_classes", "read_picture"]
 
@@ -16,33 +17,35 @@ __all__ = ["PICTURE_FORMATS", "read_classes", "read_picture"]
 PICTURE_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP")
 
 
-def read_picture(path: Path) -> NDArray[np.float32]:
+def read_picture(path: Path) -> tuple[NDArray[np.float32], Layout]:
     """Read a picture as grey values in the range of the file (8 or 16 bit).
 
-    Colour becomes luma, alpha is ignored. An orientation in the EXIF data is not applied: results are given
-    back on the grid that is stored in the file. TIFF files of several equal pages are cine clips.
+    Colour becomes luma, alpha is ignored. TIFF files of several equal pages are cine clips.
 
     Args:
         path: The file.
 
     Returns:
-        Float32 `(W, H)`, or `(W, H, F)` for a TIFF of several pages.
+        Float32 `(W, H)`, or `(W, H, F)` for a TIFF of several pages, as ITK and so 3D Slicer read it, which leave the
+        orientation in the EXIF data alone; and the layout that brings it upright.
 
     Raises:
         ImageError: The pages of a TIFF differ in size.
         Exception: Whatever Pillow raises on a damaged file.
     """
     with Image.open(path, formats=PICTURE_FORMATS) as image:
-        if image.format != "TIFF" or getattr(image, "n_frames", 1) == 1:
-            return _grey(image).T
-        pages = [_grey(page).T for page in ImageSequence.Iterator(image)]
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        if image.format != "TIFF":
+            return _grey(image).T, Layout.of_exif(orientation)
+        layout = _tiff_layout(orientation)
+        pages = [_as_itk(_grey(page).T, layout) for page in ImageSequence.Iterator(image)]
     shapes = sorted({page.shape for page in pages})
     if len(shapes) > 1:
         raise ImageError(
             f"Expected the pages of {path.name} to be of one size, got {shapes}. "
             "Save the page with the frame as a file of its own."
         )
-    return np.stack(pages, axis=-1)
+    return pages[0] if len(pages) == 1 else np.stack(pages, axis=-1), layout
 
 
 def read_classes(path: Path) -> NDArray[Any]:
@@ -63,6 +66,19 @@ def read_classes(path: Path) -> NDArray[Any]:
     if (colour == colour[..., :1]).all():
         return colour[..., 0].T
     return colour.swapaxes(0, 1)
+
+
+def _tiff_layout(orientation: int) -> Layout:
+    """Of a TIFF file as ITK reads it: libtiff turns it over, and leaves rows and columns exchanged."""
+    if orientation in (6, 8):
+        return Layout.of_exif(7)
+    return Layout.of_exif(5) if orientation in (5, 7) else PLAIN
+
+
+def _as_itk(upright: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
+    """A page that Pillow brought upright, as ITK reads it."""
+    page: NDArray[np.float32] = layout.to_file(upright[:, :, np.newaxis])[:, :, 0]
+    return page
 
 
 def _grey(image: Image.Image) -> NDArray[np.float32]:

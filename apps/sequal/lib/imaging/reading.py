@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import ImageError
-from lib.imaging.calibration import NOT_CALIBRATED, Calibration, given_calibration
+from lib.imaging.calibration import NOT_CALIBRATED, given_calibration
+from lib.imaging.contents import Contents
 from lib.imaging.dicom import read_dicom
 from lib.imaging.duplicates import is_duplicated
 from lib.imaging.frame import Frame
@@ -16,6 +17,7 @@ from lib.imaging.names import IMAGE_SUFFIXES, file_kind
 from lib.imaging.nifti import read_nifti
 from lib.imaging.nrrd_file import read_nrrd
 from lib.imaging.picture import read_picture
+from lib.imaging.placement import Placement, itk_affine
 from lib.imaging.self_contained import check_self_contained
 
 __all__ = ["read_frame"]
@@ -25,14 +27,13 @@ logger = logging.getLogger(__name__)
 #: Pixel to RAS of a file without a position: ITK, and so 3D Slicer, lets its axes run as DICOM's do.
 _LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-_Contents = tuple[NDArray[Any], NDArray[np.float64], Calibration]
-
 
 def read_frame(path: str | Path, *, spacing_mm: tuple[float, float] | None = None) -> Frame:
     """Read an image file: NIfTI, NRRD, PNG, JPEG, TIFF, BMP or DICOM.
 
     Pixels that are not finite are replaced by the smallest finite value, with a warning in the log. Constant
-    images are read without complaint. Two identical slices are one frame.
+    images are read without complaint. Two identical slices are one frame. A photograph stands upright, whatever way
+    its camera was held; a volume of one slice is a frame, whichever axis it is cut along.
 
     Args:
         path: The file.
@@ -47,17 +48,29 @@ def read_frame(path: str | Path, *, spacing_mm: tuple[float, float] | None = Non
             one clip; no pixel is finite; `spacing_mm` is not credible.
     """
     source = Path(path)
-    array, affine, calibration = _contents(source)
-    pixels = _finite(array.reshape(_grid(array.shape, source)), source)
+    found = _contents(source)
+    stored = found.array.reshape(_grid(found.array.shape, source))
+    pixels = _finite(found.layout.to_frame(stored), source)
     if is_duplicated(pixels):
         pixels = pixels[:, :, :1]
-    if spacing_mm is not None:
-        calibration = given_calibration(spacing_mm)
-    return Frame(pixels, affine, array.shape, calibration, source)
+    calibration = found.calibration if spacing_mm is None else given_calibration(spacing_mm)
+    affine = found.layout.frame_affine(found.place.affine, pixels.shape)
+    for note in found.notes:
+        logger.warning("%s: %s", source.name, note)
+    return Frame(
+        pixels,
+        affine,
+        found.array.shape,
+        calibration,
+        source,
+        layout=found.layout,
+        place=found.place,
+        notes=found.notes,
+    )
 
 
-def _contents(source: Path) -> _Contents:
-    """The array of the file with its colour turned to luma, its affine, and its calibration."""
+def _contents(source: Path) -> Contents:
+    """What the reader of its format finds in the file."""
     if not source.is_file() or source.stat().st_size == 0:
         raise ImageError(f"Expected `{source}` to be an image file, got {_came(source)}. Copy the image again.")
     kind = file_kind(source)
@@ -89,16 +102,20 @@ def _came(source: Path) -> str:
     return "a pipe or a device" if source.exists() else "no such file"
 
 
-def _read_picture(source: Path) -> _Contents:
-    return read_picture(source), _LPS.copy(), NOT_CALIBRATED
+def _read_picture(source: Path) -> Contents:
+    array, layout = read_picture(source)
+    affine = itk_affine(source, "picture")
+    # Dots per inch are those of paper or of a screen: they tell where viewers show the picture, no more.
+    return Contents(array, Placement(_LPS.copy() if affine is None else affine), NOT_CALIBRATED, layout)
 
 
-def _read_dicom(source: Path) -> _Contents:
+def _read_dicom(source: Path) -> Contents:
     array, calibration = read_dicom(source)
-    affine = _LPS.copy()
-    if calibration.spacing_mm is not None:
-        affine[:2] *= np.array(calibration.spacing_mm)[:, np.newaxis]
-    return array, affine, calibration
+    affine = itk_affine(source, "dicom")
+    if affine is None:
+        affine = _LPS.copy()
+        affine[:2] *= np.array(calibration.spacing_mm or (1.0, 1.0))[:, np.newaxis]
+    return Contents(array, Placement(affine), calibration)
 
 
 _READERS: Final = {"nifti": read_nifti, "nrrd": read_nrrd, "picture": _read_picture, "dicom": _read_dicom}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lib.errors import ImageError
 from lib.imaging.frame import Frame
+from lib.imaging.layout import PLAIN, Layout
 from lib.imaging.normalisation import normalise_intensity
 from lib.imaging.reading import read_frame
 from lib.imaging.working_grid import WorkingGrid
@@ -26,11 +27,13 @@ class WorkingFrame:
 
     Attributes:
         pixels: float16 (F, 1, W, H) in 0..1 on the working grid, F frames.
-        grid: the way to and from the file's own (W, H).
+        grid: the way to and from the frame's own (W, H).
+        layout: how the frame lies in its file.
     """
 
     pixels: Tensor
     grid: WorkingGrid
+    layout: Layout = PLAIN
 
     @property
     def frames(self) -> int:
@@ -48,7 +51,7 @@ def to_working(frame: Frame, settings: Settings) -> WorkingFrame:
     width, height, count = frame.grid
     grid = WorkingGrid.of((width, height), frame.calibration, settings.working_spacing_mm, settings.max_working_pixels)
     pixels = [grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])).half() for f in range(count)]
-    return WorkingFrame(torch.stack(pixels), grid)
+    return WorkingFrame(torch.stack(pixels), grid, frame.layout)
 
 
 class WorkingFrames:

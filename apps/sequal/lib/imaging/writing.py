@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import ImageError
+from lib.imaging.frame import Frame
+from lib.imaging.nifti import FORM_FIELDS
+from lib.imaging.placement import Placement
 
-__all__ = ["WRITABLE_SUFFIXES", "WRITABLE_TYPES", "write_mask"]
+__all__ = ["WRITABLE_SUFFIXES", "WRITABLE_TYPES", "write_mask", "write_on_frame"]
 
 WRITABLE_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 
@@ -28,11 +31,38 @@ WRITABLE_TYPES = (
     "float64",
 )
 
+_NOTE_BYTES = 79
+
 #: From nibabel's RAS to the LPS in which NRRD files from 3D Slicer and ITK are written.
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
-def write_mask(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], *, compress: bool = True) -> None:
+def write_on_frame(path: Path, values: NDArray[Any], frame: Frame, *, compress: bool = True) -> None:
+    """Write a mask so that it lies on its image for every reader: its shape, its place, its NIfTI forms and codes.
+
+    Args:
+        path: as `write_mask`.
+        values: (W, H, F) on the grid of the frame.
+        frame: the image.
+        compress: as `write_mask`.
+
+    Raises:
+        ImageError: as `write_mask`.
+        LabelError: the values are on another grid.
+    """
+    place = frame.place or Placement(frame.affine)
+    write_mask(path, frame.to_file_grid(values), place.affine, compress=compress, forms=place.forms)
+
+
+def write_mask(
+    path: Path,
+    mask: NDArray[Any],
+    affine: NDArray[np.float64],
+    *,
+    compress: bool = True,
+    forms: nib.Nifti1Header | None = None,
+    note: str = "",
+) -> None:
     """Write a mask with its geometry.
 
     NIfTI keeps the shape as given. NRRD stores the direction of every axis and needs three, so a (W, H) mask is
@@ -43,6 +73,8 @@ def write_mask(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], *, c
         mask: (W, H), (W, H, 1) or (W, H, F), integer or float; the type is kept, bool becomes uint8.
         affine: float64 (4, 4), pixel to RAS millimetres.
         compress: gzip encoding for NRRD (OHIF reads only raw ones).
+        forms: for NIfTI, the header whose qform, sform and spacing are written in place of the affine.
+        note: for NIfTI, a description of at most 79 characters.
 
     Raises:
         ImageError: the suffix is none of the three, or the files cannot hold the type.
@@ -55,10 +87,7 @@ def write_mask(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], *, c
             "Ask for one of these as `result_dtype`."
         )
     if name.endswith((".nii", ".nii.gz")):
-        # nibabel wants 64-bit integers to be asked for by name.
-        image = nib.Nifti1Image(mask, affine, dtype=mask.dtype)
-        image.header.set_xyzt_units("mm")
-        nib.save(image, path)
+        nib.save(_nifti(mask, affine, forms, note), path)
     elif name.endswith(".nrrd"):
         _write_nrrd(path, mask.reshape(*mask.shape[:2], -1), affine, compress)
     else:
@@ -66,6 +95,22 @@ def write_mask(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], *, c
             f"Expected the result extension to be one of {', '.join(WRITABLE_SUFFIXES)}, got {path.name!r}. "
             "Ask for one of these as `result_extension`."
         )
+
+
+def _nifti(
+    mask: NDArray[Any], affine: NDArray[np.float64], forms: nib.Nifti1Header | None, note: str
+) -> nib.Nifti1Image:
+    # nibabel wants 64-bit integers to be asked for by name.
+    if forms is None:
+        image = nib.Nifti1Image(mask, affine, dtype=mask.dtype)
+        image.header.set_xyzt_units("mm")
+    else:
+        image = nib.Nifti1Image(mask, None, dtype=mask.dtype)
+        for field in FORM_FIELDS:
+            image.header[field] = forms[field]
+        image.header["pixdim"][:4] = forms["pixdim"][:4]
+    image.header["descrip"] = note.encode("ascii", "replace")[:_NOTE_BYTES]
+    return image
 
 
 def _write_nrrd(path: Path, mask: NDArray[Any], affine: NDArray[np.float64], compress: bool) -> None:

@@ -20,7 +20,7 @@ class ImageContents:
     Attributes:
         pixels: float32 (W, H, F), finite.
         calibration: size of a pixel, and where it was read.
-        affine: float64 (4, 4), pixel to RAS millimetres.
+        affine: float64 (4, 4), pixel to RAS millimetres; pixels are as long as the calibration says, 1 mm without one.
         whole_numbers: the source holds integers or colours, so grey values are rounded to the nearest integer.
     """
 
@@ -51,19 +51,35 @@ class ImageContents:
             ImageError: the given calibration is not credible.
         """
         pixels, affine = frame.pixels, frame.affine
+        calibration = given or frame.calibration
         if given is not None and given.spacing_mm is not None:
             given_calibration(given.spacing_mm)
             affine = np.diag([-given.spacing_mm[0], -given.spacing_mm[1], 1.0, 1.0])
         if region is not None:
             x0, y0, x1, y1 = region
             pixels = pixels[x0:x1, y0:y1]
-        return cls(pixels, given or frame.calibration, affine, whole_numbers)
+        return cls(pixels, calibration, _scaled(affine, calibration), whole_numbers)
 
     @property
     def grid(self) -> tuple[int, int, int]:
         """`(W, H, F)`."""
         width, height, frames = self.pixels.shape
         return width, height, frames
+
+
+def _scaled(affine: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
+    """The affine with columns and rows of the length that the calibration says; a place may tell another.
+
+    A file that is not calibrated gets exactly 1 mm, which the app takes for none: a screen's dots per inch, or a
+    spacing that the file contradicts, must not come back as a calibration.
+    """
+    wanted = np.array(calibration.spacing_mm or (1.0, 1.0))
+    lengths = np.linalg.norm(affine[:3, :2], axis=0)
+    if np.allclose(lengths, wanted, rtol=1e-6):
+        return affine
+    scaled = affine.copy()
+    scaled[:3, :2] *= wanted / lengths
+    return scaled
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from lib.configs import Study, refusal
 from lib.errors import ImageError, SequalError, SettingsError
 from lib.imaging import Frame, read_frame
-from lib.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_mask
+from lib.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
 from lib.inference import Prediction, predict_frame
 from lib.labels import LABEL_NAMES
 from lib.measurement import combine_frames
@@ -92,9 +92,9 @@ class CarotidInfer(InferTask):
 
     def _write(self, request: dict[str, Any], frame: Frame, prediction: Prediction) -> Path:
         """Write the result that the request asks for to a temporary file."""
-        mask = frame.to_file_grid(prediction.mask).astype(_result_dtype(request))
         file = result_file(_result_suffix(request))
-        write_mask(file, mask, frame.affine, compress=_is_true(request.get("result_compress")))
+        mask = prediction.mask.astype(_result_dtype(request))
+        write_on_frame(file, mask, frame, compress=_is_true(request.get("result_compress")))
         if frame.duplicated and request.get(IMAGE_ID):
             self._study.state.shown.put(str(request[IMAGE_ID]), prediction.mask[:, :, 0])
         return file

@@ -119,7 +119,7 @@ class LabelsInUse:
             raise LabelError(
                 f"Expected the label of {item.id} to be readable, got: {error}. Label it again."
             ) from error
-        label, dropped = clean_label(read_label(item.label, (*frame.grid.native, frame.frames)))
+        label, dropped = clean_label(read_label(item.label, (*frame.grid.native, frame.frames), layout=frame.layout))
         if not dropped and says_no_layer(label):
             return label, digest  # every pixel is background, whatever the rule of supervision
         if not (label == INTIMA_MEDIA).any():
