@@ -116,7 +116,8 @@ class LabelGuard:
         named = submitted_segments((info or {}).get("label_info"))
         frame = read_frame(image)
         shown = self._state.shown.get(image_id) if frame.duplicated else None
-        label, dropped = clean_label(read_label(submitted, frame.grid, named=named, shown=shown))
+        read = read_label(submitted, frame.grid, named=named, shown=shown, layout=frame.layout)
+        label, dropped = clean_label(read)
         if by_expert:
             check_label(label, frame, dropped)
         if dropped:

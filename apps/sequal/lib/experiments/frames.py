@@ -178,7 +178,8 @@ def _holds_classes(pairs: tuple[tuple[Path, Path], ...]) -> bool:
     is the layer, also 255, as drawing programs save black and white.
     """
     for image, mask in pairs:
-        values = set(np.unique(read_label(mask, read_frame(image).grid)).tolist())
+        frame = read_frame(image)
+        values = set(np.unique(read_label(mask, frame.grid, layout=frame.layout)).tolist())
         if INTIMA_MEDIA in values and values <= ALLOWED_CLASSES:
             return True
     return False

@@ -26,6 +26,8 @@ _TWO_DIMENSIONAL: Final = 1  # Region Spatial Format
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 _SPATIAL_RESAMPLING: Final = "113085"  # DICOM PS3.16 CID 7203
 _RESAMPLED: Final = re.compile(r"re-?sampl|re-?siz|(up|down|sub)-?sampl|interpolat", re.IGNORECASE)
+#: What viewers need where there is no PixelSpacing; it says nothing.
+_PLACEHOLDER: Final = (1.0, 1.0)
 #: Some scanners give the first column or row beyond the region, not its last.
 _BEYOND_PX: Final = 1
 
@@ -91,6 +93,7 @@ def _judged(dataset: Any) -> Calibration:  # noqa: ANN401
         for other in regions[1:]:
             if not same_scale(scale, other.scale_mm):
                 raise _NotToBeBelieved(f"regions of two scales: {_text(scale)} and {_text(other.scale_mm)} mm")
+        spacing = None if spacing == _PLACEHOLDER else spacing
         if spacing is not None and (against := contradiction("regions", scale, "PixelSpacing", spacing)):
             return against
         if copied and spacing is None:
@@ -153,7 +156,7 @@ def _common(regions: Sequence[Region]) -> Region:
 
 
 def _pixel_spacing(dataset: Any) -> _Scale | None:  # noqa: ANN401
-    """PixelSpacing as (dx, dy) in mm, of the image and of its frames; 1 mm, which viewers need, says nothing."""
+    """PixelSpacing as (dx, dy) in mm, of the image and of its frames."""
     holders = [dataset]
     for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         for group in dataset.get(groups) or []:

@@ -47,7 +47,7 @@ def read_nifti(path: Path) -> Contents:
     array = _array(image)
     layout = slice_layout(array.shape)
     chosen = _chosen_form(image, path.name)
-    affine, notes = itk_affine(path, "nifti"), ()
+    affine, notes = itk_affine(path, "nifti"), tuple[str, ...]()
     if affine is None:
         affine, changed = straightened(_in_mm(chosen, image.header), path.name)
         notes = ("the axes were not at right angles, which viewers refuse: they are straightened",) if changed else ()

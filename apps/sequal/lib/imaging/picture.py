@@ -33,7 +33,8 @@ def read_picture(path: Path) -> tuple[NDArray[np.float32], Layout]:
         ImageError: The pages of a TIFF differ in size.
         Exception: Whatever Pillow raises on a damaged file.
     """
-    with Image.open(path, formats=PICTURE_FORMATS) as image:
+    # By a stream: given a path, Pillow maps the file into memory, and then garbles a TIFF that lies on its side.
+    with path.open("rb") as stream, Image.open(stream, formats=PICTURE_FORMATS) as image:
         orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
         if image.format != "TIFF":
             return _grey(image).T, Layout.of_exif(orientation)
@@ -57,7 +58,8 @@ def read_classes(path: Path) -> NDArray[Any]:
     Returns:
         `(W, H)` for one channel; `(W, H, C)` when the colour channels differ, which no label may have.
     """
-    with Image.open(path, formats=PICTURE_FORMATS) as image:
+    # By a stream: given a path, Pillow maps the file into memory, and then garbles a TIFF that lies on its side.
+    with path.open("rb") as stream, Image.open(stream, formats=PICTURE_FORMATS) as image:
         values: NDArray[Any] = np.asarray(image)
         bands = image.getbands()
     if values.ndim == 2:

@@ -19,6 +19,8 @@ _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _LARGEST_SHEAR: Final = 0.0175
 #: ITK refuses a NIfTI file whose axes miss a right angle by about so much; below it they count as right.
 _NO_SHEAR: Final = 1e-5
+#: An axis that is shorter than this part of the longest has no extent.
+_SHORTEST: Final = 1e-9
 _READERS: Final[dict[str, str]] = {
     "nifti": "NiftiImageIO",
     "nrrd": "NrrdImageIO",
@@ -90,7 +92,7 @@ def is_usable(affine: NDArray[np.float64]) -> bool:
     if not np.isfinite(affine).all():
         return False
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    return bool((lengths > 0).all()) and abs(np.linalg.det(affine[:3, :3] / lengths)) > _NO_SHEAR
+    return bool(lengths.min() > _SHORTEST * lengths.max()) and abs(np.linalg.det(affine[:3, :3] / lengths)) > _NO_SHEAR
 
 
 def straightened(affine: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], bool]:

@@ -54,7 +54,8 @@ def read_frame(path: str | Path, *, spacing_mm: tuple[float, float] | None = Non
     if is_duplicated(pixels):
         pixels = pixels[:, :, :1]
     calibration = found.calibration if spacing_mm is None else given_calibration(spacing_mm)
-    affine = found.layout.frame_affine(found.place.affine, pixels.shape)
+    width, height, frames = pixels.shape
+    affine = found.layout.frame_affine(found.place.affine, (width, height, frames))
     for note in found.notes:
         logger.warning("%s: %s", source.name, note)
     return Frame(

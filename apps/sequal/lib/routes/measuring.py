@@ -102,7 +102,7 @@ def _stored(store: Datastore, image: str) -> tuple[Frame, NDArray[np.uint8]]:
         )
     try:
         frame = read_frame(file)
-        return frame, clean_label(read_label(label, frame.grid))[0]
+        return frame, clean_label(read_label(label, frame.grid, layout=frame.layout))[0]
     except SequalError as error:
         raise refusal(error) from error
 
