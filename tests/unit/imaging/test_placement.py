@@ -119,12 +119,10 @@ def test_masks_of_nifti_images(tmp_path, place, other, codes, unit, shape, pixdi
 )
 def test_masks_of_nrrd_images(tmp_path, place, space, shape, extra):
     dimensions = len(shape)
-    directions = place[:dimensions, :dimensions].T
-    if (
-        np.linalg.norm(directions, axis=1).min() < 1e-3
-        or abs(np.linalg.det(directions / np.linalg.norm(directions, axis=1, keepdims=True))) < 1e-3
-    ):
-        return
+    directions = place[:3, :3].T
+    if dimensions == 2:
+        turn = Rotation.from_euler("z", place[0, 3]).as_matrix()[:2, :2]
+        directions = (turn * np.linalg.norm(place[:3, :2], axis=0)).T
     kinds = ["domain"] * dimensions
     header = {"space origin": place[:dimensions, 3]}
     header |= {"space": space} if space and dimensions == 3 else {"space dimension": dimensions}
@@ -133,12 +131,7 @@ def test_masks_of_nrrd_images(tmp_path, place, space, shape, extra):
         array = np.ones((4 if extra == "RGBA-color" else 3, *shape), np.uint8)
         kinds, directions = [extra, *kinds], np.vstack([np.full(dimensions, np.nan), directions])
     nrrd.write(str(tmp_path / "image.nrrd"), array, header | {"space directions": directions, "kinds": kinds})
-    try:
-        masks = list(write_both(tmp_path / "image.nrrd", tmp_path))
-    except ImageError:  # two columns of a rotation in space are no rotation in the plane
-        masks = []
-    assert masks or dimensions == 2
-    for mask in masks:
+    for mask in write_both(tmp_path / "image.nrrd", tmp_path):
         check_on_image(tmp_path / "image.nrrd", mask)
 
 

@@ -67,9 +67,8 @@ def read_nrrd(path: Path) -> Contents:
             f"Expected the header of `{path.name}` to give every pixel a place of its own, got space directions "
             "without extent along an axis. Correct them, or export the image again."
         )
-    affine, changed = straightened(affine, path.name)
-    notes = ("the axes were not at right angles: they are straightened",) if changed else ()
-    return Contents(array, Placement(affine), _calibration(header, domain, layout.axes[:2]), layout, notes)
+    straightened(affine, path.name)  # a small shear may stay, as ITK and viewers let it
+    return Contents(array, Placement(affine), _calibration(header, domain, layout.axes[:2]), layout)
 
 
 def read_nrrd_label(path: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool]:

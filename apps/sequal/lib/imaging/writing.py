@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lib.errors import ImageError
 from lib.imaging.frame import Frame
 from lib.imaging.nifti import FORM_FIELDS
-from lib.imaging.placement import Placement
+from lib.imaging.placement import Placement, straightened
 
 __all__ = ["WRITABLE_SUFFIXES", "WRITABLE_TYPES", "write_mask", "write_on_frame"]
 
@@ -102,7 +102,8 @@ def _nifti(
 ) -> nib.Nifti1Image:
     # nibabel wants 64-bit integers to be asked for by name.
     if forms is None:
-        image = nib.Nifti1Image(mask, affine, dtype=mask.dtype)
+        # ITK shows no NIfTI file with the slightest shear.
+        image = nib.Nifti1Image(mask, straightened(affine, "the mask")[0], dtype=mask.dtype)
         image.header.set_xyzt_units("mm")
     else:
         image = nib.Nifti1Image(mask, None, dtype=mask.dtype)
