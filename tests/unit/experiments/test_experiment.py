@@ -14,6 +14,7 @@ from lib.errors import CheckpointError, SettingsError, StudyError
 from lib.experiments import Cell, Experiment
 from lib.experiments.dataset import prepare_dataset
 from lib.experiments.readers import Readers
+from lib.experiments.report import write_report
 from unit.commands.studies import random_checkpoint
 from unit.experiments.miniature import make_images, options, play, results
 
@@ -103,6 +104,23 @@ def test_a_variant_is_played_with_its_own_settings_on_the_same_split(adapted):
     moved = [abs(r["test"]["mean"]["hd95"] - before["test"]["mean"]["hd95"]) for r in (usual, slow)]
     assert [image["id"] for image in usual["test"]["images"]] == [image["id"] for image in slow["test"]["images"]]
     assert moved[1] <= moved[0]
+
+
+def test_the_report_follows_the_figures_and_compares_the_variants(adapted, tmp_path):
+    summary = write_report(adapted, tmp_path)
+    assert list(summary) == ["random", "pld", "random, slow", "pld, slow"]
+    slow = summary["pld, slow"]
+    assert [round(row["labels"]) for row in slow["figures"]][:3] == [0, 1, 3]
+    assert slow["against_default"]["dice"][0]["mean"] == 0
+    assert slow["against_random"]["dice"][0]["mean"] == 0
+    assert summary["random"]["against_random"] is summary["pld"]["against_default"] is None
+    none, one, three = (row["dice"]["mean"] for row in slow["figures"][:3])
+    assert slow["auc"] == pytest.approx(((none + one) / 2 + (one + three)) / 3), "without the round of the whole pool"
+    text = (tmp_path / "report.md").read_text()
+    table = [line for line in text.splitlines() if line.startswith("| pld, slow |")]
+    assert len(table) == 1 + 4 + 1
+    assert "`--variant slow` | --set learning_rate=1e-9 |" in text
+    assert "`--start`" not in text
 
 
 def test_only_the_cells_that_are_wanted_are_played(images, tmp_path):

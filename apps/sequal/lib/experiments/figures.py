@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from lib.experiments.results import Round
-from lib.experiments.summary import Variant, thickness_pairs
+from lib.experiments.summary import thickness_pairs
+from lib.experiments.variants import Variant
 from lib.measurement import bland_altman
 
 __all__ = ["draw_figures"]

@@ -73,9 +73,10 @@ def mean_figures(records: list[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         Means over the frames that show the layer and have the value; None without any, and for lengths in mixed units.
-        `unit`; `good`, the part of these frames whose Dice is over 0.8; how many frames failed (`failures`), have a
-        layer and no mask (`empty`), no layer (`without_layer`), no layer but a mask (`false_masks`). Against an empty
-        truth a Dice is 0 or 1, a matter of one speck: it would say little of segmentation and move the mean.
+        `unit`; `good`, the part of these frames whose Dice is over 0.8; how many frames there are (`frames`), failed
+        (`failures`), have a layer and no mask (`empty`), no layer (`without_layer`), no layer but a mask
+        (`false_masks`). Against an empty truth a Dice is 0 or 1, a matter of one speck: it would say little of
+        segmentation and move the mean.
     """
     shown = [record for record in records if record["layer"]]
     bare = [record for record in records if not record["layer"]]
@@ -88,6 +89,7 @@ def mean_figures(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         **means,
         "unit": units[0] if len(units) == 1 else "mixed",
+        "frames": len(records),
         "good": float(np.mean([record["dice"] > 0.8 for record in shown])) if shown else None,
         "failures": sum(record["failed"] for record in records),
         "empty": sum(record["empty"] for record in shown),

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,8 @@ from lib.errors import StudyError
 from lib.experiments.figures import draw_figures
 from lib.experiments.plan import Plan, option_name
 from lib.experiments.results import Round, read_cells
-from lib.experiments.summary import TARGETS, full_dice, summarise, variants_of
+from lib.experiments.summary import TARGETS, full_dice, summarise
+from lib.experiments.variants import variants_of
 from lib.state import atomic_write
 
 __all__ = ["CAPTIONS", "write_report"]
@@ -65,6 +66,7 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
         "summary": summary,
         "targets": TARGETS,
         "captions": {name: CAPTIONS[name] for name in figures},
+        "followed": all("failures" in entry["test"]["mean"] for rounds in judged for entry in rounds),
         "machines": _machines(judged),
         "bound_by_steps": _bound_by_steps(summary),
         "finished": finished,
@@ -80,6 +82,8 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
     )
     templates.filters["figure"] = _number
     templates.filters["estimate"] = _estimate
+    templates.filters["mean_interval"] = _mean_interval
+    templates.filters["signed"] = _signed
     files = {
         "index.html": templates.get_template("report.html.j2").render(context).encode(),
         "report.md": templates.get_template("report.md.j2").render(context).encode(),
@@ -105,11 +109,22 @@ def _bound_by_steps(summary: dict[str, Any]) -> bool:
 def _options(plan: Plan) -> dict[str, str]:
     record = plan.record()
     settings = record.pop("settings")
-    shown = {option_name(name): value for name, value in record.items() if value not in ("", 0, False)}
+    variants = record.pop("variants")
+    unused = ("start", "budget", "rounds") if plan.labels else ()
+    shown = {
+        option_name(name): value
+        for name, value in record.items()
+        if value not in ("", 0, False, []) and name not in unused
+    }
     return {
         **{name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in shown.items()},
         **{f"--set {key}": str(value) for key, value in settings.items()},
+        **{f"--variant {name}": _pairs(own) for name, own in variants.items()},
     }
+
+
+def _pairs(settings: Mapping[str, str]) -> str:
+    return " ".join(f"--set {key}={value}" for key, value in settings.items())
 
 
 def _machines(cells: Sequence[Sequence[Round]]) -> list[str]:
@@ -128,6 +143,26 @@ def _number(value: float | None, digits: int = 3) -> str:
     ('0.123', '–', '12')
     """
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _mean_interval(value: dict[str, float | None] | None, digits: int = 3) -> str:
+    """A mean with its interval.
+
+    >>> _mean_interval({"mean": 0.84, "low": 0.82, "high": 0.86})
+    '0.840 (0.820 to 0.860)'
+    >>> _mean_interval({"mean": 2.0, "low": None, "high": None}, 1)
+    '2.0'
+    """
+    if value is None or value["mean"] is None:
+        return "–"
+    if value["low"] is None or value["high"] is None:
+        return f"{value['mean']:.{digits}f}"
+    return f"{value['mean']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
+
+
+def _signed(value: dict[str, float | None] | None) -> str:
+    """A signed mean without its interval."""
+    return "–" if value is None or value["mean"] is None else f"{value['mean']:+.3f}"
 
 
 def _estimate(value: dict[str, float | None] | None) -> str:

@@ -1,82 +1,22 @@
 """From the finished rounds of all cells to the figures of each strategy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
 from typing import Any, Final
 
+from lib.experiments.curves import area_difference, compare, figure_curves, labels_to_good, ratio_of_labels
 from lib.experiments.overlap import mean_or_none
-from lib.experiments.plan import DEFAULT, FULL, Cell, Plan, Refinement
+from lib.experiments.plan import DEFAULT, FULL, Cell, Plan
 from lib.experiments.results import Round
-from lib.experiments.statistics import Estimate, area_under_curve, labels_to, paired_bootstrap, t_interval
+from lib.experiments.statistics import Estimate, labels_to, paired_bootstrap, t_interval
+from lib.experiments.variants import Variant
 from lib.measurement import bland_altman
 
-__all__ = ["TARGETS", "Variant", "full_dice", "summarise", "thickness_pairs", "variants_of"]
+__all__ = ["TARGETS", "full_dice", "summarise", "thickness_pairs"]
 
 #: Parts of the full-label Dice, in per cent.
 TARGETS: Final = (90, 95, 98)
 _BASELINE: Final = "random"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A strategy with refinement on or off, and its finished cells.
-
-    Attributes:
-        name: the strategy; with `-off` where it was also played with refinement, and the variant behind it.
-        strategy: the strategy.
-        refinement: on or off.
-        settings: name of the variant of the settings.
-        by_seed: rounds by seed, of cells that are finished.
-    """
-
-    name: str
-    strategy: str
-    refinement: Refinement
-    settings: str
-    by_seed: Mapping[int, Sequence[Round]]
-
-    @property
-    def labels(self) -> list[int]:
-        """Labelled images at each round."""
-        return [len(entry["labelled"]) for entry in next(iter(self.by_seed.values()))]
-
-    def dice(self, seed: int) -> list[float]:
-        """Mean test Dice at each round."""
-        return [entry["test"]["mean"]["dice"] for entry in self.by_seed[seed]]
-
-    def area(self, seed: int) -> float:
-        """Area under the learning curve of one seed."""
-        return area_under_curve(self.labels, self.dice(seed))
-
-    def final(self, *keys: str) -> list[float]:
-        """A value of the last round, by its path of keys, of every seed that has it."""
-        found = []
-        for rounds in self.by_seed.values():
-            value: Any = rounds[-1]
-            for key in keys:
-                value = value[key]
-            if value is not None:
-                found.append(float(value))
-        return found
-
-
-def variants_of(plan: Plan, cells: Mapping[Cell, Sequence[Round]]) -> list[Variant]:
-    """Every strategy with at least one finished cell, in the order of the plan, refinement on before off."""
-    finished = {
-        cell: rounds
-        for cell, rounds in cells.items()
-        if len(rounds) == len(plan.round_numbers) and cell.strategy != FULL
-    }
-    found = []
-    kinds: tuple[Refinement, ...] = ("on", "off")
-    for settings, strategy, kind in product((DEFAULT, *plan.variants), plan.strategies, kinds):
-        wanted = (strategy, kind, settings)
-        seeds = {c.seed: r for c, r in finished.items() if (c.strategy, c.refinement, c.variant) == wanted}
-        if seeds:
-            name = f"{strategy}-off" if kind == "off" and plan.refinement == "both" else strategy
-            found.append(Variant(name if settings == DEFAULT else f"{name}, {settings}", *wanted, seeds))
-    return found
+_COMPARED: Final = ("dice", "imt_bias", "imt_error", "failures")
 
 
 def full_dice(plan: Plan, cells: Mapping[Cell, Sequence[Round]]) -> float | None:
@@ -95,10 +35,20 @@ def summarise(variants: Sequence[Variant], full: float | None) -> dict[str, Any]
 
     Differences to random are paired by seed, with the same refinement; None where random was not played.
     `refinement` is the mean Dice with the truth of the labels that were refined by the last round, before and after,
-    on the pixels that the expert annotated; None where none was.
+    on the pixels that the expert annotated; None where none was. `figures` follows every figure from round to round;
+    `against_random` and `against_default` (the settings without a variant's own) are paired by seed.
     """
-    baselines = {(v.refinement, v.settings): v for v in variants if v.strategy == _BASELINE}
-    return {v.name: _figures(v, baselines.get((v.refinement, v.settings)), full) for v in variants}
+    by_key = {(v.strategy, v.refinement, v.settings): v for v in variants}
+    return {
+        v.name: {
+            **_figures(v, by_key.get((_BASELINE, v.refinement, v.settings)), full),
+            "figures": figure_curves(v),
+            "labels_to_good": labels_to_good(v),
+            "against_random": _against(v, by_key.get((_BASELINE, v.refinement, v.settings))),
+            "against_default": _against(v, by_key.get((v.strategy, v.refinement, DEFAULT))),
+        }
+        for v in variants
+    }
 
 
 def thickness_pairs(variant: Variant) -> tuple[list[float], list[float], str]:
@@ -154,6 +104,17 @@ def _figures(variant: Variant, baseline: Variant | None, full: float | None) -> 
             [sum(entry["seconds"].values()) for rounds in variant.by_seed.values() for entry in rounds]
         ),
         "curve": [{"labels": labels, **point} for labels, point in zip(variant.labels, curve, strict=True)],
+    }
+
+
+def _against(variant: Variant, other: Variant | None) -> dict[str, Any] | None:
+    """Differences to another variant, paired by seed; None where it was not played, or is this one."""
+    if not _shared(variant, other) or other is None:
+        return None
+    return {
+        "area": area_difference(variant, other),
+        "labels_to_good": ratio_of_labels(variant, other),
+        **{name: compare(variant, other, name) for name in _COMPARED},
     }
 
 
