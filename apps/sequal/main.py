@@ -18,7 +18,7 @@ from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study, not_found, refusal
 from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter, viewed_pacs
-from lib.endpoints import SafeSessions, serve_requests
+from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.errors import SequalError
 from lib.infers import (
     IMAGE_ID,
@@ -177,6 +177,7 @@ class SequalApp(MONAILabelApp):
             return
         settings = self.study.settings
         listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
+        accept_tokens(server.app)
         serve_requests(server.app, self)
         protect(server.app, settings.hosts, [*settings.origins, *listed])
         risk = exposure(sys.argv, authenticated=server_settings.MONAI_LABEL_AUTH_ENABLE)

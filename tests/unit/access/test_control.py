@@ -94,7 +94,10 @@ def test_two_hosts_and_no_host_are_refused():
         assert raw(served(), headers=hosts)["status"] == 400
 
 
-@pytest.mark.parametrize("path", ["http://evil.example/train/", "/train/\0", "/train/\n", "*"])
+@pytest.mark.parametrize(
+    "path",
+    ["http://evil.example/train/", "/train/\0", "/train/\n", "*", "/ohif/..", "/../train/", "/a/./b", "/a\\..\\b"],
+)
 def test_a_path_that_is_none_is_refused(path):
     app = served()
 

@@ -21,6 +21,11 @@ def test_a_server_in_the_network_without_a_password_is_named_as_a_risk(host):
     assert "docs/deployment.md" in warning
 
 
-def test_a_login_or_another_command_is_no_risk_that_is_known():
-    assert exposure(START, authenticated=True) == ""
+def test_another_command_is_no_risk_that_is_known():
     assert exposure(["uvicorn", "monailabel.app:app", "--host", "0.0.0.0"], authenticated=False) == ""
+
+
+def test_a_login_without_encryption_is_a_risk_of_its_own():
+    assert "without TLS" in exposure(START, authenticated=True)
+    assert exposure([*START, "--ssl_certfile", "cert.pem"], authenticated=True) == ""
+    assert "asks nobody for a password" in exposure([*START, "--ssl_certfile", "cert.pem"], authenticated=False)

@@ -68,9 +68,10 @@ class AccessControl:
                 f"Expected `Host` to be one of {', '.join(sorted(self._hosts))}, got {_shown(hosts)}. Open the server "
                 "by one of these names, or start it with `--conf allowed_hosts NAME`."
             )
-        if not scope["path"].startswith("/") or _CONTROL.search(scope["path"]):
+        path = scope["path"]
+        if not path.startswith("/") or _CONTROL.search(path) or {".", ".."} & set(re.split(r"[/\\]", path)):
             return status.HTTP_400_BAD_REQUEST, (
-                f"Expected the path to be printable and to begin with '/', got {_shown([scope['path']])}. Correct it."
+                f"Expected a path from '/' on, printable and without '.' or '..', got {_shown([path])}. Correct it."
             )
         return self._foreign(scope, headers, hosts[0])
 

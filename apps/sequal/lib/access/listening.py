@@ -8,29 +8,36 @@ __all__ = ["exposure"]
 
 
 def exposure(arguments: Sequence[str], *, authenticated: bool) -> str:
-    """The warning for a server that anybody in the network reaches and that asks nobody for a password.
+    """The warning for a server that the network reaches, and that asks nobody for a password or sends it unencrypted.
 
     Args:
         arguments: `sys.argv` of the server.
         authenticated: whether MONAI Label's authentication is on.
 
     Returns:
-        The warning; empty when the server listens to this computer alone, asks for a login, or was started by another
-        command than MONAI Label's.
+        The warning; empty when the server listens to this computer alone, asks for a login over TLS, or was started by
+        another command than MONAI Label's.
 
     >>> exposure(["monailabel", "start_server", "--host", "127.0.0.1"], authenticated=False)
     ''
     >>> exposure(["monailabel", "start_server", "-i", "0.0.0.0"], authenticated=False)[:46]
     'The server listens on 0.0.0.0 and asks nobody '
     """
-    if "start_server" not in arguments[:2] or authenticated:
+    if "start_server" not in arguments[:2]:
         return ""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     # MONAI Label's own option and default.
     parser.add_argument("-i", "--host", default="0.0.0.0")
-    host = str(parser.parse_known_args(list(arguments[2:]))[0].host)
-    if _is_local(host):
+    parser.add_argument("--ssl_certfile")
+    given = parser.parse_known_args(list(arguments[2:]))[0]
+    host = str(given.host)
+    if _is_local(host) or (authenticated and given.ssl_certfile):
         return ""
+    if authenticated:
+        return (
+            f"The server listens on {host} without TLS: passwords, images and labels cross the network so that anybody "
+            "there can read them. Put a reverse proxy with TLS in front; docs/deployment.md says how."
+        )
     return (
         f"The server listens on {host} and asks nobody for a password: whoever reaches its port can see every image, "
         "replace every label and start trainings. Start it with `--host 127.0.0.1` and reach it by an SSH tunnel or a "

@@ -14,6 +14,7 @@ from monailabel.endpoints import activelearning, batch_infer, infer, scoring, tr
 from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
+from monailabel.interfaces.utils.app import clear_cache
 
 from lib.access.request_keys import Endpoint, checked, only_known
 from lib.configs import not_found, refusal
@@ -46,11 +47,18 @@ def serve_requests(server: FastAPI, app: MONAILabelApp) -> None:
     """
     root = server_settings.MONAI_LABEL_API_STR
     handlers = [*_task_handlers(app), *_inference_handlers(app)]
+
+    def reload() -> dict[str, Any]:
+        clear_cache()
+        return {}
+
     shared: dict[str, Any] = {"methods": ["POST"], "response_model": None, "include_in_schema": False}
     routes = [
         APIRoute(root + path, handler, dependencies=[_role(role), *only], **shared)
         for path, handler, role, only in handlers
     ]
+    # MONAI Label lets anybody build the app anew, whatever its authentication says.
+    routes.append(APIRoute("/reload", reload, dependencies=[_role(_ADMIN)], **shared))
     put_in_front(server, routes)
 
 
