@@ -1,4 +1,6 @@
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from monailabel.utils.async_tasks.task import AsyncTask
 
-from lib.endpoints import serve_requests
+from lib.endpoints import SafeSessions, serve_requests
 from lib.errors import SettingsError
 
 
@@ -136,8 +138,37 @@ def test_a_task_that_is_not_there_is_not_found(client, started, path):
     assert started == []
 
 
+@pytest.mark.parametrize("content", ["[1]", '"x"', '"\\ud800"', "7", "{", "[" * 5000, '{"a": ' * 5000])
+def test_json_that_is_no_object_starts_nothing(client, started, content):
+    reply = client.post("/train/carotid", content=content.encode(), headers={"Content-Type": "application/json"})
+
+    assert reply.status_code == 400
+    assert "JSON object" in reply.json()["detail"]
+    assert started == []
+
+
+def test_a_body_without_end_is_not_kept(client, started):
+    body = b'{"client_id": "' + b"x" * (2 << 20) + b'"}'
+    reply = client.post("/train/carotid", content=body, headers={"Content-Type": "application/json"})
+
+    assert reply.status_code == 400
+    assert started == []
+
+
+@pytest.mark.parametrize("content", ["", "null", "{}"])
+def test_a_request_without_keys_starts_with_the_settings(client, started, content):
+    reply = client.post("/train/carotid", content=content, headers={"Content-Type": "application/json; charset=utf-8"})
+    assert reply.status_code == 200
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_no_model_is_uploaded_or_deleted(client, method):
+    assert client.request(method, "/model/carotid", files={"file": ("x.pt", b"code")}).status_code == 405
+
+
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+    "content_type", ["text/plain", "", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
 def test_json_that_says_it_is_something_else_starts_nothing(client, started, content_type):
     reply = client.post("/train/carotid", content='{"epochs": 1}', headers={"Content-Type": content_type})
@@ -230,3 +261,42 @@ def test_whole_slide_images_are_refused_before_anything_is_kept(client, app, pat
 
     assert reply.status_code == 400
     assert app.inferred == []
+
+
+@pytest.mark.parametrize(
+    "name", ["x.png", "../../x.png", "/etc/x.png", "..", "meta.info", "x\0.png", "a" * 300 + ".png"]
+)
+def test_a_file_of_a_session_gets_a_plain_name(client, app, tmp_path, name):
+    app.session_store = SafeSessions(str(tmp_path / "sessions"))
+
+    reply = client.put("/session/", files={"files": (name, b"frame")})
+
+    kept = Path(reply.json()["session_info"]["image"])
+    assert kept.read_bytes() == b"frame"
+    assert kept.parent == tmp_path / "sessions" / reply.json()["session_id"]
+    assert kept.name.startswith("1")
+    assert len(kept.name) < 100
+
+
+def test_sessions_that_are_off_say_how_to_turn_them_on(client):
+    reply = client.put("/session/", files={"files": ("x.png", b"frame")})
+    assert reply.status_code == 406
+    assert "--conf sessions true" in reply.json()["detail"]
+    assert "--conf sessions true" in _infer(client, query={"session_id": "x"}).json()["detail"]
+
+
+def test_a_session_that_is_not_there_is_not_found(client, app, tmp_path):
+    app.session_store = SafeSessions(str(tmp_path))
+    assert _infer(client, query={"session_id": "../x"}).status_code == 404
+
+
+@pytest.mark.parametrize(("content", "status"), [(b"no archive", 400), (None, 200)])
+def test_an_archive_of_a_session_is_unpacked_by_our_rules(client, app, tmp_path, content, status):
+    app.session_store = SafeSessions(str(tmp_path / "sessions"))
+    if content is None:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as packed:
+            packed.writestr("frame.png", b"frame")
+        content = archive.getvalue()
+
+    assert client.put("/session/?uncompress=true", files={"files": ("x.zip", content)}).status_code == status

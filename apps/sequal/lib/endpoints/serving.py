@@ -1,0 +1,30 @@
+"""The endpoints of the app in front of MONAI Label's of the same path."""
+
+from fastapi import FastAPI
+from monailabel.config import settings as server_settings
+from monailabel.interfaces.app import MONAILabelApp
+
+from lib.endpoints.administration import RELOAD, administration_endpoints
+from lib.endpoints.inference import inference_endpoints
+from lib.endpoints.session_uploads import session_endpoints
+from lib.endpoints.tasks import task_endpoints
+from lib.ohif.in_front import put_in_front
+
+__all__ = ["serve_requests"]
+
+
+def serve_requests(server: FastAPI, app: MONAILabelApp) -> None:
+    """Answer in place of MONAI Label; called again, the new routes replace the old ones.
+
+    Args:
+        server: MONAI Label's FastAPI application.
+        app: what runs the tasks.
+    """
+    root = server_settings.MONAI_LABEL_API_STR
+    ours = [
+        *task_endpoints(app),
+        *inference_endpoints(app),
+        *session_endpoints(app),
+        *administration_endpoints(),
+    ]
+    put_in_front(server, [*(endpoint.route(root) for endpoint in ours), RELOAD.route("")])

@@ -1,0 +1,100 @@
+"""Endpoints that start a training, a scoring or a batch, or ask for the next sample: every key is checked first."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from fastapi import Depends
+from monailabel.endpoints import activelearning, batch_infer, scoring, train
+from monailabel.endpoints.user.auth import RBAC, User
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
+
+from lib.access import request_keys
+from lib.configs import not_found
+from lib.endpoints.answering import ADMIN, ANNOTATOR, READER, Endpoint, JsonBody, reasons
+from lib.errors import SettingsError
+
+__all__ = ["task_endpoints"]
+
+#: MONAI Label's own, for a request without a body.
+_BATCH: Final = {"multi_gpu": True, "gpus": "all", "logging": "WARNING", "label_tag": "original", "max_workers": 1}
+#: Some clients repeat the name that stands in the path.
+_NAMES: Final = ("model", "method")
+
+
+def task_endpoints(app: MONAILabelApp) -> list[Endpoint]:
+    """Training, scoring, batch inference and the next sample.
+
+    Args:
+        app: what runs the tasks.
+    """
+
+    def train_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401 - JSON, as MONAI Label gives it
+        with reasons():
+            return train.run(_of_tasks("train", sent, app._trainers), run_sync)
+
+    def train_one(model: str, sent: JsonBody, run_sync: bool = False, enqueue: bool = False) -> Any:  # noqa: ANN401
+        with reasons():
+            return train.run_model(model, _of_task("train", sent, app._trainers, model), run_sync, enqueue)
+
+    def score_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401
+        with reasons():
+            return scoring.run(_of_tasks("scoring", sent, app._scoring_methods), run_sync)
+
+    def score_one(method: str, sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401
+        with reasons():
+            return scoring.run_method(method, _of_task("scoring", sent, app._scoring_methods, method), run_sync)
+
+    def infer_all(
+        model: str,
+        sent: JsonBody,
+        images: BatchInferImageType = BatchInferImageType.IMAGES_ALL,
+        run_sync: bool = False,
+    ) -> Any:  # noqa: ANN401
+        with reasons():
+            values = _of_task("batch infer", sent, app._infers, model)
+            return batch_infer.run(model, images, _BATCH | values, run_sync)
+
+    def next_sample(strategy: str, sent: JsonBody, user: Annotated[User, Depends(RBAC(READER))]) -> Any:  # noqa: ANN401
+        with reasons():
+            return activelearning.sample(strategy, request_keys.checked("activelearning", sent), user.username)
+
+    return [
+        Endpoint("/train/", train_all, ADMIN, ("run_sync",)),
+        Endpoint("/train/{model}", train_one, ADMIN, ("run_sync", "enqueue")),
+        Endpoint("/scoring/", score_all, ANNOTATOR, ("run_sync",)),
+        Endpoint("/scoring/{method}", score_one, ANNOTATOR, ("run_sync",)),
+        Endpoint("/batch/infer/{model}", infer_all, ADMIN, ("images", "run_sync")),
+        Endpoint("/activelearning/{strategy}", next_sample, READER),
+    ]
+
+
+def _of_task(
+    endpoint: request_keys.Endpoint, sent: Mapping[str, Any], tasks: Mapping[str, Any], name: str
+) -> dict[str, Any]:
+    """The checked keys of a request for one task.
+
+    Raises:
+        SettingsError: a key or a value is wrong.
+        HTTPException: 404 when there is no such task.
+    """
+    if name not in tasks:
+        raise not_found("method" if endpoint == "scoring" else "model", name, tasks)
+    if any(sent.get(key, name) != name for key in _NAMES):
+        raise SettingsError(f"Expected the name in the request to be that of its path, {name!r}. Leave it out.")
+    values = request_keys.checked(endpoint, {key: value for key, value in sent.items() if key not in _NAMES})
+    check = getattr(tasks[name], "check", None)
+    if check is not None:
+        check(values if endpoint != "batch infer" else {**values, "save_label": True})
+    return values
+
+
+def _of_tasks(endpoint: request_keys.Endpoint, sent: Mapping[str, Any], tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """As `_of_task`, for all tasks at once: some keys under the name of their task, the others for each of them."""
+    nested = {key: value for key, value in sent.items() if key in tasks and isinstance(value, dict)}
+    values: dict[str, Any] = {name: _of_task(endpoint, value, tasks, name) for name, value in nested.items()}
+    shared = {key: value for key, value in sent.items() if key not in nested}
+    named = next((sent[key] for key in _NAMES if key in sent), None)
+    for name in tasks if named is None else [str(named)]:
+        values |= _of_task(endpoint, shared, tasks, name)
+    return values
