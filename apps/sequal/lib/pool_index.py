@@ -1,7 +1,7 @@
 """Which images a study has, which of them are labelled, and which are to be asked for last: kept, not read again."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from sortedcontainers import SortedSet
@@ -45,6 +45,11 @@ class PoolIndex:
     def __contains__(self, image: object) -> bool:
         """Whether the study has an image."""
         return image in self._unlabelled or image in self._labelled
+
+    def __iter__(self) -> Iterator[str]:
+        """Every image, the unlabelled ones first."""
+        yield from self._unlabelled
+        yield from self._labelled
 
     def __len__(self) -> int:
         """Number of images."""

@@ -112,7 +112,7 @@ class TestScored:
         assert set(ids(queries)[2:4]) == {"failed", "new"}
         assert ids(queries)[4] == "frozen"
         assert [query.score for query in queries] == [0.9, 0.1, None, None, 1.0]
-        assert queries[0].reason == f"{name} 0.9, rank 1 of 2 scored images"
+        assert queries[0].reason == f"{name} 0.9, rank 1 of 5 unlabelled images"
         assert all("no" in query.reason and "score yet" in query.reason for query in queries[2:4])
 
     def test_cold_start_says_so(self, name):

@@ -14,7 +14,7 @@ from lib.acquisition.pld_diverse import PldDiverseStrategy
 from lib.acquisition.random import RandomStrategy
 from lib.acquisition.registry import STRATEGIES
 from lib.acquisition.scored import ScoredStrategy
-from lib.acquisition.strategy import Pool, Query, QueryStrategy
+from lib.acquisition.strategy import Candidate, Pool, Query, QueryStrategy
 
 __all__ = [
     "ACQUISITION_FUNCTIONS",
@@ -28,6 +28,7 @@ __all__ = [
     "AcquisitionFunction",
     "BadgeStrategy",
     "BaldStrategy",
+    "Candidate",
     "CoresetStrategy",
     "FeatureKind",
     "PldDiverseStrategy",

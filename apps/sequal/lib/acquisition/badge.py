@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.acquisition.distances import Array, nearest_squared, stack
 from lib.acquisition.feature_order import STEPS, FeatureOrder
-from lib.acquisition.strategy import Pool, Query
+from lib.acquisition.strategy import Pool, Query, Ranking
 
 __all__ = ["BadgeStrategy", "k_means_plus_plus"]
 
@@ -54,7 +54,7 @@ def k_means_plus_plus(points: Array, steps: int, rng: np.random.Generator) -> tu
 
 
 @dataclass(frozen=True)
-class BadgeStrategy:
+class BadgeStrategy(Ranking):
     """K-means++ seeding over the gradient embedding of each image (Ash et al., ICLR 2020).
 
     The embedding is the gradient of the loss at the last layer if the network's own prediction were the label: it

@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.acquisition.distances import Array, nearest_squared, stack
 from lib.acquisition.feature_order import STEPS, FeatureOrder
-from lib.acquisition.strategy import Pool, Query
+from lib.acquisition.strategy import Pool, Query, Ranking
 
 __all__ = ["CoresetStrategy", "k_centre_greedy"]
 
@@ -44,7 +44,7 @@ def k_centre_greedy(points: Array, centres: Array, steps: int) -> tuple[list[int
 
 
 @dataclass(frozen=True)
-class CoresetStrategy:
+class CoresetStrategy(Ranking):
     """K-centre greedy over the mean bottleneck feature of each image, with the labelled images as centres.
 
     See `k_centre_greedy`. Labelled images without a feature are not seen. Images of validation patients come last,

@@ -1,13 +1,13 @@
 """The order that all strategies share: by score, ties and unknowns at random, validation patients last."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from lib.acquisition.strategy import Pool
+from lib.acquisition.strategy import Candidate, Pool
 
-__all__ = ["VALIDATION_LAST", "candidates_in_order", "in_validation"]
+__all__ = ["VALIDATION_LAST", "all_failed", "candidates", "candidates_in_order", "in_validation"]
 
 VALIDATION_LAST = "asked for last: its patient is in the frozen validation, so its label would not be used"
 
@@ -15,6 +15,26 @@ VALIDATION_LAST = "asked for last: its patient is in the frozen validation, so i
 def in_validation(pool: Pool, image: str) -> bool:
     """Whether an image belongs to a patient of the frozen validation split."""
     return pool.patients.get(image, image) in pool.validation_patients
+
+
+def candidates(pool: Pool, acquisition: str | None, rng: np.random.Generator) -> Iterator[Candidate]:
+    """The order of `candidates_in_order` by a function's scores (None: at random), as far as it is asked for."""
+    if pool.kept is not None:
+        yield from pool.kept.walk(acquisition, rng)
+        return
+    every = pool.scores(acquisition) if acquisition is not None else {}
+    scores = {image: float(every[image]) for image in pool.unlabelled if math.isfinite(every.get(image, math.nan))}
+    for image in candidates_in_order(pool, scores, rng):
+        yield Candidate(image, scores.get(image), in_validation(pool, image))
+
+
+def all_failed(pool: Pool, acquisition: str) -> bool:
+    """Whether the model in service has tried images of the pool, and none has a finite score."""
+    if pool.kept is not None:
+        return pool.kept.failed(acquisition)
+    every = pool.scores(acquisition)
+    tried = [every[image] for image in pool.unlabelled if image in every]
+    return bool(tried) and not any(math.isfinite(score) for score in tried)
 
 
 def candidates_in_order(pool: Pool, scores: Mapping[str, float], rng: np.random.Generator) -> list[str]:

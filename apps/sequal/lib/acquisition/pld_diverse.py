@@ -13,7 +13,7 @@ from lib.acquisition.distances import Array, nearest_squared, stack
 from lib.acquisition.feature_order import STEPS
 from lib.acquisition.functions import PLD
 from lib.acquisition.order import VALIDATION_LAST, candidates_in_order, in_validation
-from lib.acquisition.strategy import Pool, Query
+from lib.acquisition.strategy import Pool, Query, Ranking
 
 __all__ = ["PldDiverseStrategy", "passes_by_patient", "spread"]
 
@@ -101,7 +101,7 @@ def _distances(squared: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class PldDiverseStrategy:
+class PldDiverseStrategy(Ranking):
     """High PLD, patients in turn, and within a turn far apart in feature space.
 
     Frames of one patient resemble each other, and so do the top scores of one round: the highest scores alone

@@ -1,21 +1,21 @@
 """Random queries: the baseline that every strategy has to beat."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from lib.acquisition.order import VALIDATION_LAST, candidates_in_order, in_validation
-from lib.acquisition.strategy import Pool, Query
+from lib.acquisition.order import VALIDATION_LAST, candidates
+from lib.acquisition.strategy import Pool, Query, Walking
 
 __all__ = ["RandomStrategy"]
 
 
-class RandomStrategy:
+class RandomStrategy(Walking):
     """Images in random order, uniformly; validation patients last."""
 
     name = "random"
 
-    def rank(self, pool: Pool, rng: np.random.Generator) -> list[Query]:
-        """All unlabelled images, each once, without scores; an empty pool gives []."""
-        return [
-            Query(image, None, VALIDATION_LAST if in_validation(pool, image) else "random order")
-            for image in candidates_in_order(pool, {}, rng)
-        ]
+    def queries(self, pool: Pool, rng: np.random.Generator) -> Iterator[Query]:
+        """All unlabelled images, each once, without scores; none for an empty pool."""
+        for candidate in candidates(pool, None, rng):
+            yield Query(candidate.image, None, VALIDATION_LAST if candidate.last else "random order")

@@ -1,20 +1,26 @@
 """A query strategy at the server: ranks the pool, and leases its first free image to the annotator who asks."""
 
 import logging
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any, Final
 
 from fastapi import HTTPException, status
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from lib.acquisition import Pool, QueryStrategy
+from lib.acquisition import Query, QueryStrategy
 from lib.configs import Study, refusal
 from lib.errors import SequalError
-from lib.study_pool import query_generator, study_pool
+from lib.study_pool import query_generator
 
 __all__ = ["LeasedStrategy"]
 
 logger = logging.getLogger(__name__)
+
+#: Images that a strategy is asked for at a time.
+_AT_ONCE: Final = 16
 
 
 class LeasedStrategy(Strategy):
@@ -33,21 +39,16 @@ class LeasedStrategy(Strategy):
             raise refusal(error) from error
 
     def _next(self, client: str | None, datastore: Datastore) -> dict[str, Any]:
-        pool = self._pool(datastore)
-        ranked = self._strategy.rank(pool, query_generator(self._study.settings.seed, pool))
-        by_id = {query.id: query for query in ranked}
-        while by_id:
-            image = self._lease(list(by_id), client)
+        pool, lock = self._study.pool(datastore)
+        asked = _Asked(self._strategy.queries(pool, query_generator(self._study.settings.seed, pool)), lock)
+        while True:
+            image = self._study.state.ledger.acquire_lease(asked, client, self._study.settings.lease_minutes * 60.0)
             if image is None:
-                break
+                return {}
             if self._is_there(image, datastore):
-                chosen = by_id[image]
+                chosen = asked.known[image]
                 return {"id": chosen.id, "score": chosen.score, "reason": chosen.reason}
-            del by_id[image]
-        return {}
-
-    def _lease(self, ids: list[str], client: str | None) -> str | None:
-        return self._study.state.ledger.acquire_lease(ids, client, self._study.settings.lease_minutes * 60.0)
+            del asked.known[image]
 
     def _is_there(self, image: str, datastore: Datastore) -> bool:
         """Whether the annotator will get the image; one that cannot be had is free again.
@@ -65,8 +66,25 @@ class LeasedStrategy(Strategy):
             return False
         return True
 
-    def _pool(self, datastore: Datastore) -> Pool:
-        study = self._study
-        unlabelled, labelled = datastore.get_unlabeled_images(), datastore.get_labeled_images()
-        patients = study.patients(unlabelled + labelled, datastore)
-        return study_pool(study.state, study.served.digest, unlabelled, labelled, patients)
+
+class _Asked(Iterable[str]):
+    """The ids of queries, in their order, found in small numbers as they are asked for.
+
+    Attributes:
+        known: what was found and may still be leased; the ids begin with these when they are gone through again.
+    """
+
+    def __init__(self, queries: Iterator[Query], lock: AbstractContextManager[object]) -> None:
+        self.known: dict[str, Query] = {}
+        self._queries, self._lock = queries, lock
+
+    def __iter__(self) -> Iterator[str]:
+        yield from list(self.known)
+        while found := self._more():
+            yield from found
+
+    def _more(self) -> list[str]:
+        with self._lock:  # not while the ledger is waited for: labels are saved meanwhile
+            found = {query.id: query for query in islice(self._queries, _AT_ONCE)}
+        self.known |= found
+        return list(found)

@@ -1,7 +1,8 @@
 """One study as the server holds it: settings, state, the model in service and the items of its datastore."""
 
 import logging
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -9,11 +10,15 @@ import torch
 from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
+from lib.acquisition import Pool
 from lib.inference import ServedModel, choose_device
 from lib.items import Item
+from lib.kept_pool import kept_pool
+from lib.pool_index import PoolIndex
 from lib.settings import Settings
-from lib.state import MANIFEST_NAME, StudyState, patient_of, study_state_folder
+from lib.state import MANIFEST_NAME, KeptFile, PatientNames, StudyState, patient_of, study_state_folder
 from lib.study_folder import STARTING_WEIGHTS
+from lib.study_pool import study_pool
 
 __all__ = ["STARTING_WEIGHTS", "Study"]
 
@@ -39,6 +44,7 @@ class Study:
     starting_weights: Path
     manifest: Path | None
     device: torch.device
+    _kept_patients: dict[PoolIndex, KeptFile[PatientNames]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, app_dir: str, studies: str, conf: dict[str, str]) -> "Study":
@@ -67,6 +73,32 @@ class Study:
         told = datastore.patients(image_ids) if isinstance(datastore, _KnowsPatients) else {}
         return patient_of(image_ids, self.manifest, self.settings.patient_pattern) | told
 
+    def pool(self, datastore: Datastore) -> tuple[Pool, AbstractContextManager[object]]:
+        """The pool that a strategy ranks, and the lock to hold while it does.
+
+        It costs next to nothing where the datastore keeps its ids, else it is put together.
+
+        Raises:
+            StudyError: the split, the manifest or the ledger cannot be read.
+        """
+        index = datastore.pool_index if isinstance(datastore, _KeepsIds) else None
+        if index is not None:
+            patients, version = self._patients_of(index).get()
+            skipped = self.state.ledger.skipped()
+            with index.lock:
+                return kept_pool(self.state, self.served.digest, index, patients, version, skipped), index.lock
+        unlabelled, labelled = datastore.get_unlabeled_images(), datastore.get_labeled_images()
+        every = self.patients(unlabelled + labelled, datastore)
+        return study_pool(self.state, self.served.digest, unlabelled, labelled, every), nullcontext()
+
+    def _patients_of(self, index: PoolIndex) -> KeptFile[PatientNames]:
+        if index not in self._kept_patients:
+            manifest, pattern = self.manifest, self.settings.patient_pattern
+            self._kept_patients[index] = KeptFile(
+                manifest or Path(MANIFEST_NAME), lambda _: PatientNames(manifest, pattern, index)
+            )
+        return self._kept_patients[index]
+
     def labelled(self, datastore: Datastore) -> list[Item]:
         """Every image with a final label, sorted by id."""
         return self._items(datastore, sorted(datastore.get_labeled_images()), labelled=True)
@@ -93,6 +125,13 @@ class Study:
             except HTTPException as error:  # a remote image or label that cannot be had
                 logger.warning("Leaving out image %s: %s", image, error.detail)
         return items
+
+
+@runtime_checkable
+class _KeepsIds(Protocol):
+    """A datastore that keeps which images are labelled; None where that is for others to say."""
+
+    pool_index: PoolIndex | None
 
 
 @runtime_checkable

@@ -82,6 +82,11 @@ class KeptList(LocalDatastore):
         """Whether the folder cannot be written, so that only reading is possible."""
         return self._read_only
 
+    @property
+    def pool_index(self) -> PoolIndex | None:
+        """Which images are labelled, for whoever asks for the next one; None where the folder does not tell."""
+        return self.index
+
     def refresh(self) -> None:
         """Bring the list up to date with the folder, whether or not the folder seems to have changed."""
         self.look(anew=True)

@@ -50,6 +50,11 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         listing = self._folder / "listing.json"
         self._lister = Lister(archive, dict(search_filter), state.salt, listing, writes=self._writes)
 
+    @property
+    def pool_index(self) -> None:
+        """The PACS says which images there are."""
+        return None
+
     def get_image_uri(self, image_id: str) -> str:
         """The image's file, fetched from the PACS if it is not here; empty for an image that the PACS does not have.
 

@@ -11,10 +11,11 @@ from lib.state.checkpoints import (
 )
 from lib.state.features import FeatureStore
 from lib.state.folder import StudyState, study_state_folder
+from lib.state.kept_file import KeptFile
 from lib.state.leases import ANONYMOUS
 from lib.state.ledger import Ledger
 from lib.state.models import STARTING, KeptModel, StudyModels
-from lib.state.patients import MANIFEST_NAME, patient_of
+from lib.state.patients import MANIFEST_NAME, PatientNames, patient_of
 from lib.state.refined import Provenance, RefinedStore
 from lib.state.refinements import RefinedRecord
 from lib.state.rejected import RejectedStore
@@ -28,9 +29,11 @@ __all__ = [
     "STARTING",
     "Checkpoint",
     "FeatureStore",
+    "KeptFile",
     "KeptModel",
     "Ledger",
     "Partition",
+    "PatientNames",
     "Provenance",
     "RefinedRecord",
     "RefinedStore",

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
 
 from lib.errors import StudyError
 from lib.state.schema import METADATA
@@ -60,6 +61,9 @@ def open_engine(url: str) -> Engine:
     try:
         with engine.execution_options(**WRITE).begin() as connection:
             METADATA.create_all(connection)
+            for table in METADATA.sorted_tables:  # a table of an older ledger may lack an index
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         raise StudyError(f"Expected the ledger at {shown} to be writable, got: {cause}. Check `ledger`.") from error

@@ -4,6 +4,7 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlunsplit
@@ -12,10 +13,12 @@ from lib.errors import StudyError
 from lib.settings import Settings
 from lib.state.atomic import create_once, remove_abandoned
 from lib.state.features import FeatureStore
+from lib.state.kept_file import KeptFile
 from lib.state.ledger import Ledger
 from lib.state.refined import RefinedStore
 from lib.state.rejected import RejectedStore
 from lib.state.shown import ShownStore
+from lib.state.split import Split
 from lib.study_address import split_address
 
 __all__ = ["StudyState", "study_state_folder"]
@@ -73,6 +76,11 @@ class StudyState:
     def split_file(self) -> Path:
         """The frozen validation split; absent before it is chosen."""
         return self.root / "split.json"
+
+    @cached_property
+    def kept_split(self) -> KeptFile[Split]:
+        """The frozen validation split, read again when it is chosen."""
+        return KeptFile(self.split_file, Split.load)
 
     @property
     def checkpoints(self) -> Path:

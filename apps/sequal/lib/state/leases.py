@@ -1,7 +1,10 @@
 """Leases: an image that one annotator was asked for is kept from the others for a while."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -12,6 +15,8 @@ from lib.state.schema import leases
 __all__ = ["ANONYMOUS", "Leases"]
 
 ANONYMOUS = "anonymous"
+#: Free candidates that are tried in one transaction; the first is mostly still free.
+_AT_ONCE: Final = 8
 
 
 class Leases(LedgerPart):
@@ -22,15 +27,15 @@ class Leases(LedgerPart):
     """
 
     def acquire_lease(
-        self, candidates: Sequence[str], client: str | None, lease_s: float, now: float | None = None
+        self, candidates: Iterable[str], client: str | None, lease_s: float, now: float | None = None
     ) -> str | None:
-        """Lease the first candidate that nobody holds, in one transaction across threads and processes.
+        """Lease the first candidate that nobody holds; no two clients get one image, in any thread or process.
 
         "Next Sample" twice without a label means "skip": the client's own leases are passed over (and kept)
         until no free candidate is left; then the one that runs out first is offered again and renewed.
 
         Args:
-            candidates: image ids, the most wanted first.
+            candidates: image ids, the most wanted first; only as many are asked for as are needed.
             client: who asks; None or "" is `ANONYMOUS`.
             lease_s: length of the lease in seconds.
             now: time of the request.
@@ -43,7 +48,16 @@ class Leases(LedgerPart):
         """
         holder = client or ANONYMOUS
         at = time.time() if now is None else now
-        return self._write(lambda connection: self._acquire(connection, candidates, holder, at, at + lease_s))
+        held, own = self.lease_terms(at), list[str]()
+        free = self._free(candidates, held, holder, own)
+        while chunk := list(islice(free, _AT_ONCE)):
+            image = self._write(partial(self._first, candidates=chunk, client=holder, now=at, until=at + lease_s))
+            if image is not None:
+                return image
+        for image in sorted(own, key=lambda image: held[image][1]):
+            if self.renew(image, client, lease_s, at):
+                return image
+        return None
 
     def renew(self, image: str, client: str | None, lease_s: float, now: float | None = None) -> bool:
         """Extend a client's own running lease to `lease_s` from now; False when it holds none."""
@@ -67,20 +81,24 @@ class Leases(LedgerPart):
         at = time.time() if now is None else now
         return self._read(lambda connection: self._held(connection, at))
 
-    def _acquire(
+    @staticmethod
+    def _free(
+        candidates: Iterable[str], held: dict[str, tuple[str, float]], client: str, own: list[str]
+    ) -> Iterator[str]:
+        """Candidates that nobody held a moment ago; those of the client itself are put into `own`."""
+        for image in candidates:
+            if image not in held:
+                yield image
+            elif held[image][0] == client:
+                own.append(image)
+
+    def _first(
         self, connection: Connection, candidates: Sequence[str], client: str, now: float, until: float
     ) -> str | None:
         connection.execute(delete(leases).where(leases.c.study == self._study, leases.c.until <= now))
         held = self._held(connection, now)
-        for image in candidates:
-            if image not in held and self._insert(connection, image, client, now, until):
-                return image
-        own = [image for image in candidates if image in held and held[image][0] == client]
-        if not own:
-            return None
-        oldest = min(own, key=lambda image: held[image][1])
-        self._renew(connection, oldest, client, now, until)
-        return oldest
+        free = (image for image in candidates if image not in held)
+        return next((image for image in free if self._insert(connection, image, client, now, until)), None)
 
     def _held(self, connection: Connection, now: float) -> dict[str, tuple[str, float]]:
         query = select(leases.c.image, leases.c.client, leases.c.until).where(

@@ -3,12 +3,12 @@
 import csv
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lib.errors import StudyError
 
-__all__ = ["MANIFEST_NAME", "patient_of"]
+__all__ = ["MANIFEST_NAME", "PatientNames", "patient_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,47 @@ def patient_of(image_ids: Iterable[str], manifest: Path | None, pattern: str = "
     return {image: named.get(image) or _match(image, pattern) or image for image in ids}
 
 
+class PatientNames(Mapping[str, str]):
+    """Patient by image id as `patient_of` finds it, looked up one by one, for ids that come and go.
+
+    Args:
+        manifest: as for `patient_of`; it is read once.
+        pattern: as for `patient_of`.
+        ids: the images of the study, as they are when a patient is looked up.
+
+    Raises:
+        StudyError: the manifest is malformed.
+    """
+
+    def __init__(self, manifest: Path | None, pattern: str, ids: Collection[str]) -> None:
+        self._pattern, self._ids = pattern, ids
+        rows = _rows(manifest) if manifest is not None and manifest.is_file() else []
+        self._by_name = dict(rows)
+        self._by_stem = {_without_suffix(name): name for name, _ in rows}
+        unknown = sum(name not in ids and _without_suffix(name) not in ids for name, _ in rows)
+        if unknown:
+            _warn_of_unknown(manifest, unknown)
+
+    def __getitem__(self, image: str) -> str:
+        """The patient of an image; an image that nothing names is its own patient."""
+        name = image if image in self._by_name else self._by_stem.get(image)
+        named = self._by_name[name] if name is not None and (name == image or name not in self._ids) else None
+        return named or _match(image, self._pattern) or image
+
+    def __iter__(self) -> Iterator[str]:
+        """The images of the study."""
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        """Number of images of the study."""
+        return len(self._ids)
+
+
+def _warn_of_unknown(manifest: Path | None, count: int) -> None:
+    # Misspelt ids would put one patient's images on both sides of the split.
+    logger.warning("%s names %d images that the study does not have.", manifest, count)
+
+
 def _match(image_id: str, pattern: str) -> str | None:
     found = re.search(pattern, image_id) if pattern else None
     return found["patient"] if found else None
@@ -56,8 +97,7 @@ def _named(manifest: Path | None, ids: set[str]) -> dict[str, str]:
         named[image_id] = patient
         unknown += image_id not in ids
     if unknown:
-        # Misspelt ids would put one patient's images on both sides of the split.
-        logger.warning("%s names %d images that the study does not have.", manifest, unknown)
+        _warn_of_unknown(manifest, unknown)
     return named
 
 

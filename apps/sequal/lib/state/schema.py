@@ -1,6 +1,6 @@
 """The ledger's tables, each row under the study that it belongs to."""
 
-from sqlalchemy import JSON, BigInteger, Column, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 __all__ = ["METADATA", "leases", "refined", "rounds", "scores", "skips"]
 
@@ -15,6 +15,16 @@ scores = Table(
     Column("acquisition", String(64), primary_key=True),
     Column("score", Float(53)),
     Column("scored_at", Float(53), nullable=False),
+)
+
+# The images of a checkpoint by falling score, without reading the others.
+Index(
+    "scores_by_score",
+    scores.c.study,
+    scores.c.digest,
+    scores.c.acquisition,
+    scores.c.score,
+    scores.c.image,
 )
 
 refined = Table(

@@ -2,17 +2,19 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, tuple_
 
 from lib.state.part import LedgerPart
 from lib.state.schema import scores
 
 __all__ = ["Scores"]
 
-_KEYS = ("study", "image", "digest", "acquisition")
+#: Images that are read at once, and how much more with each further reading.
+_FIRST, _GROWTH, _MOST = 64, 4, 4096
+_KEYS: Final = ("study", "image", "digest", "acquisition")
 
 
 class Scores(LedgerPart):
@@ -50,16 +52,56 @@ class Scores(LedgerPart):
 
     def scores(self, digest: str, acquisition: str) -> dict[str, float]:
         """Score by image id of one checkpoint and acquisition function; NaN where scoring failed."""
-        query = select(scores.c.image, scores.c.score).where(
-            scores.c.study == self._study, scores.c.digest == digest, scores.c.acquisition == acquisition
-        )
+        query = self._scores_of(digest, acquisition)
         rows = self._read(lambda connection: connection.execute(query).all())
         return {row.image: math.nan if row.score is None else row.score for row in rows}
 
+    def best_first(self, digest: str, acquisition: str) -> Iterator[list[tuple[str, float]]]:
+        """Images with a score, the highest first, and of equal scores the last id first, in parts.
+
+        They are read from an index as they are asked for, so that the first ones cost the same in a study of any size.
+
+        Raises:
+            StudyError: the ledger cannot be read.
+        """
+        scored = self._scores_of(digest, acquisition).where(scores.c.score.is_not(None))
+        ordered = scored.order_by(scores.c.score.desc(), scores.c.image.desc())
+        size, part = _FIRST, self._part(ordered.limit(_FIRST))
+        while part:
+            yield part
+            image, score = part[-1]
+            size = min(size * _GROWTH, _MOST)
+            after = tuple_(scores.c.score, scores.c.image) < tuple_(bindparam(None, score), bindparam(None, image))
+            part = self._part(ordered.where(after).limit(size))
+
+    def _part(self, query: Select[Any]) -> list[tuple[str, float]]:
+        return self._read(lambda connection: [(row.image, row.score) for row in connection.execute(query)])
+
+    def all_failed(self, digest: str, acquisition: str) -> bool:
+        """Whether a checkpoint has tried images and could score none."""
+        tried = self._scores_of(digest, acquisition)
+
+        def ask(connection: Connection) -> bool:
+            scored = connection.execute(tried.where(scores.c.score.is_not(None)).limit(1)).first()
+            return scored is None and connection.execute(tried.limit(1)).first() is not None
+
+        return self._read(ask)
+
     def scored_images(self, digest: str, acquisitions: Iterable[str]) -> set[str]:
         """Images that this checkpoint has tried under all of `acquisitions`; without any, the empty set."""
-        done = [set(self.scores(digest, name)) for name in acquisitions]
-        return set.intersection(*done) if done else set()
+        names = sorted(set(acquisitions))
+        tried = (
+            select(scores.c.image)
+            .where(scores.c.study == self._study, scores.c.digest == digest, scores.c.acquisition.in_(names))
+            .group_by(scores.c.image)
+            .having(func.count() == len(names))
+        )
+        return self._read(lambda connection: set(connection.execute(tried).scalars())) if names else set()
+
+    def _scores_of(self, digest: str, acquisition: str) -> Select[Any]:
+        return select(scores.c.image, scores.c.score).where(
+            scores.c.study == self._study, scores.c.digest == digest, scores.c.acquisition == acquisition
+        )
 
 
 def _replace(connection: Connection, rows: list[dict[str, Any]]) -> None:
