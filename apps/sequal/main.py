@@ -11,7 +11,6 @@ from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
-from monailabel.utils.async_tasks.utils import tasks
 
 from lib.access import exposure, protect
 from lib.acquisition import STRATEGIES
@@ -32,7 +31,7 @@ from lib.infers import (
 from lib.labels import LABEL_NAMES
 from lib.ohif import LastPredictions, serve_bridge, serve_pacs
 from lib.routes import Access, serve_study
-from lib.scoring import PldScoring, unscored
+from lib.scoring import AutoScoring, PldScoring
 from lib.state import file_digest
 from lib.trainers import CarotidTrain
 
@@ -59,7 +58,7 @@ class SequalApp(MONAILabelApp):
         self._predictions = LastPredictions()
         self._protect_server()
         self._serve_viewers()
-        self._last_tried: tuple[str | None, frozenset[str]] | None = None
+        self._auto_scoring = AutoScoring(self.study, self._scoring_methods)
         if not self.study.settings.auto_scoring:
             self._auto_update_scoring = False
 
@@ -148,18 +147,11 @@ class SequalApp(MONAILabelApp):
         return result
 
     def async_scoring(self, method: str | None, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Start a scoring process, by itself only when something is unscored and none is running or waiting.
-
-        What was tried and is still unscored (the checkpoint is damaged, the process was stopped) is not tried
-        again by itself until something else is to be scored.
-        """
+        """Start a scoring process; without a method only in the server, and where `AutoScoring` finds one wanted."""
         if method is None:
-            stale = self.study.served.digest, frozenset(item.id for item in unscored(self.study, self.datastore()))
-            if not stale[1] or stale == self._last_tried:
-                return {}
-            if any(task["status"] in {"SUBMITTED", "RUNNING"} for task in tasks("scoring")):
-                return {}
-            self._last_tried = stale
+            if "monailabel.app" in sys.modules:  # a process that trains would have to ask the server over HTTP
+                self._auto_scoring.ask(self.datastore())
+            return {}
         result: dict[str, Any] = super().async_scoring(method, params)
         return result
 

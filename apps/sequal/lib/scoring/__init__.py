@@ -1,5 +1,6 @@
 """Adapters to MONAI Label's scoring."""
 
+from lib.scoring.auto import AutoScoring
 from lib.scoring.pld import PldScoring, unscored
 
-__all__ = ["PldScoring", "unscored"]
+__all__ = ["AutoScoring", "PldScoring", "unscored"]
