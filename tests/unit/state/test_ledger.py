@@ -169,6 +169,7 @@ def test_ledger_damaged_in_the_middle_is_moved_aside(tmp_path):
     path = tmp_path / "ledger.db"
     ledger = Ledger.open(path)
     ledger.put_scores("c", {"pld": {f"image-{number}": 1.0 for number in range(500)}})
+    ledger.close()  # folds the write-ahead log into the file
     content = bytearray(path.read_bytes())
     content[4096 : 4096 * 4] = b"\x55" * (4096 * 3)
     path.write_bytes(content)
@@ -191,9 +192,11 @@ def test_healthy_ledger_stays_even_while_another_writes(tmp_path):
 def test_damaged_ledger_takes_its_journals_along(tmp_path):
     path = tmp_path / "ledger.db"
     ledger = Ledger.open(path)
+    ledger.close()
     open_reader = sqlite3.connect(path)  # keeps the write-ahead log from being folded into the file
     open_reader.execute("SELECT * FROM rounds").fetchall()
     start(ledger)
+    ledger.close()
     content = bytearray(path.read_bytes())
     content[100:4096] = b"\x55" * (4096 - 100)
     for at in range(4096, len(content), 4096):

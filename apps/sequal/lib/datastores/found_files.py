@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from lib.datastores.notes import is_storable_name
-from lib.imaging import IMAGE_SUFFIXES, image_suffix
+from lib.imaging import IMAGE_SUFFIXES
 
 __all__ = ["FoundFiles", "split_name"]
 
@@ -27,9 +27,10 @@ def split_name(name: str) -> tuple[str, str]:
     >>> split_name("p01.v2.nii.gz"), split_name("IMG.PNG"), split_name("._p01.nii.gz"), split_name("a.txt")
     (('p01.v2', '.nii.gz'), ('IMG', '.PNG'), ('', ''), ('', ''))
     """
-    length = len(image_suffix(name))
-    suffix = name[len(name) - length :]
-    return (name[:-length], suffix) if suffix in _SUFFIXES and is_storable_name(name) else ("", "")
+    for suffix in _SUFFIXES:
+        if name.endswith(suffix):
+            return (name[: -len(suffix)], suffix) if is_storable_name(name) else ("", "")
+    return "", ""
 
 
 class FoundFiles:

@@ -1,5 +1,6 @@
 """The list of a studies folder: what lies in it and what is noted about it, kept in memory and on the disk."""
 
+import gc
 import json
 import logging
 import os
@@ -33,7 +34,7 @@ _CHANGES: Final = "datastore_v2.changes.jsonl"
 #: Longest wait for another server of the study to finish writing.
 _LOCK_S: Final = 30.0
 #: Entries that are written between two short pauses, in which requests are answered.
-_AT_ONCE: Final = 50
+_AT_ONCE: Final = 200
 _PAUSE_S: Final = 0.001
 
 
@@ -111,8 +112,11 @@ class KeptList(LocalDatastore):
         """Seconds since something was noted that is not in the list yet; 0 where all is."""
         return time.monotonic() - self._noted_at if self._writes and not self._changes.is_empty else 0.0
 
-    def put_changes_into_list(self) -> None:
+    def put_changes_into_list(self, pause_s: float = _PAUSE_S) -> None:
         """Write the list with all changes in it, and begin a new file of changes. Requests are answered meanwhile.
+
+        Args:
+            pause_s: after every 200 images, for the requests of others.
 
         Raises:
             OSError: it cannot be written; list and changes are as they were.
@@ -125,7 +129,7 @@ class KeptList(LocalDatastore):
         try:
             with ExitStack() as until_renamed:
                 with atomic_write(config) as file:
-                    file.writelines(self._list_in_parts(images))
+                    file.writelines(self._list_in_parts(images, pause_s))
                     file.flush()
                     # What damages the one file must not damage both; with the changes, either says all.
                     with open(file.name, "rb") as written, atomic_write(config.with_name(_CONFIG + PREVIOUS)) as copy:
@@ -142,7 +146,7 @@ class KeptList(LocalDatastore):
 
     def _open(self) -> None:
         """Begin with the list and the files as they are, and watch the folder if that is wanted."""
-        with self._reading():
+        with _no_garbage(), self._reading():
             self._find(anew=True)
             known, images = self._datastore.objects, self._suffixes("")
             every = [*known, *sorted(images.keys() - known.keys())]
@@ -150,7 +154,7 @@ class KeptList(LocalDatastore):
             self._fill_index()
         if self._stamp is None and self._writes:
             try:
-                self.put_changes_into_list()
+                self.put_changes_into_list(pause_s=0.0)
             except OSError as error:
                 logger.error("%s cannot be written (%s); it is written later.", _CONFIG, error)
         elif different:
@@ -332,7 +336,7 @@ class KeptList(LocalDatastore):
     def _fill_index(self) -> None:
         self.index.fill((image, entry.labels.keys()) for image, entry in self._datastore.objects.items())
 
-    def _list_in_parts(self, images: list[str]) -> Iterator[bytes]:
+    def _list_in_parts(self, images: list[str], pause_s: float) -> Iterator[bytes]:
         """The list as JSON, an image a line, so that the requests of others come between."""
         head = self._datastore.model_dump_json(exclude={"base_path", "objects"}, fallback=str)
         yield head[:-1].encode() + b',"objects":{'
@@ -344,12 +348,25 @@ class KeptList(LocalDatastore):
                     if entry is not None:
                         yield separator + json.dumps(image).encode() + b":" + entry_text(image, entry)
                         separator = b",\n"
-            time.sleep(_PAUSE_S)
+            time.sleep(pause_s)
         yield b"\n}}\n"
 
 
 class _Overtaken(Exception):  # noqa: N818 - it is no error
     """Another process has written the list meanwhile, with all that this one knew."""
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """For the making of many objects that stay: the collector is not to go through them, now or later."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -3,11 +3,13 @@
 import json
 import logging
 import math
+import os
 import sqlite3
+import weakref
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
@@ -111,12 +113,24 @@ def _is_corrupt(path: Path) -> bool:
 
 
 def _sqlite_engine(url: str) -> Engine:
-    # No pool: opening the file costs a fraction of a millisecond, and an SQLite connection must not cross a
-    # fork.
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_TIMEOUT_S}, json_serializer=_to_json)
+    # Connections are kept: when the last one of a file is closed, SQLite moves its journal into it and waits for the
+    # disk, which costs more than any query.
+    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S}, json_serializer=_to_json)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    _ENGINES.add(engine)
     return engine
+
+
+def _forget_connections() -> None:
+    """In a forked process: SQLite connections must not be used, nor closed, by another process than their own."""
+    for engine in list(_ENGINES):
+        engine.dispose(close=False)
+
+
+_ENGINES: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_forget_connections)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own object
