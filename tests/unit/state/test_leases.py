@@ -153,3 +153,26 @@ def test_an_acquired_image_is_never_held_by_another(tmp_path, steps):
         else:
             ledger.release("a")
             assert "a" not in ledger.leased(now=now)
+
+
+def test_no_more_candidates_are_looked_at_than_are_needed(ledger):
+    asked = []
+
+    def candidates():
+        for number in range(10**9):
+            asked.append(number)
+            yield f"i{number}"
+
+    assert ledger.acquire_lease(candidates(), "x", 60, now=0) == "i0"
+    assert ledger.acquire_lease(candidates(), "y", 60, now=0) == "i1"
+    assert len(asked) < 50
+
+
+def test_an_image_that_another_server_took_meanwhile_is_passed_over(ledger):
+    def candidates():
+        for number, image in enumerate(["a", "b"] + [f"i{n}" for n in range(40)]):
+            if number == 1:
+                assert ledger.acquire_lease(["a"], "other", 60, now=0) == "a"
+            yield image
+
+    assert ledger.acquire_lease(candidates(), "x", 60, now=0) == "b"

@@ -1,7 +1,7 @@
 import pytest
 
 from lib.errors import StudyError
-from lib.state import MANIFEST_NAME, patient_of
+from lib.state import MANIFEST_NAME, PatientNames, patient_of
 
 
 @pytest.fixture
@@ -66,3 +66,18 @@ def test_malformed_manifest_names_the_line(manifest, text, line):
 def test_unreadable_manifest(manifest, content):
     with pytest.raises(StudyError, match=r"patients\.csv"):
         patient_of(["a"], manifest(content))
+
+
+def test_a_row_with_the_id_counts_more_than_one_with_a_file_name(manifest):
+    for order in ("a,P\na.png,Q", "a.png,Q\na,P"):
+        assert patient_of(["a"], manifest(f"image,patient\n{order}\n")) == {"a": "P"}
+    both = manifest("image,patient\na.png,Q\n")
+    assert patient_of(["a", "a.png"], both) == {"a": "a", "a.png": "Q"}
+
+
+def test_names_follow_images_that_come(tmp_path):
+    path, ids = tmp_path / MANIFEST_NAME, {"a"}
+    path.write_text("image,patient\na,P\nb.png,Q\n")
+    names = PatientNames(path, "", ids)
+    ids.add("b")
+    assert dict(names) == {"a": "P", "b": "Q"}

@@ -29,12 +29,11 @@ def candidates(pool: Pool, acquisition: str | None, rng: np.random.Generator) ->
 
 
 def all_failed(pool: Pool, acquisition: str) -> bool:
-    """Whether the model in service has tried images of the pool, and none has a finite score."""
+    """Whether the model in service has tried images, and none has a finite score."""
     if pool.kept is not None:
         return pool.kept.failed(acquisition)
-    every = pool.scores(acquisition)
-    tried = [every[image] for image in pool.unlabelled if image in every]
-    return bool(tried) and not any(math.isfinite(score) for score in tried)
+    tried = pool.scores(acquisition)
+    return bool(tried) and not any(math.isfinite(score) for score in tried.values())
 
 
 def candidates_in_order(pool: Pool, scores: Mapping[str, float], rng: np.random.Generator) -> list[str]:

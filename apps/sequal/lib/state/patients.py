@@ -23,7 +23,7 @@ def patient_of(image_ids: Iterable[str], manifest: Path | None, pattern: str = "
     Args:
         image_ids: ids as the datastore gives them.
         manifest: `patients.csv` of the studies folder (header `image,patient`; an image by its id or its
-            file name); None or an absent file: there is none.
+            file name, the id counting more); None or an absent file: there is none.
         pattern: regular expression with a group `patient`, searched in ids that the manifest does not name;
             empty: there is none.
 
@@ -36,9 +36,9 @@ def patient_of(image_ids: Iterable[str], manifest: Path | None, pattern: str = "
     >>> patient_of(["p07_left", "x"], None, r"^(?P<patient>p\d+)_")
     {'p07_left': 'p07', 'x': 'x'}
     """
-    ids = list(image_ids)
-    named = _named(manifest, set(ids))
-    return {image: named.get(image) or _match(image, pattern) or image for image in ids}
+    ids = dict.fromkeys(image_ids)
+    names = PatientNames(manifest, pattern, ids)
+    return {image: names[image] for image in ids}
 
 
 class PatientNames(Mapping[str, str]):
@@ -60,7 +60,8 @@ class PatientNames(Mapping[str, str]):
         self._by_stem = {_without_suffix(name): name for name, _ in rows}
         unknown = sum(name not in ids and _without_suffix(name) not in ids for name, _ in rows)
         if unknown:
-            _warn_of_unknown(manifest, unknown)
+            # Misspelt ids would put one patient's images on both sides of the split.
+            logger.warning("%s names %d images that the study does not have.", manifest, unknown)
 
     def __getitem__(self, image: str) -> str:
         """The patient of an image; an image that nothing names is its own patient."""
@@ -77,28 +78,9 @@ class PatientNames(Mapping[str, str]):
         return len(self._ids)
 
 
-def _warn_of_unknown(manifest: Path | None, count: int) -> None:
-    # Misspelt ids would put one patient's images on both sides of the split.
-    logger.warning("%s names %d images that the study does not have.", manifest, count)
-
-
 def _match(image_id: str, pattern: str) -> str | None:
     found = re.search(pattern, image_id) if pattern else None
     return found["patient"] if found else None
-
-
-def _named(manifest: Path | None, ids: set[str]) -> dict[str, str]:
-    if manifest is None or not manifest.is_file():
-        return {}
-    named: dict[str, str] = {}
-    unknown = 0
-    for image, patient in _rows(manifest):
-        image_id = image if image in ids else _without_suffix(image)
-        named[image_id] = patient
-        unknown += image_id not in ids
-    if unknown:
-        _warn_of_unknown(manifest, unknown)
-    return named
 
 
 def _rows(manifest: Path) -> list[tuple[str, str]]:
