@@ -1,6 +1,7 @@
 """From the starting weights to a hospital's own frames: what 0 to 40 labels change, on three data sets.
 
     python benchmarks/adaptation/run.py real OUT --frames CAROTID
+    python benchmarks/adaptation/run.py hospital OUT --frames HOSPITAL
     python benchmarks/adaptation/run.py aponeurosis OUT --frames APONEUROSIS
 
 The same call goes on where it was stopped; several processes may share OUT. See README.md beside this file.
@@ -13,9 +14,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
 
+from lib.commands.console import progress_bar
 from lib.commands.simulate import given_options, simulate_command
 from lib.errors import SequalError
 from lib.experiments import DEFAULT, Cell, Plan
+from lib.experiments.hospital_folder import make_hospital
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "apps" / "sequal" / "model" / "pretrained_carotid.pt"
 
@@ -48,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--variant", help="name of a variant of the settings, which --set then describes")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may be repeated")
     parser.add_argument("--gate", choices=("on", "off"), default="on", help="on: as the server does")
+    parser.add_argument("--hospital-seed", type=int, default=0, help="of the hospital's patients")
+    parser.add_argument("--workers", type=int, default=2, help="processes that simulate the hospital's frames")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="starting weights")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     return parser
@@ -67,6 +72,15 @@ def _given(options: argparse.Namespace) -> dict[str, object]:
     made = _DATA[options.data]
     if options.frames is None:
         raise SystemExit("Expected --frames to name the folder of the data set, got nothing. Add it.")
+    if options.data == "hospital":
+        with progress_bar() as bar:
+            task = bar.add_task("Simulating the hospital", total=None)
+            make_hospital(
+                options.frames,
+                seed=options.hospital_seed,
+                workers=options.workers,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
     return {
         **made["options"](options.frames),
         "labels": options.labels or made["labels"],
@@ -99,6 +113,18 @@ def _real(frames: Path) -> dict[str, object]:
     }
 
 
+def _hospital(frames: Path) -> dict[str, object]:
+    """One pool and one test set for all seeds; a careful reader traces a part, by the hospital's convention."""
+    return {
+        "images": str(frames / "pool" / "images"),
+        "masks": str(frames / "pool" / "truth"),
+        "test_images": str(frames / "test" / "images"),
+        "test_masks": str(frames / "test" / "truth"),
+        "noise": "careful",
+        "traced": (0.6, 1),
+    }
+
+
 def _aponeurosis(frames: Path) -> dict[str, object]:
     """Frames without subjects: each seed is another random split of the frames; a careful reader traces a part."""
     return {
@@ -113,6 +139,7 @@ def _aponeurosis(frames: Path) -> dict[str, object]:
 
 _DATA: dict[str, dict[str, Any]] = {
     "real": {"options": _real, "labels": "0,2,5,10,all", "seeds": "0-9"},
+    "hospital": {"options": _hospital, "labels": "0,5,10,15,20,30,40", "seeds": "0-4"},
     "aponeurosis": {"options": _aponeurosis, "labels": "0,5,10,20,40", "seeds": "0-4"},
 }
 

@@ -1,5 +1,6 @@
 """Where the frames of an experiment come from: a folder of images and masks, or the simulator."""
 
+import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -18,7 +19,7 @@ from lib.phantom import KINDS, SCANNERS, Kind, simulate_frame
 from lib.state import MANIFEST_NAME, patient_of
 from lib.study_folder import images_by_id
 
-__all__ = ["SourceFrame", "Sources", "choose_test_patients", "find_sources", "shrink"]
+__all__ = ["KINDS_NAME", "SourceFrame", "Sources", "choose_test_patients", "find_sources", "shrink"]
 
 #: Frames of an experiment; the training of starting weights seeds with fewer numbers, so the two never meet.
 _PHANTOM_SEED: Final = 260311
@@ -29,6 +30,8 @@ _RARE_KIND: Final = 0.06
 _USUAL_SCANNER: Final = "A"
 _OTHER_SCANNER: Final = (0.15, 0.5)
 _SPLIT_SEED: Final = 0
+#: A table `image,kind` beside the images says what is special about each, for the report; it may be missing.
+KINDS_NAME: Final = "kinds.csv"
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,24 @@ def _pairs(
         )
     patients = patient_of(images, Path(image_folder) / MANIFEST_NAME, plan.settings.get("patient_pattern", ""))
     pairs = tuple((path, masks[image]) for image, path in images.items())
-    return {image: partial(_read, pair, pairs) for image, pair in zip(images, pairs, strict=True)}, patients
+    kinds = _kinds(Path(image_folder) / KINDS_NAME)
+    reads = {
+        image: partial(_read, pair, pairs, kinds.get(image, "")) for image, pair in zip(images, pairs, strict=True)
+    }
+    return reads, patients
 
 
-def _read(pair: tuple[Path, Path], folder: tuple[tuple[Path, Path], ...]) -> SourceFrame:
+def _kinds(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if any(not row.get("image") or row.get("kind") is None for row in rows):
+        raise StudyError(f"Expected `{path}` to have the columns image and kind in every row. Mend or delete it.")
+    return {row["image"]: row["kind"] for row in rows}
+
+
+def _read(pair: tuple[Path, Path], folder: tuple[tuple[Path, Path], ...], kind: str) -> SourceFrame:
     image, mask = pair
     frame = read_frame(image)
     if frame.grid[2] != 1:
@@ -167,7 +184,7 @@ def _read(pair: tuple[Path, Path], folder: tuple[tuple[Path, Path], ...]) -> Sou
         )
     values = read_label(mask, frame.grid, layout=frame.layout)[:, :, 0]
     layer = values if _holds_classes(folder) else (values > 0).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
-    return SourceFrame(frame.pixels[:, :, 0], layer, frame.calibration.spacing_mm)
+    return SourceFrame(frame.pixels[:, :, 0], layer, frame.calibration.spacing_mm, kind)
 
 
 @cache

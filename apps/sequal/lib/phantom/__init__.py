@@ -5,14 +5,18 @@ from lib.phantom.artefacts import Artefacts, Sheath, draw_artefacts
 from lib.phantom.display import Display, draw_display
 from lib.phantom.expert import SimulatedExpert, draw_reader, fuse_readers
 from lib.phantom.frame import PhantomFrame, mask_from_boundaries, simulate_frame
+from lib.phantom.hospital import HOSPITAL, Hospital, HospitalFrame, draw_hospital_frames, simulate_hospital_frame
 from lib.phantom.scanner import SCANNERS, Scanner, draw_scanner
 
 __all__ = [
+    "HOSPITAL",
     "KINDS",
     "SCANNERS",
     "Anatomy",
     "Artefacts",
     "Display",
+    "Hospital",
+    "HospitalFrame",
     "Kind",
     "PhantomFrame",
     "Scanner",
@@ -21,10 +25,12 @@ __all__ = [
     "draw_anatomy",
     "draw_artefacts",
     "draw_display",
+    "draw_hospital_frames",
     "draw_kind",
     "draw_reader",
     "draw_scanner",
     "fuse_readers",
     "mask_from_boundaries",
     "simulate_frame",
+    "simulate_hospital_frame",
 ]
