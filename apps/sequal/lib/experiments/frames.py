@@ -159,7 +159,7 @@ def _pairs(
     patients = patient_of(images, Path(image_folder) / MANIFEST_NAME, plan.settings.get("patient_pattern", ""))
     pairs = tuple((path, masks[image]) for image, path in images.items())
     kinds = _kinds(Path(image_folder) / KINDS_NAME)
-    reads = {
+    reads: dict[str, Callable[[], SourceFrame]] = {
         image: partial(_read, pair, pairs, kinds.get(image, "")) for image, pair in zip(images, pairs, strict=True)
     }
     return reads, patients
