@@ -15,7 +15,7 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from lib.access import exposure, protect
 from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
-from lib.configs import Study, not_found, refusal
+from lib.configs import Study, in_task_process, not_found, refusal
 from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter, viewed_pacs
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.errors import SequalError
@@ -32,7 +32,7 @@ from lib.labels import LABEL_NAMES
 from lib.ohif import LastPredictions, serve_bridge, serve_pacs
 from lib.routes import Access, serve_study
 from lib.scoring import AutoScoring, PldScoring
-from lib.state import file_digest
+from lib.state import claim_study, end_with_parent, file_digest
 from lib.trainers import CarotidTrain
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ class SequalApp(MONAILabelApp):
     """Active learning from sparse, noisy labels, first for the carotid intima-media layer in ultrasound."""
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        if in_task_process():
+            end_with_parent()
         self.study = Study.open(app_dir, studies, conf)
         super().__init__(
             app_dir=app_dir,
@@ -70,6 +72,9 @@ class SequalApp(MONAILabelApp):
                 return super().init_datastore()  # another kind of remote study
             archive, found = open_archive(self.studies, server_settings), search_filter(server_settings)
             return DicomWebStudy(archive, found, self.study.state, guard)
+        if not in_task_process():
+            state = self.study.state
+            self._claim = claim_study(Path(self.studies), state.name(self.study.settings), state.root)
         return StudyFolder(self.studies, guard, auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD)
 
     def init_infers(self) -> dict[str, Any]:

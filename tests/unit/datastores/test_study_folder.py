@@ -171,7 +171,7 @@ def test_a_label_that_cannot_be_written_leaves_the_former_one(
 
 
 def test_a_task_process_writes_no_list(studies: Path, guard: LabelGuard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.datastores.kept_list._in_task_process", lambda: True)
+    monkeypatch.setattr("lib.datastores.kept_list.in_task_process", lambda: True)
     monkeypatch.setattr("lib.datastores.kept_list.FolderWatch", pytest.fail)
     store = StudyFolder(str(studies), guard, auto_reload=True)
     store.update_image_info("a", {"who": "the trainer"})

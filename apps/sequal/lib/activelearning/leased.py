@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from fastapi import HTTPException, status
 from monailabel.interfaces.datastore import Datastore
@@ -51,11 +51,15 @@ class LeasedStrategy(Strategy):
             del asked.known[image]
 
     def _is_there(self, image: str, datastore: Datastore) -> bool:
-        """Whether the annotator will get the image; one that cannot be had is free again.
+        """Whether the annotator will get the image; one that cannot be had, or was labelled just now, is free again.
 
         Raises:
             HTTPException: where the image is, there is no answer.
         """
+        if isinstance(datastore, _SeesLabelFiles) and datastore.has_label_file(image):
+            # Another server stored it, and this one has not listed it yet.
+            self._study.state.ledger.release(image)
+            return False
         try:
             datastore.get_image_uri(image)
         except HTTPException as error:
@@ -88,3 +92,11 @@ class _Asked(Iterable[str]):
             found = {query.id: query for query in islice(self._queries, _AT_ONCE)}
         self.known |= found
         return list(found)
+
+
+@runtime_checkable
+class _SeesLabelFiles(Protocol):
+    """A datastore of files that another server may write as well."""
+
+    def has_label_file(self, image_id: str) -> bool:
+        """Whether a final label of the image is there now."""

@@ -2,5 +2,6 @@
 
 from lib.configs.refusal import not_found, refusal
 from lib.configs.study import STARTING_WEIGHTS, Study
+from lib.configs.task_process import in_task_process
 
-__all__ = ["STARTING_WEIGHTS", "Study", "not_found", "refusal"]
+__all__ = ["STARTING_WEIGHTS", "Study", "in_task_process", "not_found", "refusal"]

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 
+from lib.configs import in_task_process
 from lib.datastores.change_log import ChangeLog, entry_text
 from lib.datastores.folder_watch import FolderWatch
 from lib.datastores.found_files import FoundFiles
@@ -57,7 +57,7 @@ class KeptList(LocalDatastore):
     """
 
     def __init__(self, folder: str, *, auto_reload: bool) -> None:
-        server = not _in_task_process()
+        server = not in_task_process()
         self._read_only = server and not is_writable(Path(folder))
         self._writes = server and not self._read_only
         self.index = PoolIndex()
@@ -382,9 +382,3 @@ def _entry(known: DataModel | None, stem: str, suffix: str) -> DataModel:
     if known is not None and known.ext == suffix:
         return known
     return DataModel(info={"ts": int(time.time()), "name": stem + suffix}, ext=suffix)
-
-
-def _in_task_process() -> bool:
-    """Whether this is one of the processes in which MONAI Label trains or scores."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return getattr(spec, "name", None) == "monailabel.interfaces.utils.app"

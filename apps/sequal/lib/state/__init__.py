@@ -9,6 +9,7 @@ from lib.state.checkpoints import (
     publish,
     save_checkpoint,
 )
+from lib.state.claim import Claim, claim_study
 from lib.state.features import FeatureStore
 from lib.state.folder import StudyState, study_state_folder
 from lib.state.kept_file import KeptFile
@@ -16,9 +17,11 @@ from lib.state.leases import ANONYMOUS
 from lib.state.ledger import Ledger
 from lib.state.models import STARTING, KeptModel, StudyModels
 from lib.state.patients import MANIFEST_NAME, PatientNames, patient_of
+from lib.state.processes import end_with_parent, has_ended, process_name
 from lib.state.refined import Provenance, RefinedStore
 from lib.state.refinements import RefinedRecord
 from lib.state.rejected import RejectedStore
+from lib.state.round_lock import ROUND, RoundLock, round_lock
 from lib.state.rounds import RoundOutcome, RoundRecord, RoundStatus
 from lib.state.skips import SkipRecord
 from lib.state.split import Partition, Split, freeze_split
@@ -26,8 +29,10 @@ from lib.state.split import Partition, Split, freeze_split
 __all__ = [
     "ANONYMOUS",
     "MANIFEST_NAME",
+    "ROUND",
     "STARTING",
     "Checkpoint",
+    "Claim",
     "FeatureStore",
     "KeptFile",
     "KeptModel",
@@ -38,6 +43,7 @@ __all__ = [
     "RefinedRecord",
     "RefinedStore",
     "RejectedStore",
+    "RoundLock",
     "RoundOutcome",
     "RoundRecord",
     "RoundStatus",
@@ -46,13 +52,18 @@ __all__ = [
     "StudyModels",
     "StudyState",
     "atomic_write",
+    "claim_study",
     "create_once",
+    "end_with_parent",
     "file_digest",
     "freeze_split",
+    "has_ended",
     "load_checkpoint",
     "patient_of",
+    "process_name",
     "prune",
     "publish",
+    "round_lock",
     "save_checkpoint",
     "study_state_folder",
 ]

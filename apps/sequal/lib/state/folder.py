@@ -15,6 +15,7 @@ from lib.state.atomic import create_once, remove_abandoned
 from lib.state.features import FeatureStore
 from lib.state.kept_file import KeptFile
 from lib.state.ledger import Ledger
+from lib.state.processes import machine_name
 from lib.state.refined import RefinedStore
 from lib.state.rejected import RejectedStore
 from lib.state.shown import ShownStore
@@ -100,6 +101,14 @@ class StudyState:
     def salt(self) -> str:
         """The study's own random text, from which pseudonyms of its patients are made."""
         return (self.root / "study.id").read_text().strip()
+
+    def name(self, settings: Settings) -> str:
+        """What tells this state from others: servers of the same name know of each other's leases and rounds.
+
+        SQLite serves the processes of one machine; servers on several need a database.
+        """
+        place = "its database" if settings.ledger else f"SQLite on {machine_name()}"
+        return f"{self.salt[:12]} with {place}"
 
     @property
     def shown(self) -> ShownStore:

@@ -1,10 +1,11 @@
-"""The ledger: scores, refinements, rounds, leases and skips of one study in one database."""
+"""The ledger: scores, refinements, rounds, leases, skips and locks of one study in one database."""
 
 from pathlib import Path
 from typing import Self
 
 from lib.state.engine import move_corrupt_aside, open_engine, sqlite_url
 from lib.state.leases import Leases
+from lib.state.locks import Locks
 from lib.state.refinements import Refinements
 from lib.state.rounds import Rounds
 from lib.state.scores import Scores
@@ -13,7 +14,7 @@ from lib.state.skips import Skips
 __all__ = ["Ledger"]
 
 
-class Ledger(Scores, Refinements, Rounds, Leases, Skips):
+class Ledger(Scores, Refinements, Rounds, Leases, Skips, Locks):
     """The ledger of one study; safe to use from several threads and processes at once.
 
     A table that an older version of the app did not know is made when its ledger is opened.

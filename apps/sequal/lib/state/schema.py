@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-__all__ = ["METADATA", "leases", "refined", "rounds", "scores", "skips"]
+__all__ = ["METADATA", "leases", "locks", "refined", "rounds", "scores", "skips"]
 
 METADATA = MetaData()
 
@@ -78,4 +78,13 @@ skips = Table(
     Column("client", String(256), nullable=False),
     Column("reason", Text, nullable=False),
     Column("skipped_at", Float(53), nullable=False),
+)
+
+locks = Table(
+    "locks",
+    METADATA,
+    Column("study", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(256), nullable=False),
+    Column("until", Float(53), nullable=False),
 )

@@ -12,6 +12,7 @@ from lib.access.request_keys import SYNONYMS
 from lib.configs import Study
 from lib.errors import SequalError
 from lib.settings import Settings, per_request_keys, setting_keys
+from lib.state import ROUND, RoundLock, round_lock
 from lib.training import RoundReport, TrainStats, run_round
 
 __all__ = ["CarotidTrain"]
@@ -34,7 +35,7 @@ class CarotidTrain(TrainTask):
     def stats(self) -> dict[str, Any]:
         """The stats of the running or last round."""
         stats = TrainStats.read(self._study.train_stats)
-        if stats and "total_time" not in stats and not _is_running(stats):
+        if stats and "total_time" not in stats and not self._is_running(stats):
             # Clients wait for `total_time`: a killed round must not keep them waiting.
             return {
                 **stats,
@@ -58,15 +59,17 @@ class CarotidTrain(TrainTask):
             SequalError: as `run_round`, or a setting of the request breaks its rule; the stats then hold it under
                 `error`, as they do any other error.
         """
-        stats = TrainStats(self._study.train_stats, self._study.settings.epochs)
-        try:
-            return stats.finish(self._round(request, datastore, stats).as_stats())
-        except Exception as error:
-            reason = str(error) if isinstance(error, SequalError) else f"{type(error).__name__}: {error}"
-            stats.finish({"error": reason, "published": False, "published_reason": reason})
-            raise
+        # Before the stats are touched: they are those of the round that runs, perhaps one of another server.
+        with round_lock(self._study.state.ledger) as lock:
+            stats = TrainStats(self._study.train_stats, self._study.settings.epochs)
+            try:
+                return stats.finish(self._round(request, datastore, stats, lock).as_stats())
+            except Exception as error:
+                reason = str(error) if isinstance(error, SequalError) else f"{type(error).__name__}: {error}"
+                stats.finish({"error": reason, "published": False, "published_reason": reason})
+                raise
 
-    def _round(self, request: dict[str, Any], datastore: Datastore, stats: TrainStats) -> RoundReport:
+    def _round(self, request: dict[str, Any], datastore: Datastore, stats: TrainStats, lock: RoundLock) -> RoundReport:
         study = self._study
         settings = self._settings(request)
         stats.update({"total_epochs": settings.epochs})
@@ -80,7 +83,15 @@ class CarotidTrain(TrainTask):
             settings,
             starting_weights=study.starting_weights,
             progress=stats.update,
+            before_publishing=lock.check,
         )
+
+    def _is_running(self, stats: dict[str, Any]) -> bool:
+        """Whether the process that reports in `stats` still works; it may be one of another server of the study."""
+        name = stats.get("process")
+        if not isinstance(name, str):
+            return _works(stats)
+        return bool(self._study.state.ledger.lock_holder(ROUND) == name)
 
     def _settings(self, request: Mapping[str, Any]) -> Settings:
         # Viewers send the whole advertised config back: what equals it was not chosen by anyone, so a preset
@@ -94,8 +105,8 @@ class CarotidTrain(TrainTask):
         return self._study.settings.override(wanted)
 
 
-def _is_running(stats: dict[str, Any]) -> bool:
-    """Whether the process that reports in `stats` still works; its number may be another's by now."""
+def _works(stats: dict[str, Any]) -> bool:
+    """As for stats that name their process by its number alone, which may be another's by now."""
     try:
         process = psutil.Process(stats["pid"])
         return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= stats["start_ts"] + 1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.state import atomic_write
+from lib.state import atomic_write, process_name
 
 __all__ = ["TrainStats"]
 
@@ -32,6 +32,7 @@ class TrainStats:
         self._values: dict[str, Any] = {"epoch": 0, "total_epochs": total_epochs, "best_metric": 0.0}
         self._values["start_ts"] = int(time.time())
         self._values["pid"] = os.getpid()
+        self._values["process"] = process_name()
         self.update({})
 
     def update(self, values: Mapping[str, Any]) -> None:
@@ -50,9 +51,12 @@ class TrainStats:
 
     @staticmethod
     def read(path: Path) -> dict[str, Any]:
-        """The stats in `path`; empty when no round was ever started."""
+        """The stats in `path`; empty when no round was ever started, or they cannot be read."""
         try:
-            stats: dict[str, Any] = json.loads(path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            stats = json.loads(path.read_bytes())
+        except FileNotFoundError:
             return {}
-        return stats
+        except (OSError, ValueError) as error:
+            logger.warning("The train stats %s cannot be read, nothing is told of the last round: %s", path, error)
+            return {}
+        return stats if isinstance(stats, dict) else {}

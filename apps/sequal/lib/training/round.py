@@ -70,6 +70,7 @@ def run_round(
     starting_weights: Path | None = None,
     progress: Progress | None = None,
     score: bool = True,
+    before_publishing: Callable[[], None] = lambda: None,
 ) -> RoundReport:
     """Run one round on a study.
 
@@ -81,6 +82,7 @@ def run_round(
         starting_weights: checkpoint that a study without a published one starts from.
         progress: called with train stats after every epoch.
         score: score the pool after publishing; a caller that scores it in a pass of its own leaves it out.
+        before_publishing: called right before anything is published; what it raises ends the round.
 
     Raises:
         StudyError: no usable labelled image.
@@ -105,7 +107,7 @@ def run_round(
     published: list[str] = []
     try:
         this = _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress)
-        return this.run(published.append, score=score)
+        return this.run(published.append, before_publishing, score=score)
     except BaseException as error:
         state.refined.discard(number)
         _record_failure(state, number, error, published)
@@ -165,7 +167,9 @@ class _Round:
         self.at_trigger: dict[str, Weights] | None = None
         self.refinement = RefinementReport()
 
-    def run(self, on_published: Callable[[str], None], *, score: bool) -> RoundReport:
+    def run(
+        self, on_published: Callable[[str], None], before_publishing: Callable[[], None], *, score: bool
+    ) -> RoundReport:
         before = self._validate(self.previous.pair) if self.previous else None
         iou = self._train()
         metric = self._validate(self.pair)
@@ -173,6 +177,7 @@ class _Round:
         finite = all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values())
         published, reason = may_publish(metric, before, first=self.previous is None, finite=finite)
         if published:
+            before_publishing()
             published, reason = self._publish(checkpoint, reason, on_published)
         if not published:
             self.state.refined.discard(self.number)
