@@ -67,6 +67,11 @@ class Settings:
     )
     working_spacing_mm: float = _fixed(0.06, number(0.02, 0.5), "pixel size that calibrated frames are resampled to")
     max_working_pixels: int = _fixed(1_000_000, integer(65_536), "larger working frames are resampled to this size")
+    max_image_pixels: int = _fixed(
+        100_000_000,
+        integer(65_536),
+        "largest file: its pixels over all frames and channels, as its header claims them",
+    )
     min_piece_mm: float = _fixed(
         2.0,
         number(0),

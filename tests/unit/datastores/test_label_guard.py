@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lib.datastores import LabelGuard
-from lib.errors import LabelError
+from lib.errors import LabelError, StorageError
 from lib.state import StudyState
 from unit.synthetic_study import band, settings
 
@@ -174,7 +174,7 @@ def test_a_full_disk_is_told_as_such(tmp_path, state, image, drawn, monkeypatch)
     nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")
     monkeypatch.setattr("lib.datastores.label_guard.write_on_frame", full)
     guard = LabelGuard(state)
-    with pytest.raises(LabelError, match="No space left"), guard.checked("im", image, tmp_path / "s.nii.gz"):
+    with pytest.raises(StorageError, match="No space left"), guard.checked("im", image, tmp_path / "s.nii.gz"):
         pytest.fail("handed on")
 
 

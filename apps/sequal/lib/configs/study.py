@@ -11,6 +11,7 @@ from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from lib.acquisition import Pool
+from lib.imaging.claims import set_largest_image
 from lib.inference import ServedModel, choose_device
 from lib.items import Item
 from lib.kept_pool import kept_pool
@@ -55,6 +56,7 @@ class Study:
             StudyError: the state folder cannot be used.
         """
         settings = Settings.from_conf(conf)
+        set_largest_image(settings.max_image_pixels)
         device = choose_device(settings.device)
         app = Path(app_dir)
         root = Path(settings.state).expanduser() if settings.state else study_state_folder(app, studies)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.errors import ImageError, LabelError, StudyError
+from lib.errors import ImageError, LabelError, StorageError, StudyError
 from lib.imaging import (
     IMAGE_SUFFIXES,
     Frame,
@@ -25,6 +25,7 @@ from lib.imaging import (
     read_label,
     says_no_layer,
 )
+from lib.imaging.claims import large_images_take_turns
 from lib.imaging.nifti import read_nifti_array
 from lib.imaging.segments import submitted_segments
 from lib.imaging.writing import write_on_frame
@@ -148,19 +149,18 @@ class LabelGuard:
             LabelError: wrong grid, unreadable, nothing but other segments or pixels that were not annotated; the
                 file is then in `rejected/`.
         """
-        with tempfile.TemporaryDirectory() as folder:
+        with _temporary_folder() as folder:
             clean = Path(folder) / "label.nii.gz"
             try:
-                frame, label = self.read(image_id, image, submitted, info, by_expert=by_expert)
+                with large_images_take_turns(image):
+                    frame, label = self.read(image_id, image, submitted, info, by_expert=by_expert)
             except (LabelError, ImageError) as error:
                 self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error
             try:
                 write_on_frame(clean, label, frame)
             except OSError as error:
-                raise LabelError(
-                    f"Expected {folder} to be writable, got: {error}. Free some space and submit the label again."
-                ) from error
+                raise _no_room(error) from error
             yield clean
 
     @staticmethod
@@ -205,3 +205,20 @@ class LabelGuard:
         with current.open("rb") as source, atomic_write(target) as copy:
             shutil.copyfileobj(source, copy)
         logger.info("Kept the former %s of %s", "image" if kind == "image" else "label", image_id)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise _no_room(error) from error
+    with folder as path:
+        yield path
+
+
+def _no_room(error: OSError) -> StorageError:
+    return StorageError(
+        f"Expected the folder for temporary files ({tempfile.gettempdir()}) to have room, got: {error}. Nothing was "
+        "changed; free some space there, or set TMPDIR to another folder, and submit the label again."
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lib.errors import ImageError
 from lib.imaging.calibration import Calibration
+from lib.imaging.claims import check_claim, check_pixels, claimed_pixels
 from lib.imaging.dicom import read_dicom
 from lib.imaging.dicom_calibration import series_calibration
 
@@ -75,6 +76,8 @@ def read_series(folder: Path) -> SeriesImage:
         ImageError: an instance cannot be read or decoded; they differ in size; several of them are multi-frame.
     """
     headers = read_series_headers(folder)
+    files = [Path(str(header.filename)) for header in headers]
+    check_pixels(f"series {folder.name}", sum(claimed_pixels(file) for file in files))
     frames = [_pixels(Path(str(header.filename)), folder.name) for header in headers]
     shapes = sorted({frame.shape for frame in frames})
     if len(shapes) > 1 or (len(frames) > 1 and len(shapes[0]) > 2):
@@ -90,6 +93,7 @@ def read_series(folder: Path) -> SeriesImage:
 
 def _pixels(file: Path, series: str) -> NDArray[np.float32]:
     try:
+        check_claim(file, "dicom")
         return read_dicom(file)[0]
     except ImageError as error:
         raise ImageError(f"Series {series}: {error}") from error

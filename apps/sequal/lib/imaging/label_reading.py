@@ -1,5 +1,6 @@
 """Read any label file onto the grid of its frame."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import LabelError, SequalError
+from lib.imaging.claims import check_claim, check_pixels
 from lib.imaging.duplicates import COPIES, merge_copies
 from lib.imaging.label_rules import says_no_layer
 from lib.imaging.layout import PLAIN, Layout
@@ -23,6 +25,9 @@ __all__ = ["label_to_grid", "read_label", "stored_label_says_no_layer"]
 #: Formats that keep class values exactly; JPEG invents classes along every edge.
 _EXACT_PICTURES = (".png", ".tif", ".tiff", ".bmp")
 _LARGEST_CLASS = 255
+#: A label may have layers, and reach beyond its image, but it is no other image.
+_TIMES_THE_IMAGE = 16
+_SMALL = 1 << 20
 
 
 def read_label(
@@ -54,7 +59,7 @@ def read_label(
             values are not whole numbers from 0 to 255.
     """
     source = Path(path)
-    array, has_names = _array(source, frame_shape)
+    array, has_names = _array(source, frame_shape, _TIMES_THE_IMAGE * math.prod(frame_shape) + _SMALL)
     classes = _whole_numbers(array, source.name)
     classes = classes if has_names else name_classes(classes, named)
     return label_to_grid(classes, frame_shape, source.name, shown, layout)
@@ -125,17 +130,22 @@ def _forms(grid: tuple[int, int, int]) -> list[tuple[int, ...]]:
     return [grid] if grid[2] > 1 else [grid, grid[:2], (1, *grid[:2])]
 
 
-def _array(source: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool]:
-    """The array of a label file, any shape and type, and whether the file itself names its segments."""
+def _array(source: Path, frame_shape: Sequence[int], most: int | None = None) -> tuple[NDArray[Any], bool]:
+    """The array of a label file, any shape and type, and whether the file itself names its segments.
+
+    One that claims more than `most` pixels is not read.
+    """
     if not source.is_file() or source.stat().st_size == 0:
         came = "an empty file" if source.is_file() else "a pipe or a device" if source.exists() else "no such file"
         raise LabelError(f"Expected `{source}` to be a label file, got {came}. Submit the label again.")
-    if source.suffix.lower() == ".bin":
-        return _bare_bytes(source, frame_shape), False
     suffix = image_suffix(source)
     try:
+        if source.suffix.lower() == ".bin":
+            return _bare_bytes(source, frame_shape), False
         if suffix:
             check_self_contained(source, IMAGE_SUFFIXES[suffix])
+        if suffix in (".nii", ".nii.gz", ".nrrd", ".seg.nrrd", *_EXACT_PICTURES):
+            check_claim(source, IMAGE_SUFFIXES[suffix], most)
         if suffix in (".nii", ".nii.gz"):
             return read_nifti_array(source), False
         if suffix in (".nrrd", ".seg.nrrd"):
@@ -159,6 +169,7 @@ def _array(source: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool
 
 def _bare_bytes(source: Path, frame_shape: Sequence[int]) -> NDArray[np.uint8]:
     """One byte a voxel, the first axis fastest, as many slices as there are."""
+    check_pixels(source.name, source.stat().st_size)
     values = np.fromfile(source, dtype=np.uint8)
     width, height = frame_shape[:2]
     if values.size % (width * height):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lib.errors import ImageError
 from lib.imaging.calibration import NOT_CALIBRATED, given_calibration
+from lib.imaging.claims import check_claim
 from lib.imaging.contents import Contents
 from lib.imaging.dicom import read_dicom
 from lib.imaging.duplicates import is_duplicated
@@ -82,6 +83,7 @@ def _contents(source: Path) -> Contents:
         )
     try:
         check_self_contained(source, kind)
+        check_claim(source, kind)
         return _READERS[kind](source)
     except ImageError:
         raise
