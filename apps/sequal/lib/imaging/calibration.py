@@ -57,6 +57,22 @@ class Calibration:
         """Whether lengths in this image may be given in millimetres."""
         return self.spacing_mm is not None
 
+    def cropped(self, part: Region) -> "Calibration":
+        """The calibration of a part of the frame, counted from its corner.
+
+        >>> Calibration((0.1, 0.1), "given", (10, 10, 50, 50)).cropped((20, 0, 60, 40)).region
+        (0, 10, 30, 40)
+        >>> Calibration((0.1, 0.1), "given", (10, 10, 50, 50)).cropped((10, 10, 50, 50)).region is None
+        True
+        """
+        if self.region is None:
+            return self
+        (x0, y0, x1, y1), (left, top, right, bottom) = self.region, part
+        x0, x1 = (min(max(x, left), right) - left for x in (x0, x1))
+        y0, y1 = (min(max(y, top), bottom) - top for y in (y0, y1))
+        whole = (x0, y0, x1, y1) == (0, 0, right - left, bottom - top)
+        return replace(self, region=None if whole else (x0, y0, x1, y1))
+
 
 NOT_CALIBRATED: Final = Calibration(None, "none")
 

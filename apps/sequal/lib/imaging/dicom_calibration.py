@@ -46,11 +46,12 @@ class _NotToBeBelieved(Exception):  # noqa: N818 - ends the search for a scale, 
     """Why no scale of this image counts."""
 
 
-def dicom_calibration(dataset: Any) -> Calibration:  # noqa: ANN401
+def dicom_calibration(dataset: Any, part: Region | None = None) -> Calibration:  # noqa: ANN401
     """Size of a pixel of one instance: by its ultrasound regions in centimetres, else by PixelSpacing.
 
     Args:
         dataset: pydicom's dataset.
+        part: Of the picture, to be judged alone: regions elsewhere do not count; None: all of it.
 
     Returns:
         The judged calibration; source `"dicom ultrasound regions"` or `"dicom PixelSpacing"`. A region that does not
@@ -59,7 +60,7 @@ def dicom_calibration(dataset: Any) -> Calibration:  # noqa: ANN401
         their own, and where a copy carries what was true of its original.
     """
     try:
-        return _judged(dataset)
+        return _judged(dataset, part)
     except _NotToBeBelieved as reason:
         return not_calibrated(str(reason))
 
@@ -85,8 +86,8 @@ def series_calibration(instances: Sequence[Any]) -> Calibration:
     return replace(first, region=_common(regions)) if regions else first
 
 
-def _judged(dataset: Any) -> Calibration:  # noqa: ANN401
-    regions, spacing = _region_scales(dataset), _pixel_spacing(dataset)
+def _judged(dataset: Any, part: Region | None) -> Calibration:  # noqa: ANN401
+    regions, spacing = _region_scales(dataset, part), _pixel_spacing(dataset)
     copied = _why_copied(dataset)
     if regions:
         scale = regions[0].scale_mm
@@ -109,11 +110,13 @@ def _judged(dataset: Any) -> Calibration:  # noqa: ANN401
     return calibrate(*spacing, "dicom PixelSpacing")
 
 
-def _region_scales(dataset: Any) -> list[_Scaled]:  # noqa: ANN401
-    """The two-dimensional regions with a scale in centimetres."""
+def _region_scales(dataset: Any, part: Region | None) -> list[_Scaled]:  # noqa: ANN401
+    """The two-dimensional regions with a scale in centimetres that lie in the part, or reach into it."""
     found = []
     for region in dataset.get("SequenceOfUltrasoundRegions") or []:
         if region.get("RegionSpatialFormat") != _TWO_DIMENSIONAL:
+            continue
+        if part is not None and not _meet(_bounds(region, dataset), part):
             continue
         units = {region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection")}
         # Deltas may be negative (axis against the pixel order); only their size is a spacing.
@@ -136,6 +139,10 @@ def _bounds(region: Any, dataset: Any) -> Region:  # noqa: ANN401
     if x0 < 0 or y0 < 0 or x1 + 1 > columns + _BEYOND_PX or y1 + 1 > rows + _BEYOND_PX:
         raise _NotToBeBelieved("an ultrasound region exceeds the picture, which was resampled or cropped")
     return x0, y0, min(x1 + 1, columns), min(y1 + 1, rows)
+
+
+def _meet(one: Region, other: Region) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _covered(regions: Sequence[_Scaled], dataset: Any) -> Region | None:  # noqa: ANN401

@@ -109,7 +109,8 @@ def _read_picture(source: Path) -> Contents:
     array, layout = read_picture(source)
     affine = itk_affine(source, "picture")
     # Dots per inch are those of paper or of a screen: they tell where viewers show the picture, no more.
-    return Contents(array, Placement(_LPS.copy() if affine is None else affine), NOT_CALIBRATED, layout)
+    notes = () if layout.plain else ("turned upright, as the orientation in the file says",)
+    return Contents(array, Placement(_LPS.copy() if affine is None else affine), NOT_CALIBRATED, layout, notes)
 
 
 def _read_dicom(source: Path) -> Contents:

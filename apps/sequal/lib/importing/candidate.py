@@ -22,12 +22,14 @@ class ImageContents:
         calibration: size of a pixel, and where it was read.
         affine: float64 (4, 4), pixel to RAS millimetres; pixels are as long as the calibration says, 1 mm without one.
         whole_numbers: the source holds integers or colours, so grey values are rounded to the nearest integer.
+        notes: what the user should know although the image can be used.
     """
 
     pixels: NDArray[np.float32]
     calibration: Calibration
     affine: NDArray[np.float64]
     whole_numbers: bool = True
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -57,8 +59,8 @@ class ImageContents:
             affine = np.diag([-given.spacing_mm[0], -given.spacing_mm[1], 1.0, 1.0])
         if region is not None:
             x0, y0, x1, y1 = region
-            pixels = pixels[x0:x1, y0:y1]
-        return cls(pixels, calibration, _scaled(affine, calibration), whole_numbers)
+            pixels, calibration = pixels[x0:x1, y0:y1], calibration.cropped(region)
+        return cls(pixels, calibration, _scaled(affine, calibration), whole_numbers, frame.notes)
 
     @property
     def grid(self) -> tuple[int, int, int]:

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from lib.errors import ImageError
 from lib.imaging import Calibration, read_frame
+from lib.imaging.calibration import Region
+from lib.imaging.dicom_calibration import dicom_calibration
 from lib.importing.candidate import Candidate, ImageContents
-from lib.importing.dicom_region import image_region
+from lib.importing.dicom_region import image_region, left_out_regions
 from lib.importing.pseudonyms import Pseudonyms
 
 __all__ = ["dicom_candidate"]
@@ -67,10 +70,12 @@ def dicom_candidate(
         image=f"{stem}_{hashes.of('instance', instance, _INSTANCE_DIGITS)}",
         file=path,
         name=name,
-        read=partial(_read, path, region, spacing_mm),
+        read=partial(_read, path, region, dicom_calibration(header, region), spacing_mm),
         patient=patient,
         spacing_mm=spacing_mm,
-        note="" if region else "no ultrasound region: the whole picture is kept, with any text in it",
+        note=left_out_regions(header, region)
+        if region
+        else "no ultrasound region: the whole picture is kept, with any text in it",
         record_name=keep_patient_ids,
         patient_key=key,
         person=_person(header, partial(hashes.of, digits=_PERSON_DIGITS)),
@@ -140,7 +145,7 @@ def _person(header: Any, hashed: Callable[[str, str], str]) -> dict[str, str]:  
 
 
 def _read(
-    path: Path, region: tuple[int, int, int, int] | None, spacing_mm: tuple[float, float] | None
+    path: Path, region: Region | None, calibration: Calibration, spacing_mm: tuple[float, float] | None
 ) -> ImageContents:
     given = None if spacing_mm is None else Calibration(spacing_mm, "given")
-    return ImageContents.of(read_frame(path), given, region)
+    return ImageContents.of(replace(read_frame(path), calibration=calibration), given, region)

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Final
 
-__all__ = ["image_region"]
+__all__ = ["image_region", "left_out_regions"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,34 @@ def image_region(dataset: Any) -> tuple[int, int, int, int] | None:  # noqa: ANN
         if best is None or rank > best[0]:
             best = rank, bounds
     return None if best is None else best[1]
+
+
+def left_out_regions(dataset: Any, kept: tuple[int, int, int, int]) -> str:  # noqa: ANN401
+    """A sentence that names the two-dimensional regions outside the kept one; empty when there is none.
+
+    Args:
+        dataset: pydicom's dataset with Rows and Columns.
+        kept: as `image_region` gives it.
+    """
+    columns, rows = int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0)
+    others = []
+    for region in dataset.get("SequenceOfUltrasoundRegions") or []:
+        bounds = _bounds(region, columns, rows) if region.get("RegionSpatialFormat") == _TWO_DIMENSIONAL else None
+        if bounds is None or _inside(bounds, kept):
+            continue
+        x0, y0, x1, y1 = bounds
+        others.append(f"{x1 - x0} x {y1 - y0} pixels at column {x0}, row {y0}")
+    if not others:
+        return ""
+    x0, y0, x1, y1 = kept
+    return (
+        f"of several ultrasound regions the one of {x1 - x0} x {y1 - y0} pixels at column {x0}, row {y0} is kept; left "
+        f"out: {'; '.join(others)}"
+    )
+
+
+def _inside(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    return one[0] >= other[0] and one[1] >= other[1] and one[2] <= other[2] and one[3] <= other[3]
 
 
 def _bounds(region: Any, columns: int, rows: int) -> tuple[int, int, int, int] | None:  # noqa: ANN401

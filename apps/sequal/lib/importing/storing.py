@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.imaging.calibration import calibration_note
 from lib.importing.candidate import ImageContents
 from lib.state import create_once
 
@@ -31,7 +32,7 @@ def image_file(contents: ImageContents) -> bytes:
     Returns:
         The bytes of a `.nii.gz` file; `descrip` says where the calibration comes from.
     """
-    return _nifti(_stored(contents), contents.affine, f"calibration: {contents.calibration.source}")
+    return _nifti(_stored(contents), contents.affine, calibration_note(contents.calibration))
 
 
 def label_file(label: NDArray[np.uint8], affine: NDArray[np.float64]) -> bytes:

@@ -97,8 +97,7 @@ class StudyWriter:
             self._journal.add(replace(record, labels=labels))
         self._written[item.image] = item.name
         self._frames[frame] = f"`{item.name}`"
-        if item.note:
-            self.notes.append(Problem(item.name, item.note))
+        self.notes += [Problem(item.name, note) for note in (item.note, *contents.notes) if note]
         return ImportedImage(item.image, item.name, item.patient, contents.grid, contents.calibration, tuple(written))
 
     def _objection(self, item: Candidate, content: bytes, frame: tuple[str, str]) -> str:

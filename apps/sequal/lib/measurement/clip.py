@@ -22,6 +22,11 @@ def combine_frames(frames: Sequence[ImtMeasurement]) -> ImtMeasurement:
     seen = [m for m in frames if m.columns]
     if len(frames) == 1 or not seen:
         return frames[0]
+    flags = dict.fromkeys(flag for m in seen for flag in m.flags)
+    # Millimetres and pixels make no mean: a frame whose wall lies outside the calibrated region is left to its flag.
+    seen = [m for m in seen if m.calibration.calibrated] or seen
+    if seen[0].calibration.calibrated:
+        flags.pop("not_calibrated", None)
 
     def average(name: str) -> float | None:
         values = [getattr(m, name) for m in seen if getattr(m, name) is not None]
@@ -35,5 +40,5 @@ def combine_frames(frames: Sequence[ImtMeasurement]) -> ImtMeasurement:
         length=average("length"),
         columns=sum(m.columns for m in seen),
         calibration=seen[0].calibration,
-        flags=tuple(dict.fromkeys(flag for m in seen for flag in m.flags)),
+        flags=tuple(flags),
     )

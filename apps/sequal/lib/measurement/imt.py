@@ -1,12 +1,12 @@
 """Intima-media thickness: in millimetres where the image is calibrated, else in pixels and flagged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.imaging.calibration import Calibration
+from lib.imaging.calibration import Calibration, not_calibrated
 from lib.measurement.boundaries import Boundaries
 from lib.measurement.polyline import distances_to_polyline
 
@@ -16,7 +16,7 @@ __all__ = ["PLAQUE_MM", "SHORTEST_LENGTH_MM", "Flag", "ImtMeasurement", "measure
 SHORTEST_LENGTH_MM: Final = 10.0
 PLAQUE_MM: Final = 1.5
 
-Flag = Literal["no_layer", "several_pieces", "not_calibrated", "short_length", "possible_plaque"]
+Flag = Literal["no_layer", "several_pieces", "outside_region", "not_calibrated", "short_length", "possible_plaque"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class ImtMeasurement:
         columns: Number of measured columns.
         calibration: Size of a pixel and its source.
         flags: What the reader must know before using the figures. `several_pieces`: something is drawn beside
-            the layer's own piece, whose thickness alone this is.
+            the layer's own piece, whose thickness alone this is. `outside_region`: columns lie outside the part of the
+            frame for which the calibration holds; they are left out, or all are measured in pixels where none is left.
     """
 
     mean: float | None
@@ -89,6 +90,7 @@ def measure_imt(boundaries: Boundaries, calibration: Calibration) -> ImtMeasurem
     >>> round(found.mean, 3), round(found.length, 3), found.flags
     (0.6, 20.0, ())
     """
+    boundaries, calibration, outside = _calibrated_part(boundaries, calibration)
     dx, dy = calibration.spacing_mm or (1.0, 1.0)
     columns = np.flatnonzero(boundaries.measured)
     if not columns.size:
@@ -103,8 +105,28 @@ def measure_imt(boundaries: Boundaries, calibration: Calibration) -> ImtMeasurem
         length=length,
         columns=int(columns.size),
         calibration=calibration,
-        flags=_flags(calibration, length, thickest, boundaries.crowded),
+        flags=(*outside, *_flags(calibration, length, thickest, boundaries.crowded)),
     )
+
+
+def _calibrated_part(
+    boundaries: Boundaries, calibration: Calibration
+) -> tuple[Boundaries, Calibration, tuple[Flag, ...]]:
+    """What may be measured in millimetres: a scale holds in its ultrasound region alone."""
+    if calibration.region is None or not calibration.calibrated:
+        return boundaries, calibration, ()
+    x0, y0, x1, y1 = calibration.region
+    columns, measured = np.arange(boundaries.li.size), boundaries.measured
+    with np.errstate(invalid="ignore"):
+        # Half a pixel outside the centres of its first and last row.
+        inside = (columns >= x0) & (columns < x1) & (boundaries.li >= y0 - 0.5) & (boundaries.ma <= y1 - 0.5)
+    if (inside == measured).all():
+        return boundaries, calibration, ()
+    if not inside.any():
+        reason = "the wall lies outside the ultrasound region that has a scale"
+        return boundaries, not_calibrated(reason), ("outside_region",)
+    li, ma = (np.where(inside, depth, np.nan) for depth in (boundaries.li, boundaries.ma))
+    return replace(boundaries, li=li, ma=ma), calibration, ("outside_region",)
 
 
 def _flags(calibration: Calibration, length: float | None, thickest: float | None, crowded: int) -> tuple[Flag, ...]:
