@@ -17,6 +17,7 @@ from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study, in_task_process, not_found, refusal
 from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter, viewed_pacs
+from lib.datastores.label_guard import WARNINGS
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.errors import SequalError
 from lib.infers import (
@@ -202,14 +203,17 @@ class SequalApp(MONAILabelApp):
         """End the lease, and forget a refined label that came from an older version of this one.
 
         Returns:
-            What the client is told beside the ids: whether the PACS has the label, or why it waits.
+            What the client is told beside the ids: `warnings` about the label, where there are any, and whether the
+            PACS has the label, or why it waits.
         """
         try:
             self._accept(image_id, label_id)
         except SequalError as error:
             raise refusal(error) from error
         store = self.datastore()
-        return store.delivery(image_id) if isinstance(store, DicomWebStudy) else {}
+        info = store.get_label_info(label_id, DefaultLabelTag.FINAL)
+        told = {WARNINGS: info[WARNINGS]} if info.get(WARNINGS) else {}
+        return told | (store.delivery(image_id) if isinstance(store, DicomWebStudy) else {})
 
     def _accept(self, image_id: str, label_id: str) -> None:
         state = self.study.state

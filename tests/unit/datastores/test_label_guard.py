@@ -152,6 +152,36 @@ def test_a_bad_label_is_kept_with_its_reason(tmp_path, state, image, drawn, spoi
     assert path.read_bytes() == content
 
 
+def _submitted(tmp_path, values):
+    nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "submitted.nii.gz")
+    return tmp_path / "submitted.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.ones((12, 9), np.uint8), "9 of 9 rows"),
+        (np.where(np.arange(9) == 4, 0, 1).astype(np.uint8) * np.ones((12, 1), np.uint8), "may be exchanged"),
+        (np.arange(108, dtype=np.uint8).reshape(12, 9), "looks like a grey picture"),
+    ],
+)
+def test_what_no_expert_draws_is_refused(tmp_path, state, image, values, words):
+    guard = LabelGuard(state)
+    path = _submitted(tmp_path, values)
+    with pytest.raises(LabelError, match=words), guard.checked("im", image, path):
+        pytest.fail("handed on")
+
+
+def test_a_doubtful_label_is_noted_with_a_warning(tmp_path, state, image, drawn):
+    guard = LabelGuard(state)
+    with guard.checked("im", image, _submitted(tmp_path, drawn)) as clean:
+        assert guard.noted({"who": "anna", "warnings": ["forged"]}, clean, image) == {"who": "anna"}
+    drawn[2:9, 7] = 1
+    with guard.checked("im", image, _submitted(tmp_path, drawn)) as clean:
+        (warning,) = guard.noted({}, clean, image)["warnings"]
+    assert warning.startswith("7 of 7 columns show the layer more than once")
+
+
 def test_a_label_of_an_unreadable_image_is_kept_too(tmp_path, state, drawn):
     (tmp_path / "bad.png").write_bytes(b"not an image")
     nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")

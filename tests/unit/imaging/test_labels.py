@@ -101,12 +101,47 @@ def test_one_bit_png_is_zero_and_one(tmp_path: Path, label: np.ndarray) -> None:
     np.testing.assert_array_equal(read_label(tmp_path / "a.png", GRID)[..., 0], label == 1)
 
 
-def test_coloured_png_is_refused(tmp_path: Path) -> None:
+def test_one_colour_on_black_is_the_layer_and_several_are_refused(tmp_path: Path) -> None:
     rows = np.zeros((7, 5, 3), np.uint8)
     rows[2, 2] = 255, 0, 0
     Image.fromarray(rows).save(tmp_path / "a.png")
-    with pytest.raises(LabelError, match="grid"):
-        read_label(tmp_path / "a.png", GRID)
+    assert np.argwhere(read_label(tmp_path / "a.png", GRID)).tolist() == [[2, 2, 0]]
+    assert read_label(tmp_path / "a.png", GRID).max() == 1
+    rows[3, 2] = 0, 255, 0
+    Image.fromarray(rows).save(tmp_path / "b.png")
+    with pytest.raises(LabelError, match="2 colours"):
+        read_label(tmp_path / "b.png", GRID)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("ink", [0, 1, 255])
+@pytest.mark.parametrize("opaque", [128, 255])
+def test_a_mask_drawn_in_transparency_is_a_mask(tmp_path: Path, mode: str, ink: int, opaque: int) -> None:
+    """One colour throughout, and only the layer opaque: 1, whatever the colour."""
+    alpha = np.zeros((7, 5), np.uint8)
+    alpha[2, 1:4] = opaque
+    picture = Image.new(mode, (5, 7), (ink,) * (len(mode) - 1) + (0,))
+    picture.putalpha(Image.fromarray(alpha))
+    picture.save(tmp_path / "a.png")
+    label = read_label(tmp_path / "a.png", GRID)
+    np.testing.assert_array_equal(label[:, :, 0].T, alpha > 0)
+
+
+def test_what_is_transparent_is_background(tmp_path: Path) -> None:
+    rows = np.zeros((7, 5, 4), np.uint8)
+    rows[..., :3] = 90  # a colour under the transparency is not seen
+    rows[2, 1:4] = 1, 1, 1, 255
+    Image.fromarray(rows).save(tmp_path / "a.png")
+    assert np.unique(read_label(tmp_path / "a.png", GRID), return_counts=True)[1].tolist() == [32, 3]
+
+
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_an_alpha_channel_without_a_drawing_is_none(tmp_path: Path, alpha: int) -> None:
+    rows = np.zeros((7, 5, 4), np.uint8)
+    rows[2, 1:4, :3] = 1
+    rows[..., 3] = alpha
+    Image.fromarray(rows).save(tmp_path / "a.png")
+    assert read_label(tmp_path / "a.png", GRID).sum() == 3
 
 
 @pytest.mark.parametrize(
@@ -167,10 +202,26 @@ def test_flat_slicer_segmentation_goes_by_names(tmp_path: Path, label: np.ndarra
     assert dropped == {2: 1}
 
 
-def test_segments_without_known_names_go_by_values() -> None:
+def test_segments_without_names_go_by_values() -> None:
     layers = np.array([[0, 1, 0, 0], [0, 0, 3, 3]])
-    segments = [Segment("Segment_1", 0, 1), Segment("Segment_2", 1, 3)]
+    segments = [Segment("", 0, 1), Segment("", 1, 3)]
     assert merge_segments(layers, segments).tolist() == [0, 1, 3, 3]
+
+
+def test_segments_of_unknown_names_are_not_the_layer_because_of_their_number() -> None:
+    segments = [Segment("plaque", 0, 1), Segment("Segment_2", 1, 3)]
+    with pytest.raises(LabelError, match="named intima-media, got 'plaque', 'Segment_2'"):
+        merge_segments(np.array([[0, 1, 0, 0], [0, 0, 3, 3]]), segments)
+    assert not merge_segments(np.zeros((2, 4), int), segments).any()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Intima-Media", " intima-media ", "intima media", "INTIMA_MEDIA", "intima\u2011media", "intima\u2013media"],
+)
+def test_names_that_look_equal_are_equal(name: str) -> None:
+    segments = [Segment("plaque", 0, 1), Segment(name, 0, 2)]
+    assert merge_segments(np.array([[0, 1, 2]]), segments).tolist() == [0, 2, 1]
 
 
 def test_not_annotated_stays_beside_a_known_name() -> None:

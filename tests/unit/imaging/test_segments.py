@@ -38,7 +38,12 @@ def test_classes_go_by_the_names_that_came_along(values, expected):
 
 def test_without_names_numbers_are_classes():
     values = np.array([0, 1, 7], np.uint8)
-    assert name_classes(values, submitted_segments([{"name": "Segment_1", "idx": 1}])) is values
+    assert name_classes(values, submitted_segments([{"name": "", "idx": 1}])) is values
+
+
+def test_unknown_names_beside_a_labelmap_are_not_the_layer():
+    with pytest.raises(LabelError, match="got 'plaque'"):
+        name_classes(np.array([0, 1], np.uint8), submitted_segments([{"name": "plaque", "idx": 1}]))
 
 
 def test_names_count_for_a_labelmap_and_never_for_fractions(tmp_path):

@@ -2,7 +2,7 @@
 
 from lib.datastores.connection import open_archive, search_filter, viewed_pacs
 from lib.datastores.dicomweb import DicomWebStudy
-from lib.datastores.label_guard import LabelGuard
+from lib.datastores.label_guard import WARNINGS, LabelGuard
 from lib.datastores.local import StudyFolder
 
-__all__ = ["DicomWebStudy", "LabelGuard", "StudyFolder", "open_archive", "search_filter", "viewed_pacs"]
+__all__ = ["WARNINGS", "DicomWebStudy", "LabelGuard", "StudyFolder", "open_archive", "search_filter", "viewed_pacs"]

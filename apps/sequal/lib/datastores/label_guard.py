@@ -29,14 +29,17 @@ from lib.imaging.claims import large_images_take_turns
 from lib.imaging.nifti import read_nifti_array
 from lib.imaging.segments import submitted_segments
 from lib.imaging.writing import write_on_frame
+from lib.measurement import label_warnings
 from lib.state import StudyState, atomic_write
 
-__all__ = ["NO_LAYER", "LabelGuard"]
+__all__ = ["NO_LAYER", "WARNINGS", "LabelGuard"]
 
 logger = logging.getLogger(__name__)
 
 #: Key of a label's info: the label says that the frame shows no layer.
 NO_LAYER: Final = "no_layer"
+#: What the annotator should know about his label, although it was stored.
+WARNINGS: Final = "warnings"
 #: Of an id in bytes: a file system takes 255, and copies in `replaced/` carry the date as well.
 _LONGEST_ID: Final = 180
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -120,6 +123,8 @@ class LabelGuard:
         read = read_label(submitted, frame.grid, named=named, shown=shown, layout=frame.layout)
         label, dropped = clean_label(read)
         if by_expert:
+            # Before the check: a grey picture must not be told to draw the layer.
+            label_warnings(label, frame.calibration, dropped)
             check_label(label, frame, dropped)
         if dropped:
             logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
@@ -164,15 +169,25 @@ class LabelGuard:
             yield clean
 
     @staticmethod
-    def noted(info: Mapping[str, Any] | None, checked: Path) -> dict[str, Any]:
-        """What is noted about a label: what the client said, and `no_layer` when the label says that.
+    def noted(info: Mapping[str, Any] | None, checked: Path, image: Path | None = None) -> dict[str, Any]:
+        """What is noted about a label: what the client said, and what the app says of it.
 
         Args:
             info: What came beside the label.
             checked: The file that `checked` gave.
+            image: The file of its image; without it nothing is said of the layer.
+
+        Returns:
+            `info`, with `no_layer` when the label says that, and `warnings` for the annotator where there are any.
         """
-        told = {key: value for key, value in (info or {}).items() if key != NO_LAYER}
-        return told | ({NO_LAYER: True} if says_no_layer(read_nifti_array(checked)) else {})
+        told = {key: value for key, value in (info or {}).items() if key not in (NO_LAYER, WARNINGS)}
+        if says_no_layer(read_nifti_array(checked)):
+            return told | {NO_LAYER: True}
+        if image is None:
+            return told
+        frame = read_frame(image)
+        warnings = label_warnings(read_label(checked, frame.grid, layout=frame.layout), frame.calibration)
+        return told | ({WARNINGS: list(warnings)} if warnings else {})
 
     def keep_rejected(self, image_id: str, submitted: Path, reason: str) -> None:
         """Keep a copy of what was submitted, if it can be kept, with the reason why it is no label of the study."""

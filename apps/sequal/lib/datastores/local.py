@@ -135,7 +135,7 @@ class StudyFolder(KeptList):
             self._check_writable()
             image, final = Path(self.get_image_uri(image_id)), label_tag == DefaultLabelTag.FINAL
             with self._guard.checked(image_id, image, Path(label_filename), label_info, by_expert=final) as checked:
-                info = self._guard.noted(label_info, checked) if final else label_info
+                info = self._guard.noted(label_info, checked, image) if final else label_info
                 return self._store(image_id, checked, label_tag, info)
 
     def remove_label(self, label_id: str, label_tag: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import LabelError
+from lib.imaging.segment_names import class_named, same_name
 from lib.labels import IGNORE, LABEL_NAMES
 
 __all__ = [
@@ -40,12 +41,13 @@ def known_segments(segmentation: Any) -> dict[int, int]:  # noqa: ANN401
 
     Other segments (a plaque, a marker) are none of its labels, whatever their number.
     """
-    classes = {name.casefold(): value for name, value in LABEL_NAMES.items()} | {NOT_ANNOTATED: IGNORE}
-    named = {
-        int(segment.SegmentNumber): classes.get(str(segment.get("SegmentLabel", "")).strip().casefold())
-        for segment in segmentation.get("SegmentSequence") or []
-    }
-    return {number: value for number, value in named.items() if value is not None}
+    found = {}
+    for segment in segmentation.get("SegmentSequence") or []:
+        name = str(segment.get("SegmentLabel", ""))
+        value = IGNORE if same_name(name) == same_name(NOT_ANNOTATED) else class_named(name)
+        if value is not None:
+            found[int(segment.SegmentNumber)] = value
+    return found
 
 
 def read_segmentation(segmentation: Any, images: Sequence[Any]) -> NDArray[np.uint8]:  # noqa: ANN401

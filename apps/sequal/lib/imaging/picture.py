@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageSequence
 
-from lib.errors import ImageError
+from lib.errors import ImageError, LabelError
 from lib.imaging.frame import to_luma
 from lib.imaging.layout import PLAIN, Layout
 
@@ -52,11 +52,16 @@ def read_picture(path: Path) -> tuple[NDArray[np.float32], Layout]:
 def read_classes(path: Path) -> NDArray[Any]:
     """Read a picture as class values: palette indices stay indices, equal colour channels become one.
 
+    What is transparent is background. A mask may also be drawn in transparency alone, or in one colour on black.
+
     Args:
         path: The file.
 
     Returns:
-        `(W, H)` for one channel; `(W, H, C)` when the colour channels differ, which no label may have.
+        `(W, H)`; 1 where a mask is drawn in transparency or in a colour.
+
+    Raises:
+        LabelError: it is drawn in several colours, of which nobody knows which is the layer.
     """
     # By a stream: given a path, Pillow maps the file into memory, and then garbles a TIFF that lies on its side.
     with path.open("rb") as stream, Image.open(stream, formats=PICTURE_FORMATS) as image:
@@ -64,10 +69,23 @@ def read_classes(path: Path) -> NDArray[Any]:
         bands = image.getbands()
     if values.ndim == 2:
         return values.T.astype(np.uint8) if values.dtype == np.bool_ else values.T
-    colour = values[..., :-1] if bands[-1] == "A" else values
+    colour, opaque = values, np.ones(values.shape[:2], np.bool_)
+    if bands[-1] == "A":
+        colour, alpha = values[..., :-1], values[..., -1]
+        half = np.iinfo(alpha.dtype).max // 2
+        # Transparent throughout is no drawing: some programs leave the channel empty.
+        opaque = alpha > half if (alpha > half).any() else opaque
+        if not opaque.all() and (colour == colour[0, 0]).all():
+            return opaque.T.astype(np.uint8)
     if (colour == colour[..., :1]).all():
-        return colour[..., 0].T
-    return colour.swapaxes(0, 1)
+        return np.where(opaque, colour[..., 0], 0).T
+    drawn = np.unique(colour[opaque & colour.any(axis=-1)], axis=0)
+    if len(drawn) > 1:
+        raise LabelError(
+            f"Expected the mask `{path.name}` in grey values, or in one colour on black, got {len(drawn)} colours. "
+            "Save the layer alone, in white on black."
+        )
+    return (opaque & colour.any(axis=-1)).T.astype(np.uint8)
 
 
 def _tiff_layout(orientation: int) -> Layout:

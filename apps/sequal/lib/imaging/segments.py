@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.errors import LabelError
+from lib.imaging.segment_names import class_named
 from lib.labels import BACKGROUND, IGNORE, LABEL_NAMES
 
 __all__ = [
@@ -60,19 +62,18 @@ def submitted_segments(label_info: object) -> tuple[Segment, ...]:
             anything.
 
     Returns:
-        The segments in order. Empty when none has the name of a label of the app, or the list is none: then
-        the numbers of the file are taken as they are.
+        The segments in order. Empty when the list is none, or names nothing: then the numbers of the file are taken as
+        they are.
 
     >>> submitted_segments([{"name": "look here", "idx": 1}, {"name": "intima-media", "idx": 2}])[1]
     Segment(name='intima-media', layer=0, value=2)
-    >>> submitted_segments("nonsense"), submitted_segments([{"name": "Segment_1", "idx": 1}])
+    >>> submitted_segments("nonsense"), submitted_segments([{"name": "", "idx": 1}])
     ((), ())
     """
     entries = label_info if isinstance(label_info, list) else []
     named = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("idx"), int)]
     segments = tuple(Segment(str(entry.get("name", "")), 0, entry["idx"]) for entry in named)
-    known = {name.casefold() for name in LABEL_NAMES}
-    return segments if any(segment.name.casefold() in known for segment in segments) else ()
+    return segments if any(segment.name.strip() for segment in segments) else ()
 
 
 def name_classes(values: NDArray[np.uint8], segments: Sequence[Segment]) -> NDArray[np.uint8]:
@@ -163,9 +164,9 @@ def merge_segments(layers: NDArray[Any], segments: Sequence[Segment]) -> NDArray
     """Put all segments on one grid.
 
     Slicer numbers the segments of each layer from 1 again, so the name decides: a segment named like a label
-    of the app (any case) gets that label's class and lies above the others. When no name is known the label
-    values are taken as they are. A segment with another name beside a known one never gets the known class:
-    it becomes a stray class (2, 3, …), which `clean_label` drops.
+    of the app (whatever case, blank or dash) gets that label's class and lies above the others. A segment with
+    another name never gets the known class, also where it has its number or stands alone: it becomes a stray
+    class (2, 3, …), which `clean_label` drops. Where no segment has a name the values are taken as they are.
 
     Args:
         layers: `(layers, …)` class values.
@@ -173,28 +174,36 @@ def merge_segments(layers: NDArray[Any], segments: Sequence[Segment]) -> NDArray
 
     Returns:
         Uint8 `(…)`.
+
+    Raises:
+        LabelError: something is drawn, and no segment has a known name.
     """
     merged = np.zeros(layers.shape[1:], dtype=np.uint8)
-    known = {name.casefold(): value for name, value in LABEL_NAMES.items()}
-    classes = _classes(segments, known)
+    classes = _classes(segments)
     # Strays first, known names last: sorted() is stable, so the order of the file rules within each group.
-    for index in sorted(range(len(segments)), key=lambda index: segments[index].name.casefold() in known):
+    for index in sorted(range(len(segments)), key=lambda index: class_named(segments[index].name) is not None):
         segment = segments[index]
         merged[layers[segment.layer] == segment.value] = classes[index]
+    names = [segment.name for segment in segments if segment.value != IGNORE]
+    if merged.any() and any(name.strip() for name in names) and not any(map(class_named, names)):
+        raise LabelError(
+            f"Expected a segment named {' or '.join(LABEL_NAMES)}, got {', '.join(map(repr, names))}. Name the segment "
+            "of the layer so, and submit again."
+        )
     return merged
 
 
-def _classes(segments: Sequence[Segment], known: Mapping[str, int]) -> list[int]:
+def _classes(segments: Sequence[Segment]) -> list[int]:
     """Class of each segment."""
-    names = [segment.name.casefold() for segment in segments]
-    if not any(name in known for name in names):
+    if not any(segment.name.strip() for segment in segments if segment.value != IGNORE):
         return [segment.value for segment in segments]
-    taken = set(known.values())
+    taken = set(LABEL_NAMES.values())
     strays = iter(range(_FIRST_STRAY, IGNORE))
     classes = []
-    for name, segment in zip(names, segments, strict=True):
-        if name in known:
-            classes.append(known[name])
+    for segment in segments:
+        known = class_named(segment.name)
+        if known is not None:
+            classes.append(known)
         elif segment.value == IGNORE:
             classes.append(IGNORE)
         else:

@@ -16,6 +16,7 @@ from lib.importing.journal import ImportRecord, Journal
 from lib.importing.planning import id_taken
 from lib.importing.storing import IMPORT_SUFFIX, holds, image_file, label_file, put_new
 from lib.labels import INTIMA_MEDIA
+from lib.measurement import label_warnings
 from lib.state import file_digest
 from lib.study_folder import FINAL_LABELS, images_by_id
 
@@ -156,6 +157,8 @@ class StudyWriter:
                 label = _checked(source, grid)
                 if says_no_layer(label):
                     self.notes.append(Problem(name, "It is empty: it is taken to say that the frame shows no layer."))
+                calibration = Calibration(record.spacing_mm, record.calibration)
+                self.notes += [Problem(name, warning) for warning in label_warnings(label, calibration)]
             except (LabelError, OSError) as error:
                 self.problems.append(Problem(name, str(error)))
                 continue

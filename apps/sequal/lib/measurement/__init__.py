@@ -6,6 +6,7 @@ from lib.measurement.clip import combine_frames
 from lib.measurement.contours import Contour, contours
 from lib.measurement.imt import PLAQUE_MM, SHORTEST_LENGTH_MM, Flag, ImtMeasurement, measure_imt
 from lib.measurement.label import measure_label
+from lib.measurement.plausibility import label_warnings
 from lib.measurement.polyline import distances_to_polyline, polyline_distance
 from lib.measurement.segmentation import SegmentationScores, score_segmentation
 
@@ -25,6 +26,7 @@ __all__ = [
     "contours",
     "distances_to_polyline",
     "icc_2_1",
+    "label_warnings",
     "measure_imt",
     "measure_label",
     "polyline_distance",

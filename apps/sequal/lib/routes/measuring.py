@@ -14,10 +14,10 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from numpy.typing import NDArray
 
 from lib.configs import Study, not_found, refusal
-from lib.datastores import LabelGuard
+from lib.datastores import WARNINGS, LabelGuard
 from lib.errors import SequalError, SettingsError, StorageError
 from lib.imaging import Frame, clean_label, image_suffix, read_frame, read_label
-from lib.measurement import combine_frames, measure_label
+from lib.measurement import combine_frames, label_warnings, measure_label
 from lib.ohif import LastPredictions
 
 __all__ = ["MEASUREMENT_PATH", "measurement_routes"]
@@ -84,9 +84,11 @@ def measurement_routes(
 def _measured(image: str, frame: Frame, label: NDArray[np.uint8]) -> dict[str, Any]:
     try:
         frames = measure_label(label, frame.calibration)
+        warnings = label_warnings(label, frame.calibration)
     except SequalError as error:
         raise refusal(error) from error
     reply: dict[str, Any] = {"image": image, "imt": combine_frames(frames).as_params()}
+    reply |= {WARNINGS: list(warnings)} if warnings else {}
     return reply | ({"imt_frames": [imt.as_params() for imt in frames]} if len(frames) > 1 else {})
 
 

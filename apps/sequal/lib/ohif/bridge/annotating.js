@@ -75,8 +75,11 @@
       }
       saved = label.voxels;
       warned = false;
+      const warnings = (reply.warnings || []).join(" ");
       if (reply.pacs === "waiting") {
-        bar.say(`Saved at the server, which sends it to the PACS later. ${reply.reason || ""}`, "bad");
+        bar.say(`Saved at the server, which sends it to the PACS later. ${reply.reason || ""} ${warnings}`, "bad");
+      } else if (warnings) {
+        bar.say(`Saved, but look again. ${warnings}`, "bad");
       } else {
         bar.say("Saved.", "good");
       }
