@@ -154,7 +154,7 @@ def import_(
         Path | None, typer.Option(help="Folder of masks, or of a folder a reader.", show_default="SOURCE/masks")
     ] = None,
     layer_value: Annotated[
-        int | None, typer.Option(min=1, max=255, help="Value of the layer in the masks.", show_default="the only one")
+        int | None, typer.Option(min=0, max=255, help="Value of the layer in the masks.", show_default="the only one")
     ] = None,
     final: Annotated[
         str | None,

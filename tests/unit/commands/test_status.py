@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,21 @@ def test_a_new_study_is_counted_and_left_untouched(run, studies, app_folder):
     assert "cold start" in result.stdout
     assert list((app_folder / "model").iterdir()) == []
     assert not (studies / "datastore_v2.json").exists()
+
+
+def test_labels_to_look_at_again_are_shown(run, studies, app_folder):
+    def entry(*warnings):
+        return {"image": {}, "labels": {"final": {"info": {"warnings": list(warnings)}}}}
+
+    listed = {"im0": entry("two walls"), "im1": entry("many pieces"), "im2": {"labels": {}}}
+    (studies / "datastore_v2.json").write_text(json.dumps({"objects": listed}))
+    changes = [{"image": "im1", "entry": entry()}, {"image": "im3", "entry": entry("too thick")}]
+    text = "\n".join(json.dumps(change) for change in [*changes, {"image": "im9", "entry": None}])
+    (studies / "datastore_v2.changes.jsonl").write_text(f"{text}\n{{cut off")
+    shown = run("status", studies, "--app", app_folder).stdout
+    assert "two walls" in shown
+    assert "too thick" in shown
+    assert "many pieces" not in shown
 
 
 def test_leases_rounds_and_refined_labels_are_shown(run, studies, app_folder, state):

@@ -13,6 +13,7 @@ from lib.commands.console import OUT, table
 from lib.commands.place import StudyPlace
 from lib.errors import SettingsError
 from lib.imaging import stored_label_says_no_layer
+from lib.label_notes import noted_warnings
 from lib.state import STARTING, RefinedRecord, StudyModels, StudyState, file_digest
 from lib.study_pool import query_generator, study_pool
 
@@ -40,6 +41,7 @@ def show_status(place: StudyPlace, strategy: str | None = None) -> None:
         _print_overview(place, state)
         _print_leases(state)
         _print_skips(state)
+        _print_doubts(place)
         _print_rounds(state)
         _print_next(place, state, name)
 
@@ -108,6 +110,12 @@ def _print_skips(state: StudyState) -> None:
     rows = [(skip.image, skip.client, _date(skip.skipped_at), skip.reason) for skip in state.ledger.skips()]
     if rows:
         OUT.print(table("Skipped: asked of nobody until taken back", ("image", "by", "at", "reason"), rows))
+
+
+def _print_doubts(place: StudyPlace) -> None:
+    rows = [(image, " ".join(warnings)) for image, warnings in noted_warnings(place.files.folder).items()]
+    if rows:
+        OUT.print(table("Labels to look at again", ("image", "why"), rows))
 
 
 def _print_rounds(state: StudyState) -> None:

@@ -17,6 +17,8 @@ from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 
 __all__ = ["attach_masks", "read_mask"]
 
+#: A mask of more values is no mask.
+_MOST_VALUES: Final = 16
 #: What people add to the name of an image to name its mask.
 _ENDING: Final = re.compile(r"[ _.-](mask|label|seg|segmentation|gt)$", re.IGNORECASE)
 
@@ -67,7 +69,7 @@ def read_mask(mask: NDArray[np.uint8], name: str, layer_value: int | None = None
     Args:
         mask: uint8, any shape.
         name: what to call it in an error.
-        layer_value: the value of the layer; 255 stays "not annotated" unless it is that value, all else is
+        layer_value: the value of the layer, also 0; 255 stays "not annotated" unless it is that value, all else is
             background. None: {0, 1, 255} are the app's classes, and of any other pair with 0 the other one is the
             layer, also 255 alone, as drawing programs save black and white.
 
@@ -88,15 +90,21 @@ def read_mask(mask: NDArray[np.uint8], name: str, layer_value: int | None = None
     if layer_value is None:
         if INTIMA_MEDIA in values and values <= ALLOWED_CLASSES:
             return mask
+        if len(values) > _MOST_VALUES:
+            raise LabelError(
+                f"Expected `{name}` to hold 0 and one other value, got {len(values)} values. It looks like a grey "
+                "picture, or a mask that was saved as JPEG. Save the mask itself, without loss."
+            )
         if len(values) > 1:
             raise LabelError(
                 f"Expected `{name}` to hold 0 and one other value, got {sorted(values)}. "
                 "Say which is the layer with --layer-value."
             )
         layer_value = next(iter(values))
-    if layer_value not in values:
+    if not (mask == layer_value).any():
         raise LabelError(f"Expected `{name}` to hold pixels of the layer, got none. Draw it, or remove the mask.")
-    label = np.where(mask == IGNORE, np.uint8(IGNORE), np.uint8(BACKGROUND))
+    unknown = IGNORE if layer_value != BACKGROUND else BACKGROUND  # of an inverted mask 255 is the background
+    label = np.where(mask == IGNORE, np.uint8(unknown), np.uint8(BACKGROUND))
     label[mask == layer_value] = INTIMA_MEDIA
     return label
 
