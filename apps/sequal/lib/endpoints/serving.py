@@ -5,6 +5,7 @@ from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 
 from lib.endpoints.administration import RELOAD, administration_endpoints
+from lib.endpoints.dataset import dataset_endpoints
 from lib.endpoints.inference import inference_endpoints
 from lib.endpoints.session_uploads import session_endpoints
 from lib.endpoints.tasks import task_endpoints
@@ -25,6 +26,7 @@ def serve_requests(server: FastAPI, app: MONAILabelApp) -> None:
         *task_endpoints(app),
         *inference_endpoints(app),
         *session_endpoints(app),
+        *dataset_endpoints(app),
         *administration_endpoints(),
     ]
     put_in_front(server, [*(endpoint.route(root) for endpoint in ours), RELOAD.route("")])
