@@ -40,11 +40,11 @@ types: $(VENV)/.ready-dev
 
 # One thread: the server, a training and the tests share two cores, and torch's threads wait for each other.
 unit: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	$(BIN)/python -m pytest
 
 # OHIF in the system's Chromium on a real PACS; `make test` runs it as well.
 test-browser: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest tests/browser
 
 clean:
 	rm -rf $(VENV) demo build

@@ -11,7 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from lib.errors import SequalError
+from lib.processor import wait_without_spinning
 from lib.settings import Settings
+
+wait_without_spinning()  # before a command loads torch
 
 APP = Path(__file__).resolve().parent
 #: Exit code for bad input, as for an option that does not exist.

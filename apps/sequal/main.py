@@ -31,6 +31,7 @@ from lib.infers import (
 )
 from lib.labels import LABEL_NAMES
 from lib.ohif import LastPredictions, serve_bridge, serve_pacs
+from lib.processor import step_back, wait_without_spinning
 from lib.routes import Access, serve_study
 from lib.scoring import AutoScoring, PldScoring
 from lib.state import claim_study, end_with_parent, file_digest
@@ -48,6 +49,9 @@ class SequalApp(MONAILabelApp):
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         if in_task_process():
             end_with_parent()
+            step_back()
+        else:
+            wait_without_spinning()
         self.study = Study.open(app_dir, studies, conf)
         super().__init__(
             app_dir=app_dir,

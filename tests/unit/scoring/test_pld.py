@@ -10,8 +10,9 @@ from lib.errors import SettingsError
 from lib.inference import ServedModel
 from lib.networks import Architecture, DualNetwork
 from lib.scoring import PldScoring, unscored
+from lib.scoring import pld as module
 from lib.settings import Settings
-from lib.state import save_checkpoint
+from lib.state import ROUND, save_checkpoint
 from lib.study_pool import query_generator, study_pool
 from unit.synthetic_study import make_study, settings
 
@@ -139,3 +140,40 @@ def test_without_a_model_there_is_nothing_to_score(study_with, tmp_path):
         "scored": 0,
         "left_out": {},
     }
+
+
+def test_nothing_is_scored_while_a_round_runs(study_with, monkeypatch):
+    study = study_with()
+    ledger, digest, waits = study.state.ledger, study.served.digest, []
+    ledger.take_lock(ROUND, "elsewhere/1/2", 1000)
+
+    def wait(_seconds):
+        waits.append(len(ledger.scores(digest, "pld")))
+        if len(waits) == 3:
+            ledger.free_lock(ROUND, "elsewhere/1/2")
+
+    monkeypatch.setattr(module.time, "sleep", wait)
+    assert PldScoring(study)({}, None)["scored"] == 2
+    assert waits == [0, 0, 0]
+
+
+def test_a_round_that_begins_stops_a_scoring_after_the_image_at_hand(study_with, monkeypatch):
+    study = study_with()
+    ledger, digest, waits = study.state.ledger, study.served.digest, []
+    put_scores = ledger.put_scores
+
+    def put(*scores):
+        put_scores(*scores)
+        if not waits:
+            ledger.take_lock(ROUND, "elsewhere/1/2", 1000)
+
+    def wait(_seconds):
+        waits.append(len(ledger.scores(digest, "pld")))
+        ledger.free_lock(ROUND, "elsewhere/1/2")
+
+    monkeypatch.setattr(ledger, "put_scores", put)
+    monkeypatch.setattr(module.time, "sleep", wait)
+    result = PldScoring(study)({}, None)
+    assert waits == [1]
+    assert result == {"checkpoint": digest, "scored": 2, "left_out": {}}
+    assert unscored(study, None) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.configs import Study, refusal
@@ -16,11 +17,14 @@ from lib.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_fram
 from lib.inference import Prediction, predict_frame
 from lib.labels import LABEL_NAMES
 from lib.measurement import combine_frames
+from lib.processor import Threads
 
 __all__ = ["IMAGE_ID", "CarotidInfer", "result_file"]
 
 #: Request key under which the app adds the id of an image of the study, whose file is under `image`.
 IMAGE_ID: Final = "image_id"
+
+_THREADS: Final = Threads(torch.get_num_threads())
 
 
 class CarotidInfer(InferTask):
@@ -60,7 +64,9 @@ class CarotidInfer(InferTask):
         start = time.perf_counter()
         frame = read_frame(self._path(request))
         read = time.perf_counter()
-        prediction = predict_frame(frame, self._study.served.load(), self._study.settings, self._study.device)
+        with _THREADS.of_one() as threads:
+            torch.set_num_threads(threads)  # of this thread of the server
+            prediction = predict_frame(frame, self._study.served.load(), self._study.settings, self._study.device)
         inferred = time.perf_counter()
         file = self._write(request, frame, prediction) if request.get("result_write_to_file", True) else None
         end = time.perf_counter()
