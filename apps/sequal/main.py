@@ -179,7 +179,7 @@ class SequalApp(MONAILabelApp):
             return
         settings = self.study.settings
         listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
-        accept_tokens(server.app)
+        accept_tokens()
         serve_requests(server.app, self)
         protect(server.app, settings.hosts, [*settings.origins, *listed])
         risk = exposure(sys.argv, authenticated=server_settings.MONAI_LABEL_AUTH_ENABLE)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from monailabel.config import settings
 from monailabel.utils.async_tasks.task import AsyncTask
 
 from lib.endpoints import SafeSessions, serve_requests
@@ -300,3 +301,18 @@ def test_an_archive_of_a_session_is_unpacked_by_our_rules(client, app, tmp_path,
         content = archive.getvalue()
 
     assert client.put("/session/?uncompress=true", files={"files": ("x.zip", content)}).status_code == status
+
+
+def test_the_log_shows_no_password(client, monkeypatch, tmp_path):
+    (tmp_path / "logs").mkdir()
+    line = "conf: {'ledger': 'postgresql+psycopg://anna:hunter2@db/x'}; http://127.0.0.1:8000/a@b"
+    (tmp_path / "logs" / "app.log").write_text(f"{line}\n" * 3)
+    monkeypatch.setattr(settings, "MONAI_LABEL_APP_DIR", str(tmp_path))
+
+    for query in ({"text": "true"}, {"lines": 1, "html": "false"}, {"lines": 0, "html": "false"}):
+        reply = client.get("/logs/", params=query)
+        assert reply.status_code == 200
+        assert "hunter2" not in reply.text
+        assert "postgresql+psycopg://anna:***@db/x" in reply.text
+        assert "http://127.0.0.1:8000/a@b" in reply.text
+    assert "<html>" in client.get("/logs/").text

@@ -23,6 +23,7 @@ __all__ = ["IMAGE_SUFFIX", "PacsImages"]
 #: Of every image and label of a PACS in its folder.
 IMAGE_SUFFIX: Final = ".nii.gz"
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)+")
+_LONGEST_UID: Final = 64  # DICOM PS3.5, 9.1
 
 
 class PacsImages(StudyFolder, DICOMWebDatastore):
@@ -115,7 +116,7 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
             raise refusal(error) from error
 
     def _fetch(self, image_id: str) -> str:
-        if not _UID.fullmatch(image_id):
+        if not _UID.fullmatch(image_id) or len(image_id) > _LONGEST_UID:
             return ""
         if not self._images.has(image_id):
             series = self._lister.last().images.get(image_id) or self._archive.find(image_id)

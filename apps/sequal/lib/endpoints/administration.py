@@ -1,11 +1,21 @@
 """Endpoints by which MONAI Label lets clients change the server itself: closed, or for administrators."""
 
-from fastapi import HTTPException, status
+import os
+import re
+from typing import Final
+
+from fastapi import HTTPException, Response, status
+from monailabel.config import settings as server_settings
+from monailabel.endpoints import logs
 from monailabel.interfaces.utils.app import clear_cache
 
 from lib.endpoints.answering import ADMIN, Endpoint
 
 __all__ = ["RELOAD", "administration_endpoints"]
+
+#: A user's password in an address: MONAI Label logs the settings that it was started with.
+_PASSWORD: Final = re.compile(rb"(?<=://)([^:/@\s]*):[^@/\s]+(?=@)")
+_MOST_LINES: Final = 100_000
 
 
 def _reload() -> dict[str, str]:
@@ -18,7 +28,14 @@ RELOAD = Endpoint("/reload", _reload, ADMIN)
 
 
 def administration_endpoints() -> list[Endpoint]:
-    """Models come from trainings of the study: none is uploaded or deleted."""
+    """The log without passwords; models come from trainings of the study, so none is uploaded or deleted."""
+
+    def send_log(lines: int = 300, html: bool = True, text: bool = False, refresh: int = 0) -> Response:
+        file = os.path.join(server_settings.MONAI_LABEL_APP_DIR, "logs", "app.log")
+        # MONAI Label sends the whole file for no line at all.
+        reply: Response = logs.get_logs(file, lines if lines > 0 else _MOST_LINES, html, text, refresh)
+        content = _PASSWORD.sub(rb"\1:***", bytes(reply.body))
+        return Response(content, reply.status_code, media_type=reply.media_type)
 
     def refuse(model: str) -> None:
         raise HTTPException(
@@ -28,4 +45,5 @@ def administration_endpoints() -> list[Endpoint]:
         )
 
     # One by one, as MONAI Label has them: a route stands for its path and its methods.
-    return [Endpoint("/model/{model}", refuse, ADMIN, methods=(method,)) for method in ("PUT", "DELETE")]
+    closed = [Endpoint("/model/{model}", refuse, ADMIN, methods=(method,)) for method in ("PUT", "DELETE")]
+    return [*closed, Endpoint("/logs/", send_log, ADMIN, ("lines", "html", "text", "refresh"), methods=("GET",))]
