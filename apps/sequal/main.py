@@ -62,6 +62,8 @@ class SequalApp(MONAILabelApp):
             version="0.1.0",
             labels=list(LABEL_NAMES),
         )
+        # A task is started by this process, not by a request over HTTP to its own address.
+        self._server_mode = "monailabel.app" in sys.modules
         self._predictions = LastPredictions()
         self._protect_server()
         self._serve_viewers()
@@ -210,13 +212,18 @@ class SequalApp(MONAILabelApp):
             What the client is told beside the ids: `warnings` about the label, where there are any, and whether the
             PACS has the label, or why it waits.
         """
+        warnings: list[str] = []
         try:
             self._accept(image_id, label_id)
-        except SequalError as error:
-            raise refusal(error) from error
+        except (SequalError, OSError) as error:
+            # The label is stored, and that is what the client has to know. The lease runs out by itself, and a refined
+            # label of an older version is not used.
+            logger.exception("The label of %s is stored; the state could not be changed with it", image_id)
+            warnings.append(f"The label is stored. {error}")
         store = self.datastore()
         info = store.get_label_info(label_id, DefaultLabelTag.FINAL)
-        told = {WARNINGS: info[WARNINGS]} if info.get(WARNINGS) else {}
+        warnings += info.get(WARNINGS) or []
+        told = {WARNINGS: warnings} if warnings else {}
         return told | (store.delivery(image_id) if isinstance(store, DicomWebStudy) else {})
 
     def _accept(self, image_id: str, label_id: str) -> None:

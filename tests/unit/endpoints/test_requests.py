@@ -114,7 +114,7 @@ def test_known_keys_pass_and_the_other_methods_of_a_path_stay(client, started):
     assert [call[0] for call in started] == ["train", "train", "scoring", "batch_infer"]
     assert started[0][1] == {"model": "carotid", "max_epochs": 1, "client_id": "me"}
     assert started[3][1]["max_workers"] == 1
-    assert client.get("/train/").json() == "status"
+    assert client.get("/train/").json() == {"detail": "No Train Tasks Found"}
 
 
 def test_a_name_in_the_request_is_that_of_the_path(client, started):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, params
-from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC
 
 from lib.access.request_keys import only_known
 from lib.configs import refusal
+from lib.endpoints.safe_route import SafeRoute
 from lib.errors import SequalError, SettingsError
 
 __all__ = ["ADMIN", "ANNOTATOR", "READER", "Endpoint", "JsonBody", "json_object", "reasons"]
@@ -33,6 +33,7 @@ class Endpoint:
         role: who may ask, where there is a login.
         query: the keys that its query may have.
         methods: those that are answered here; the others stay MONAI Label's.
+        any_query: whether its query may have any key.
     """
 
     path: str
@@ -40,12 +41,13 @@ class Endpoint:
     role: str
     query: Sequence[str] = ()
     methods: Sequence[str] = ("POST",)
+    any_query: bool = False
 
-    def route(self, root: str) -> APIRoute:
+    def route(self, root: str) -> SafeRoute:
         """The route of the endpoint below `root`."""
-        dependencies = [Depends(RBAC(self.role)), _only(self.query)]
+        dependencies = [Depends(RBAC(self.role)), *([] if self.any_query else [_only(self.query)])]
         methods, path = list(self.methods), root + self.path
-        return APIRoute(
+        return SafeRoute(
             path, self.answer, methods=methods, dependencies=dependencies, response_model=None, include_in_schema=False
         )
 

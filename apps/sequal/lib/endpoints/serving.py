@@ -7,7 +7,10 @@ from monailabel.interfaces.app import MONAILabelApp
 from lib.endpoints.administration import RELOAD, administration_endpoints
 from lib.endpoints.dataset import dataset_endpoints
 from lib.endpoints.inference import inference_endpoints
+from lib.endpoints.inherited import inherited_routes, pacs_endpoints
 from lib.endpoints.session_uploads import session_endpoints
+from lib.endpoints.submissions import submission_endpoints
+from lib.endpoints.task_queue import use_task_queues
 from lib.endpoints.tasks import task_endpoints
 from lib.ohif.in_front import put_in_front
 
@@ -22,11 +25,15 @@ def serve_requests(server: FastAPI, app: MONAILabelApp) -> None:
         app: what runs the tasks.
     """
     root = server_settings.MONAI_LABEL_API_STR
+    use_task_queues()
+    put_in_front(server, inherited_routes())
     ours = [
         *task_endpoints(app),
         *inference_endpoints(app),
         *session_endpoints(app),
         *dataset_endpoints(app),
+        *submission_endpoints(app),
         *administration_endpoints(),
+        *pacs_endpoints(),
     ]
     put_in_front(server, [*(endpoint.route(root) for endpoint in ours), RELOAD.route("")])

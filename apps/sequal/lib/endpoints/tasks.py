@@ -1,9 +1,10 @@
 """Endpoints that start a training, a scoring or a batch, or ask for the next sample: every key is checked first."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
-from fastapi import Depends
+from fastapi import Depends, HTTPException, status
 from monailabel.endpoints import activelearning, batch_infer, scoring, train
 from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.app import MONAILabelApp
@@ -12,6 +13,7 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from lib.access import request_keys
 from lib.configs import not_found
 from lib.endpoints.answering import ADMIN, ANNOTATOR, READER, Endpoint, JsonBody, reasons
+from lib.endpoints.task_queue import stop_tasks, wait_for_task
 from lib.errors import SettingsError
 
 __all__ = ["task_endpoints"]
@@ -20,6 +22,8 @@ __all__ = ["task_endpoints"]
 _BATCH: Final = {"multi_gpu": True, "gpus": "all", "logging": "WARNING", "label_tag": "original", "max_workers": 1}
 #: Some clients repeat the name that stands in the path.
 _NAMES: Final = ("model", "method")
+#: What a task process logs before its result.
+_RESULT: Final = "- Result: "
 
 
 def task_endpoints(app: MONAILabelApp) -> list[Endpoint]:
@@ -31,19 +35,21 @@ def task_endpoints(app: MONAILabelApp) -> list[Endpoint]:
 
     def train_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401 - JSON, as MONAI Label gives it
         with reasons():
-            return train.run(_of_tasks("train", sent, app._trainers), run_sync)
+            return _done(train.run(_of_tasks("train", sent, app._trainers)), run_sync)
 
     def train_one(model: str, sent: JsonBody, run_sync: bool = False, enqueue: bool = False) -> Any:  # noqa: ANN401
         with reasons():
-            return train.run_model(model, _of_task("train", sent, app._trainers, model), run_sync, enqueue)
+            values = _of_task("train", sent, app._trainers, model)
+            return _done(train.run_model(model, values, enqueue=enqueue or run_sync), run_sync)
 
     def score_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401
         with reasons():
-            return scoring.run(_of_tasks("scoring", sent, app._scoring_methods), run_sync)
+            return _done(scoring.run(_of_tasks("scoring", sent, app._scoring_methods)), run_sync)
 
     def score_one(method: str, sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401
         with reasons():
-            return scoring.run_method(method, _of_task("scoring", sent, app._scoring_methods, method), run_sync)
+            values = _of_task("scoring", sent, app._scoring_methods, method)
+            return _done(scoring.run_method(method, values), run_sync)
 
     def infer_all(
         model: str,
@@ -53,13 +59,19 @@ def task_endpoints(app: MONAILabelApp) -> list[Endpoint]:
     ) -> Any:  # noqa: ANN401
         with reasons():
             values = _of_task("batch infer", sent, app._infers, model)
-            return batch_infer.run(model, images, _BATCH | values, run_sync)
+            return _done(batch_infer.run(model, images, _BATCH | values), run_sync)
 
     def next_sample(strategy: str, sent: JsonBody, user: Annotated[User, Depends(RBAC(READER))]) -> Any:  # noqa: ANN401
         with reasons():
             return activelearning.sample(strategy, request_keys.checked("activelearning", sent), user.username)
 
+    def stop(method: str) -> Callable[[], dict[str, Any] | None]:
+        return lambda: stop_tasks(method)
+
     return [
+        Endpoint("/train/", stop("train"), ADMIN, methods=("DELETE",)),
+        Endpoint("/scoring/", stop("scoring"), ANNOTATOR, methods=("DELETE",)),
+        Endpoint("/batch/infer", stop("batch_infer"), ADMIN, methods=("DELETE",)),
         Endpoint("/train/", train_all, ADMIN, ("run_sync",)),
         Endpoint("/train/{model}", train_one, ADMIN, ("run_sync", "enqueue")),
         Endpoint("/scoring/", score_all, ANNOTATOR, ("run_sync",)),
@@ -98,3 +110,32 @@ def _of_tasks(endpoint: request_keys.Endpoint, sent: Mapping[str, Any], tasks: M
     for name in tasks if named is None else [str(named)]:
         values |= _of_task(endpoint, shared, tasks, name)
     return values
+
+
+def _done(started: dict[str, Any], run_sync: bool) -> Any:  # noqa: ANN401 - JSON
+    """What was started, or with `run_sync` what came of it.
+
+    A training or a scoring runs in a process of its own in either case: in the server it would take the time and the
+    memory of everybody else, and could not be stopped.
+
+    Args:
+        started: a task, or several under `result` by name.
+        run_sync: wait for the end.
+
+    Raises:
+        HTTPException: 409 with the last words of a task that did not end well.
+    """
+    if not run_sync:
+        return started
+    if "id" not in started:
+        return {name: {**entry, "result": _done(entry["result"], run_sync)} for name, entry in started.items()}
+    wait_for_task(started)
+    words = [str(line) for line in started.get("details", ())]
+    if started["status"] != "DONE":
+        raise HTTPException(
+            status.HTTP_409_CONFLICT,
+            f"Expected the task to end well, got {started['status']}: {' '.join(words[-1:])[-500:]} Correct that and "
+            "start it again.",
+        )
+    results = [line.split(_RESULT, 1)[1] for line in words if _RESULT in line]
+    return json.loads(results[-1]) if results else started

@@ -23,7 +23,15 @@ from lib.errors import ImageError
 from lib.imaging.names import FileKind, file_kind
 from lib.imaging.picture import PICTURE_FORMATS
 
-__all__ = ["SETTING", "check_claim", "check_pixels", "claimed_pixels", "large_images_take_turns", "set_largest_image"]
+__all__ = [
+    "SETTING",
+    "check_claim",
+    "check_pixels",
+    "claimed_pixels",
+    "large_images_take_turns",
+    "largest_upload",
+    "set_largest_image",
+]
 
 #: Name of the setting that holds the limit.
 SETTING: Final = "max_image_pixels"
@@ -52,6 +60,11 @@ def set_largest_image(pixels: int) -> None:
     global _largest
     _largest = pixels
     Image.MAX_IMAGE_PIXELS = pixels  # Pillow's guard as well: compressed DICOM frames have a size of their own
+
+
+def largest_upload() -> int:
+    """Bytes that an upload may have: those of the largest image in the widest type, with what stands around it."""
+    return 8 * _largest + _LONGEST_HEADER
 
 
 def check_pixels(name: str, pixels: int, most: int | None = None) -> None:
