@@ -34,7 +34,14 @@ from lib.ohif import LastPredictions, serve_bridge, serve_pacs
 from lib.processor import step_back, wait_without_spinning
 from lib.routes import Access, serve_study
 from lib.scoring import AutoScoring, PldScoring
-from lib.state import claim_study, end_with_parent, file_digest
+from lib.state import (
+    claim_study,
+    end_with_parent,
+    file_digest,
+    repair_published,
+    state_warnings,
+    study_warnings,
+)
 from lib.trainers import CarotidTrain
 
 logger = logging.getLogger(__name__)
@@ -67,6 +74,7 @@ class SequalApp(MONAILabelApp):
         self._predictions = LastPredictions()
         self._protect_server()
         self._serve_viewers()
+        self._study_warnings = self._look_after()
         self._auto_scoring = AutoScoring(self.study, self._scoring_methods)
         if not self.study.settings.auto_scoring:
             self._auto_update_scoring = False
@@ -105,6 +113,11 @@ class SequalApp(MONAILabelApp):
     def init_batch_infer(self) -> SequalBatchInfer:
         """Batch inference that needs no GPU."""
         return SequalBatchInfer()
+
+    def info(self) -> dict[str, Any]:
+        """What clients ask for first, with what is not well with the study."""
+        known: dict[str, Any] = super().info()
+        return {**known, "warnings": [*self._study_warnings, *state_warnings(self.study.state.root)]}
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Segment an image of the study, or a file sent along.
@@ -166,6 +179,19 @@ class SequalApp(MONAILabelApp):
             return {}
         result: dict[str, Any] = super().async_scoring(method, params)
         return result
+
+    def _look_after(self) -> list[str]:
+        """Repair what can be repaired, and say in the log what is not well; what holds for the studies folder."""
+        if in_task_process():
+            return []
+        try:
+            repair_published(self.study.state)
+        except SequalError as error:
+            logger.error("%s", error)
+        found = [] if "://" in self.studies else study_warnings(Path(self.studies))
+        for warning in [*found, *state_warnings(self.study.state.root)]:
+            logger.warning(warning)
+        return found
 
     def _load_sessions(self, load: bool = False) -> SafeSessions | None:
         """Sessions, when the setting turns them on: images of a study need none."""

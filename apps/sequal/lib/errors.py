@@ -2,6 +2,7 @@
 
 __all__ = [
     "CheckpointError",
+    "DamagedCheckpointError",
     "ExportError",
     "ImageError",
     "LabelError",
@@ -38,6 +39,10 @@ class MeasurementError(SequalError):
 
 class CheckpointError(SequalError):
     """A checkpoint is unreadable, of another architecture, or holds more than plain tensors."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint file is cut, empty or no checkpoint at all."""
 
 
 class PublishError(SequalError):

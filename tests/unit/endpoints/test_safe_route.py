@@ -63,7 +63,7 @@ def test_an_upload_beyond_the_limit_is_refused_by_name_of_the_setting() -> None:
     def handler(text: str = Form()) -> str:
         return text
 
-    code, detail = _ask(handler, max_body_size=1000)
+    code, detail = _ask(handler, largest=1000)
     assert code == 413
     assert "max_image_pixels" in detail
 
@@ -76,7 +76,7 @@ def test_a_full_disk_while_an_upload_is_read_is_told_as_such(monkeypatch: pytest
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("starlette.requests.Request._get_form", full)
-    code, detail = _ask(handler, max_body_size=10_000)
+    code, detail = _ask(handler, largest=10_000)
     assert code == 507
     assert "free some space" in detail
 

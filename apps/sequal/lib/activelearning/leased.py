@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from fastapi import HTTPException, status
@@ -13,6 +14,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from lib.acquisition import Query, QueryStrategy
 from lib.configs import Study, refusal
 from lib.errors import SequalError
+from lib.imaging.readable import ReadableFiles
 from lib.study_pool import query_generator
 
 __all__ = ["LeasedStrategy"]
@@ -30,6 +32,7 @@ class LeasedStrategy(Strategy):
         super().__init__(f"Next frame by {strategy.name.replace('_', ' ')}, kept for the annotator who asked")
         self._study = study
         self._strategy = strategy
+        self._files = ReadableFiles()
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """`{"id", "score", "reason"}`, or `{}` when no image is left for this annotator."""
@@ -61,14 +64,16 @@ class LeasedStrategy(Strategy):
             self._study.state.ledger.release(image)
             return False
         try:
-            datastore.get_image_uri(image)
+            problem = self._files.problem(Path(datastore.get_image_uri(image)))
         except HTTPException as error:
             self._study.state.ledger.release(image)
             if error.status_code != status.HTTP_400_BAD_REQUEST:
                 raise
-            logger.warning("Passing over image %s: %s", image, error.detail)
-            return False
-        return True
+            problem = str(error.detail)
+        if problem:
+            self._study.state.ledger.release(image)
+            logger.warning("Passing over image %s: %s", image, problem)
+        return not problem
 
 
 class _Asked(Iterable[str]):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
 
 from lib.acquisition import STRATEGIES, Query
 from lib.commands.console import OUT, table
@@ -14,7 +15,16 @@ from lib.commands.place import StudyPlace
 from lib.errors import SettingsError
 from lib.imaging import stored_label_says_no_layer
 from lib.label_notes import noted_warnings
-from lib.state import STARTING, RefinedRecord, StudyModels, StudyState, file_digest
+from lib.state import (
+    STARTING,
+    RefinedRecord,
+    StudyModels,
+    StudyState,
+    file_digest,
+    kept_bytes,
+    state_warnings,
+    study_warnings,
+)
 from lib.study_pool import query_generator, study_pool
 
 __all__ = ["next_queries", "show_status"]
@@ -84,7 +94,12 @@ def _print_overview(place: StudyPlace, state: StudyState) -> None:
         ("refined labels", str(len(refined))),
         ("mean fraction of pixels changed", "-" if changed is None else f"{changed:.4f}"),
     ]
+    for folder, meaning in (("rejected", "labels refused"), ("replaced", "labels and images replaced")):
+        count, size = kept_bytes(place.state / folder)
+        rows.append((f"{meaning}, kept in {folder}/", f"{count} files, {size / 2**20:.1f} MiB"))
     OUT.print(table("Study", ("", ""), rows))
+    for warning in [*study_warnings(place.files.folder), *state_warnings(place.state)]:
+        OUT.print(f"[bold red]![/] {escape(warning)}")
 
 
 def _in_service(place: StudyPlace, state: StudyState) -> str:

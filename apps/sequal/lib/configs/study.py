@@ -17,7 +17,15 @@ from lib.items import Item
 from lib.kept_pool import kept_pool
 from lib.pool_index import PoolIndex
 from lib.settings import Settings
-from lib.state import MANIFEST_NAME, KeptFile, PatientNames, StudyState, patient_of, study_state_folder
+from lib.state import (
+    MANIFEST_NAME,
+    KeptFile,
+    PatientNames,
+    StudyState,
+    patient_of,
+    repair_published,
+    study_state_folder,
+)
 from lib.study_folder import STARTING_WEIGHTS
 from lib.study_pool import study_pool
 
@@ -63,7 +71,15 @@ class Study:
         state = StudyState.open(root, settings)
         weights = app / "model" / STARTING_WEIGHTS
         manifest = None if "://" in studies else Path(studies) / MANIFEST_NAME
-        return cls(settings, state, ServedModel(state.published, weights, device), weights, manifest, device)
+        served = ServedModel(state.published, weights, device, lambda: repair_published(state))
+        return cls(
+            settings,
+            state,
+            served,
+            weights,
+            manifest,
+            device,
+        )
 
     @property
     def train_stats(self) -> Path:

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 from monailabel.interfaces.exception import ImageNotFoundException, LabelNotFoundException, MONAILabelException
 from starlette.exceptions import HTTPException as PlainHTTPException
+from starlette.types import Message, Receive
 
 from lib.configs import refusal
 from lib.errors import SequalError
@@ -30,18 +31,19 @@ _THREADS: Final = 200
 class SafeRoute(APIRoute):
     """Answers as FastAPI's own, with a limit to what is sent, and with the reason of what went wrong."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as APIRoute has it
-        super().__init__(*args, **{"max_body_size": largest_upload(), **more})
+    def __init__(self, *args: Any, largest: int | None = None, **more: Any) -> None:  # noqa: ANN401 - as APIRoute
+        self._largest = largest_upload() if largest is None else largest
+        super().__init__(*args, **more)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, between reading the request and sending the reply."""
-        handle = super().get_route_handler()
+        handle, largest = super().get_route_handler(), self._largest
 
         async def answer(request: Request) -> Response:
             threads = anyio.to_thread.current_default_thread_limiter()
             threads.total_tokens = max(threads.total_tokens, _THREADS)
             try:
-                response = await handle(request)
+                response = await handle(Request(request.scope, _limited(request, largest), request._send))
             except PlainHTTPException as error:
                 raise _explained(error) from error
             except Exception as error:
@@ -55,14 +57,27 @@ class SafeRoute(APIRoute):
         return answer
 
 
+def _limited(request: Request, largest: int) -> Receive:
+    """What receives the body, until it is larger than it may be."""
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > largest:
+            raise HTTPException(
+                status.HTTP_413_CONTENT_TOO_LARGE,
+                f"Expected an upload of at most {largest} bytes, got more. Send a smaller file, or start the server "
+                f"with a larger `--conf {SETTING}`.",
+            )
+        return message
+
+    return receive
+
+
 def _explained(error: PlainHTTPException) -> PlainHTTPException:
-    """The same answer, with the reason where FastAPI gives none."""
-    if error.status_code == status.HTTP_413_CONTENT_TOO_LARGE:
-        return HTTPException(
-            status.HTTP_413_CONTENT_TOO_LARGE,
-            f"Expected an upload of at most {largest_upload()} bytes, got more. Send a smaller file, or start the "
-            f"server with a larger `--conf {SETTING}`.",
-        )
+    """The same answer, or that of a full disk where FastAPI says that the body cannot be parsed."""
     problem = storage_problem(error.__cause__)
     return error if problem is None or error.status_code >= 500 else _no_room(problem)
 

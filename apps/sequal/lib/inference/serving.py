@@ -1,11 +1,12 @@
 """The model that the server answers with: the published checkpoint, or the starting weights before there is one."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from lib.errors import CheckpointError
+from lib.errors import CheckpointError, DamagedCheckpointError
 from lib.inference.loading import LoadedPair, load_pair
 from lib.state import file_digest
 
@@ -23,9 +24,17 @@ class ServedModel:
         published: where a round publishes; may be absent.
         starting_weights: what a new study starts from; may be absent.
         device: where the networks go.
+        repair: called when the published checkpoint turns out to be damaged; whether it put another one there.
     """
 
-    def __init__(self, published: Path, starting_weights: Path, device: torch.device) -> None:
+    def __init__(
+        self,
+        published: Path,
+        starting_weights: Path,
+        device: torch.device,
+        repair: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._repair = repair
         self._candidates = (published, starting_weights)
         self.device = device
         self._lock = threading.Lock()
@@ -64,7 +73,13 @@ class ServedModel:
                 )
             stamp = _stamp(path)
             if self._loaded is None or self._loaded[0] != stamp:
-                self._loaded = (stamp, load_pair(path, self.device))
+                try:
+                    self._loaded = (stamp, load_pair(path, self.device))
+                except DamagedCheckpointError:
+                    if path != self._candidates[0] or not self._repair():
+                        raise
+                    path = self.path or path
+                    self._loaded = (_stamp(path), load_pair(path, self.device))
             return self._loaded[1]
 
 

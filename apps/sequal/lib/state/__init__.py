@@ -12,6 +12,7 @@ from lib.state.checkpoints import (
 from lib.state.claim import Claim, claim_study
 from lib.state.features import FeatureStore
 from lib.state.folder import StudyState, study_state_folder
+from lib.state.health import kept_bytes, state_warnings, study_warnings
 from lib.state.kept_file import KeptFile
 from lib.state.leases import ANONYMOUS
 from lib.state.ledger import Ledger
@@ -21,6 +22,7 @@ from lib.state.processes import end_with_parent, has_ended, process_name
 from lib.state.refined import Provenance, RefinedStore
 from lib.state.refinements import RefinedRecord
 from lib.state.rejected import RejectedStore
+from lib.state.repair import repair_published
 from lib.state.round_lock import ROUND, RoundLock, round_lock
 from lib.state.rounds import RoundOutcome, RoundRecord, RoundStatus
 from lib.state.skips import SkipRecord
@@ -58,12 +60,16 @@ __all__ = [
     "file_digest",
     "freeze_split",
     "has_ended",
+    "kept_bytes",
     "load_checkpoint",
     "patient_of",
     "process_name",
     "prune",
     "publish",
+    "repair_published",
     "round_lock",
     "save_checkpoint",
+    "state_warnings",
     "study_state_folder",
+    "study_warnings",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.errors import CheckpointError, PublishError
+from lib.errors import CheckpointError, DamagedCheckpointError, PublishError
 from lib.state.atomic import atomic_write
 
 __all__ = ["FORMAT", "Checkpoint", "file_digest", "load_checkpoint", "prune", "publish", "save_checkpoint"]
@@ -201,9 +201,11 @@ def _unwritten(path: Path, error: Exception) -> PublishError:
     )
 
 
-def _damaged(path: Path, error: Exception) -> CheckpointError:
+def _damaged(path: Path, error: Exception) -> DamagedCheckpointError:
     first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return CheckpointError(f"Expected `{path}` to be a checkpoint, got a damaged file: {first_line}. Use another file.")
+    return DamagedCheckpointError(
+        f"Expected `{path}` to be a checkpoint, got a damaged file: {first_line}. Use another file."
+    )
 
 
 def _is_archive(path: Path) -> bool:

@@ -12,7 +12,7 @@ from lib.access.request_keys import SYNONYMS
 from lib.configs import Study
 from lib.errors import SequalError
 from lib.settings import Settings, per_request_keys, setting_keys
-from lib.state import ROUND, RoundLock, round_lock
+from lib.state import ROUND, RoundLock, repair_published, round_lock
 from lib.training import RoundReport, TrainStats, run_round
 
 __all__ = ["CarotidTrain"]
@@ -73,6 +73,7 @@ class CarotidTrain(TrainTask):
         study = self._study
         settings = self._settings(request)
         stats.update({"total_epochs": settings.epochs})
+        repair_published(study.state)
         for number in study.state.ledger.fail_running_rounds("stopped before its end"):
             logger.warning("Round %d was stopped before its end", number)
             study.state.refined.discard(number)
