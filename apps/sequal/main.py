@@ -59,16 +59,21 @@ class SequalApp(MONAILabelApp):
             step_back()
         else:
             wait_without_spinning()
-        self.study = Study.open(app_dir, studies, conf)
-        super().__init__(
-            app_dir=app_dir,
-            studies=studies,
-            conf=conf,
-            name="SEQUAL - carotid intima-media",
-            description="Active learning from sparse, noisy labels of the intima-media layer in carotid ultrasound",
-            version="0.1.0",
-            labels=list(LABEL_NAMES),
-        )
+        try:
+            self.study = Study.open(app_dir, studies, conf)
+            super().__init__(
+                app_dir=app_dir,
+                studies=studies,
+                conf=conf,
+                name="SEQUAL - carotid intima-media",
+                description="Active learning from sparse, noisy labels of the intima-media layer in carotid ultrasound",
+                version="0.1.0",
+                labels=list(LABEL_NAMES),
+            )
+        except SequalError as error:
+            # What stops the start is a sentence for people; the way to it through the code would hide it.
+            sys.tracebacklimit = 0
+            raise error.with_traceback(None) from None
         # A task is started by this process, not by a request over HTTP to its own address.
         self._server_mode = "monailabel.app" in sys.modules
         self._predictions = LastPredictions()

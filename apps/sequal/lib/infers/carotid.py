@@ -1,6 +1,9 @@
 """The `carotid` infer task: a mask on the frame's own grid, and what there is to say about it."""
 
+import logging
+import os
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +14,9 @@ import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.configs import Study, refusal
-from lib.errors import ImageError, SequalError, SettingsError
+from lib.errors import ImageError, SequalError, SettingsError, StudyError
 from lib.imaging import Frame, read_frame
+from lib.imaging.claims import large_images_take_turns
 from lib.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
 from lib.inference import Prediction, predict_frame
 from lib.labels import LABEL_NAMES
@@ -21,6 +25,10 @@ from lib.processor import Threads
 
 __all__ = ["IMAGE_ID", "CarotidInfer", "result_file"]
 
+logger = logging.getLogger(__name__)
+
+#: Networks that run at a time; each takes memory, and all of them the same cores.
+_FEW_AT_ONCE: Final = threading.BoundedSemaphore(max(2, (os.cpu_count() or 2) // 2))
 #: Request key under which the app adds the id of an image of the study, whose file is under `image`.
 IMAGE_ID: Final = "image_id"
 
@@ -62,11 +70,13 @@ class CarotidInfer(InferTask):
     def _run(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
         self.check(request)
         start = time.perf_counter()
-        frame = read_frame(self._path(request))
-        read = time.perf_counter()
-        with _THREADS.of_one() as threads:
-            torch.set_num_threads(threads)  # of this thread of the server
-            prediction = predict_frame(frame, self._study.served.load(), self._study.settings, self._study.device)
+        path = self._path(request)
+        with large_images_take_turns(path):
+            frame = read_frame(path)
+            read = time.perf_counter()
+            with _FEW_AT_ONCE, _THREADS.of_one() as threads:
+                torch.set_num_threads(threads)  # of this thread of the server
+                prediction = predict_frame(frame, self._study.served.load(), self._study.settings, self._study.device)
         inferred = time.perf_counter()
         file = self._write(request, frame, prediction) if request.get("result_write_to_file", True) else None
         end = time.perf_counter()
@@ -99,10 +109,17 @@ class CarotidInfer(InferTask):
     def _write(self, request: dict[str, Any], frame: Frame, prediction: Prediction) -> Path:
         """Write the result that the request asks for to a temporary file."""
         file = result_file(_result_suffix(request))
-        mask = prediction.mask.astype(_result_dtype(request))
-        write_on_frame(file, mask, frame, compress=_is_true(request.get("result_compress")))
+        try:
+            mask = prediction.mask.astype(_result_dtype(request))
+            write_on_frame(file, mask, frame, compress=_is_true(request.get("result_compress")))
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
         if frame.duplicated and request.get(IMAGE_ID):
-            self._study.state.shown.put(str(request[IMAGE_ID]), prediction.mask[:, :, 0])
+            try:
+                self._study.state.shown.put(str(request[IMAGE_ID]), prediction.mask[:, :, 0])
+            except StudyError as error:  # the mask is right all the same
+                logger.warning("What is shown of %s cannot be noted: %s", request[IMAGE_ID], error)
         return file
 
     def _path(self, request: dict[str, Any]) -> Path:

@@ -58,10 +58,11 @@ class StudyState:
             for name in ("refined", "rejected", "checkpoints", "events"):
                 (root / name).mkdir(parents=True, exist_ok=True)
             # Not derived from the path: servers on several machines may see the folder under different ones.
-            study = create_once(root / "study.id", uuid.uuid4().hex.encode()).decode().strip()
+            study = _study_id(root / "study.id")
         except (OSError, UnicodeDecodeError) as error:
             raise StudyError(
-                f"Expected the state folder `{root}` to be writable, got: {error}. Check `state`."
+                f"Expected the state folder `{root}` to be writable, got: {error}. Free some space, or name another "
+                "with `--conf state`."
             ) from error
         for folder in (root, root / "checkpoints", root / "refined"):
             remove_abandoned(folder)
@@ -119,6 +120,12 @@ class StudyState:
     def events(self) -> Path:
         """Folder of TensorBoard events."""
         return self.root / "events"
+
+
+def _study_id(path: Path) -> str:
+    """The study's own random name; written once, and then read from a full disk as well."""
+    content = path.read_bytes() if path.exists() else create_once(path, uuid.uuid4().hex.encode())
+    return content.decode().strip()
 
 
 def study_state_folder(app_dir: Path, studies: str) -> Path:
