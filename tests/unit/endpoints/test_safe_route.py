@@ -1,9 +1,11 @@
 """What went wrong reaches the client with its reason, and nobody waits for a handler that waits."""
 
+import asyncio
 import errno
 import threading
 from collections.abc import Callable
 
+import httpx
 import pytest
 from fastapi import FastAPI, Form, HTTPException
 from fastapi.responses import FileResponse
@@ -90,3 +92,26 @@ def test_a_coroutine_of_monai_label_runs_in_a_thread_with_its_parameters() -> No
     client = TestClient(server)
     assert client.get("/x?number=7").json() == {"number": 7, "thread": False}
     assert client.get("/x?number=seven").status_code == 422
+
+
+def test_a_request_that_waits_keeps_no_other_one_waiting() -> None:
+    other_came = threading.Event()
+
+    async def slow() -> str:
+        assert other_came.wait(30)  # as MONAI Label's handlers wait: blocking, in a coroutine
+        return "after the other one"
+
+    def quick() -> str:
+        other_came.set()
+        return "at once"
+
+    server = FastAPI()
+    for path, handler in (("/slow", _in_thread(slow)), ("/quick", quick)):
+        server.router.routes.append(SafeRoute(path, handler, methods=["GET"], response_model=None))
+
+    async def both() -> list[str]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(server), base_url="http://server") as client:
+            replies = await asyncio.gather(*(client.get("/slow") for _ in range(60)), client.get("/quick"))
+        return [reply.json() for reply in replies]
+
+    assert asyncio.run(both()) == ["after the other one"] * 60 + ["at once"]
