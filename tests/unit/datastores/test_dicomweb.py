@@ -16,6 +16,7 @@ from lib.datastores import listing as listing_module
 from lib.datastores.outbox import Outbox
 from lib.imaging import read_frame, read_label
 from lib.imaging.dicom_seg import read_segmentation
+from lib.imaging.dicom_series import read_series_headers
 from lib.state import StudyState
 from unit.datastores.fake_archive import HEIGHT, WIDTH, FakeArchive, mask, pixels, segmentation, ultrasound
 from unit.synthetic_study import settings
@@ -427,3 +428,112 @@ def test_images_are_added_and_removed_in_the_pacs(archive, state, opener, tmp_pa
             ask()
         assert refused.value.status_code == 400
     assert study.list_images() == [image]
+
+
+def _without(*keywords):
+    def edit(instances):
+        for instance in instances:
+            for keyword in keywords:
+                delattr(instance, keyword)
+
+    return edit
+
+
+def _in_one_place(instances):
+    for instance in instances:
+        instance.ImagePositionPatient = [0, 0, 0]
+
+
+def _in_frames_of_reference_of_their_own(instances):
+    for number, instance in enumerate(instances):
+        instance.FrameOfReferenceUID = f"1.2.3.{number + 1}"
+
+
+def _with(**tags):
+    def edit(instances):
+        for instance in instances:
+            for keyword, value in tags.items():
+                setattr(instance, keyword, value)
+
+    return edit
+
+
+GEOMETRY = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient")
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        _without("FrameOfReferenceUID"),
+        _without(*GEOMETRY),
+        _without("ImagePositionPatient"),
+        _without("PixelSpacing", "PatientID", "StudyDate"),
+        _in_one_place,
+        _in_frames_of_reference_of_their_own,
+        _with(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]),
+        _with(LossyImageCompression="01"),
+        _with(LossyImageCompression="01", LossyImageCompressionRatio="10"),
+        _with(LossyImageCompression="01", LossyImageCompressionMethod="ISO_10918_1"),
+        _with(NumberOfFrames="1"),
+    ],
+)
+def test_labels_of_what_scanners_write_reach_the_pacs(archive, state, opener, tmp_path, frames, edit) -> None:
+    instances = ultrasound(1, frames=frames)
+    edit(instances)
+    image = archive.put(*instances)
+    study = opener(state)
+    drawn = np.concatenate([mask(2 + number, 9) for number in range(frames)], axis=2)
+    study.save_label(image, _file(tmp_path, drawn), "final", {})
+    assert study.delivery(image) == {"pacs": "stored"}
+    (sent,) = archive.labels_of(image)
+    slices = read_segmentation(sent, read_series_headers(study._instances(image)))
+    np.testing.assert_array_equal(slices, np.repeat(drawn, 2, axis=2) if frames == 1 else drawn)
+    if "LossyImageCompression" in instances[0] and instances[0].LossyImageCompression == "01":
+        assert sent.LossyImageCompressionMethod
+        assert sent.LossyImageCompressionRatio
+
+
+def test_a_label_that_no_segmentation_can_hold_is_said_at_once(archive, state, opener, tmp_path) -> None:
+    instance = ultrasound(1)[0]
+    instance.NumberOfFrames = 3
+    instance.PixelData = pixels(1, 3).astype(np.uint8).T.tobytes()
+    for keyword in GEOMETRY:
+        delattr(instance, keyword)
+    image = archive.put(instance)
+    study = opener(state)
+    drawn = np.concatenate([mask(2), mask(3), mask(4)], axis=2)
+    study.save_label(image, _file(tmp_path, drawn), "final", {})
+    told = study.delivery(image)
+    assert told["pacs"] == "kept here"
+    assert "got a clip in one instance" in told["reason"]
+    np.testing.assert_array_equal(read_label(study.get_label_uri(image, "final"), (WIDTH, HEIGHT, 3)), drawn)
+
+
+def test_stills_of_one_series_with_two_zooms_are_not_calibrated(archive, state, opener) -> None:
+    instances = ultrasound(1, frames=3)
+    for instance, delta in zip(instances, (0.006, 0.012, 0.006), strict=True):
+        region = instance.SequenceOfUltrasoundRegions[0]
+        region.PhysicalDeltaX = region.PhysicalDeltaY = delta
+        instance.PixelSpacing = [delta * 10, delta * 10]
+    image = archive.put(*instances)
+    frame = read_frame(opener(state).get_image_uri(image))
+    assert frame.calibration.source == "none (instances 1 and 2 of the series differ: 0.06 and 0.12 mm)"
+
+
+def test_a_region_that_does_not_cover_the_picture_is_known_of_an_image_from_the_pacs(archive, state, opener) -> None:
+    instances = ultrasound(1)
+    for instance in instances:
+        instance.SequenceOfUltrasoundRegions[0].RegionLocationMaxX1 = 11
+    image = archive.put(*instances)
+    found = read_frame(opener(state).get_image_uri(image)).calibration
+    assert found.spacing_mm == (0.06, 0.06)
+    assert found.region == (0, 0, 12, HEIGHT)
+
+
+def test_images_that_an_older_version_made_are_made_anew(archive, state, opener) -> None:
+    image = archive.put(*ultrasound(1))
+    file = Path(opener(state).get_image_uri(image))
+    nib.save(nib.Nifti1Image(np.zeros((WIDTH, HEIGHT, 2), np.uint8), np.diag([0.3, 0.3, 1, 1])), file)
+    (file.parent / ".form").unlink()
+    assert read_frame(opener(state).get_image_uri(image)).calibration.spacing_mm == (0.06, 0.06)

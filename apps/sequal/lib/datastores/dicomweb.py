@@ -156,13 +156,15 @@ class DicomWebStudy(PacsImages):
         """Whether the PACS has the submitted label of an image.
 
         Returns:
-            `{"pacs": "stored"}`, or `{"pacs": "waiting", "reason": …}`; empty for an image without one.
+            `{"pacs": "stored"}`, `{"pacs": "waiting", "reason": …}`, or `{"pacs": "kept here", "reason": …}` for a
+            label that cannot be sent, now or later; empty for an image without one.
         """
         if self._submitted_file(image_id) is None:
             return {}
         if image_id not in self._waiting():
             return {"pacs": "stored"}
-        return {"pacs": "waiting", "reason": self._outbox.reason(image_id)}
+        state = "kept here" if self._outbox.is_given_up(image_id) else "waiting"
+        return {"pacs": state, "reason": self._outbox.reason(image_id)}
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Image and label file of every labelled image; one that cannot be read is left out and named in the log."""

@@ -56,6 +56,10 @@ class Outbox:
         finally:
             self._turn.release()
 
+    def is_given_up(self, image_id: str) -> bool:
+        """Whether a label cannot be sent, now or later."""
+        return image_id in self._impossible
+
     def reason(self, image_id: str) -> str:
         """Why a label waits; empty when nothing was tried yet."""
         return self._reasons.get(image_id, "")

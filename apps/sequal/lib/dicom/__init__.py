@@ -8,6 +8,7 @@ from lib.dicom.images import image_series
 from lib.dicom.labels import LabelKind, OutgoingLabel
 from lib.dicom.report import imt_report
 from lib.dicom.segmentation import is_refined, label_segmentation
+from lib.dicom.source_headers import completed_headers
 from lib.dicom.stow import Pacs
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "OutgoingLabel",
     "Pacs",
     "bundle_image",
+    "completed_headers",
     "frame_of_slice",
     "frames_to_slices",
     "image_series",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from lib.imaging.dicom_codecs import grey_by_gdcm
 from lib.imaging.frame import to_luma
 
 __all__ = ["read_dicom"]
+
+
+#: Transfer syntaxes whose pixels need no decoder: what fails there is damaged.
+_UNCOMPRESSED: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
 def read_dicom(path: Path) -> tuple[NDArray[np.float32], Calibration]:
@@ -47,11 +51,14 @@ def _decoded(path: Path, dataset: Any) -> NDArray[np.float32]:  # noqa: ANN401
     """As `_grey`, of pixels that may be compressed."""
     try:
         stored = dataset.pixel_array
-    except (AttributeError, NotImplementedError, RuntimeError) as error:
+    # Each decoder has its own exceptions; the next is tried whatever the first one raises.
+    except Exception as error:
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", "unknown"))
         grey = grey_by_gdcm(path, syntax)
         if grey is not None:
             return grey
+        if syntax in _UNCOMPRESSED:
+            raise
         raise ImageError(
             f"Expected {path.name} to be decodable, got transfer syntax {syntax} ({str(error).rstrip(' .')}). "
             "Convert it to uncompressed DICOM, for example with `dcmdjpeg` of DCMTK or `gdcmconv --raw`."

@@ -63,6 +63,9 @@ def dicom_calibration(dataset: Any, part: Region | None = None) -> Calibration: 
         return _judged(dataset, part)
     except _NotToBeBelieved as reason:
         return not_calibrated(str(reason))
+    # Scanners write what they like where a number should stand.
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        return not_calibrated(f"its scale cannot be read, {type(error).__name__}")
 
 
 def series_calibration(instances: Sequence[Any]) -> Calibration:

@@ -78,6 +78,8 @@
       const warnings = (reply.warnings || []).join(" ");
       if (reply.pacs === "waiting") {
         bar.say(`Saved at the server, which sends it to the PACS later. ${reply.reason || ""} ${warnings}`, "bad");
+      } else if (reply.pacs === "kept here") {
+        bar.say(`Saved at the server, and used there. The PACS cannot have it. ${reply.reason || ""} ${warnings}`, "bad");
       } else if (warnings) {
         bar.say(`Saved, but look again. ${warnings}`, "bad");
       } else {
