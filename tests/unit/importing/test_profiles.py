@@ -42,9 +42,43 @@ def test_anything_else_is_refused_by_file_and_line(tmp_path, text, message):
         read_profile(path)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "60,00 61,50 62,00\n19,25 19,50 20,00\n",
+        "60,00;61,50;62,00\r\n19,25;19,50;20,00\r\n",
+        "60,00\t19,25\n61,50\t19,50\n62,00\t20,00\n",
+        "60 19,25\n61,50 19,50\n62 20\n",
+        "60.00, 61.50, 62.00\n19.25, 19.50, 20.00\n",
+        "60.00,19.25\r61.50,19.50\r62.00,20.00\r",
+        "60.00;19.25\r\n61.50;19.50\n62.00;20.00\r",
+        "60;19.25;\n61.50;19.50;\n62.00;20.00;\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_numbers_are_read_as_whatever_program_wrote_them(tmp_path, text, encoding):
+    path = tmp_path / "a-LI.txt"
+    path.write_bytes(text.encode(encoding))
+    assert read_profile(path).tolist() == [[60, 19.25], [61.5, 19.5], [62, 20]]
+
+
+@pytest.mark.parametrize("text", ["998 1,000 1,002\n19 19 19\n", "1.060,5 1.061,5 1.062,5\n19,5 19,5 19,5\n"])
+def test_numbers_that_can_be_read_in_two_ways_are_refused(tmp_path, text):
+    path = tmp_path / "a-LI.txt"
+    path.write_text(text)
+    with pytest.raises(LabelError, match="both ways"):
+        read_profile(path)
+
+
+def test_whole_numbers_with_commas_between_are_pairs(tmp_path):
+    path = tmp_path / "a-LI.txt"
+    path.write_text("60,19\n61,20\n62,21\n")
+    assert read_profile(path).tolist() == [[60, 19], [61, 20], [62, 21]]
+
+
 def test_binary_content_is_refused(tmp_path):
     path = tmp_path / "a-LI.txt"
-    path.write_bytes(b"\xff\xfe\x00\x81")
+    path.write_bytes(b"\x81\xfe\x00\x81")
     with pytest.raises(LabelError, match=r"`a-LI\.txt` to be a text file"):
         read_profile(path)
 

@@ -49,7 +49,7 @@ def test_rows_without_an_image_are_logged(manifest, caplog):
     [
         ("", 1),
         ("a,P\n", 1),
-        ("image;patient\na;P\n", 1),
+        ("image;patient\na;\n", 2),
         ("image,patient\na,P\nb\n", 3),
         ("image,patient\na,P,x\n", 2),
         ("image,patient\na,\n", 2),

@@ -15,8 +15,9 @@ from lib.importing.candidate import Candidate, Found, LabelSource, Problem, no_i
 from lib.importing.ids import id_of
 from lib.importing.pictures import read_contents
 from lib.importing.profiles import mask_between, read_profile
-from lib.importing.spacing import SpacingRules, numbers_in
+from lib.importing.spacing import SpacingRules, beside, spacing_numbers
 from lib.importing.walking import subfolder, walk_files
+from lib.text_files import read_text, same_text
 
 __all__ = ["CubsFolders", "cubs_candidates", "find_cubs"]
 
@@ -74,7 +75,7 @@ def cubs_candidates(folders: CubsFolders, source: Path, rules: SpacingRules) -> 
             found.others.append(no_image(name))
             continue
         stem = image_stem(path)
-        stems.add(stem)
+        stems.add(same_text(stem))
         try:
             given = rules.of(path, name, sidecar=False)
             found.candidates.append(_candidate(path, name, stem, folders.calibrations, readers, given))
@@ -95,7 +96,8 @@ def _candidate(
     path: Path, name: str, stem: str, calibrations: Path, readers: list[Path], spacing_mm: tuple[float, float] | None
 ) -> Candidate:
     source = "given" if spacing_mm else "CUBS calibration factor"
-    spacing_mm = spacing_mm or _calibration_factor(calibrations / f"{stem}_CF.txt")
+    factor = beside(calibrations / stem, f"{stem}_CF.txt")
+    spacing_mm = spacing_mm or (None if factor is None else _calibration_factor(factor))
     patient = _PATIENT.fullmatch(stem)
     return Candidate(
         image=id_of(path.name),
@@ -108,11 +110,9 @@ def _candidate(
     )
 
 
-def _calibration_factor(path: Path) -> tuple[float, float] | None:
-    if not path.is_file():
-        return None
+def _calibration_factor(path: Path) -> tuple[float, float]:
     try:
-        numbers = numbers_in(path.read_text(encoding="utf-8-sig"))
+        numbers = spacing_numbers(read_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ImageError(f"Expected `{path.name}` to be a text file, got: {error}. Copy it again.") from error
     if len(numbers) != 1:
@@ -127,8 +127,8 @@ def _calibration_factor(path: Path) -> tuple[float, float] | None:
 
 
 def _label(reader: Path, stem: str) -> LabelSource | None:
-    li, ma = (reader / f"{stem}-{side}.txt" for side in ("LI", "MA"))
-    if not (li.is_file() and ma.is_file()):
+    li, ma = (beside(reader / stem, f"{stem}-{side}.txt") for side in ("LI", "MA"))
+    if li is None or ma is None:
         return None
     return LabelSource(reader.name, (li, ma), partial(_read, li, ma))
 
@@ -147,7 +147,7 @@ def _without_partner(readers: list[Path], stems: set[str], source: Path) -> list
                 continue
             name = path.relative_to(source).as_posix()
             other = path.with_name(f"{side['stem']}-{'MA' if side['side'] == 'LI' else 'LI'}.txt")
-            if side["stem"] not in stems:
+            if same_text(side["stem"]) not in stems:
                 problems.append(Problem(name, "Expected the image that it belongs to, got none. Copy the images too."))
             elif not other.is_file():
                 problems.append(Problem(name, f"Expected `{other.name}` beside it, got no such file. Copy both."))

@@ -3,6 +3,7 @@
 import re
 
 from lib.imaging import image_stem
+from lib.text_files import same_text
 
 __all__ = ["id_of", "tag_of"]
 
@@ -18,7 +19,7 @@ def id_of(name: str) -> str:
     >>> id_of("left/p 01 (2).nii.gz"), id_of(".hidden/a.png")
     ('left_p_01_2', 'hidden_a')
     """
-    folder, _, file = name.rpartition("/")
+    folder, _, file = same_text(name).rpartition("/")
     path = f"{folder}_{image_stem(file)}" if folder else image_stem(file)
     return re.sub(r"[^\w.-]+", "_", path).strip("._-")[:_LONGEST_ID] or "image"
 

@@ -14,6 +14,7 @@ from lib.imaging import ALLOWED_CLASSES, image_stem, image_suffix, read_label
 from lib.importing.candidate import Candidate, LabelSource, Problem, no_image
 from lib.importing.walking import walk_files
 from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
+from lib.text_files import same_text
 
 __all__ = ["attach_masks", "read_mask"]
 
@@ -114,7 +115,7 @@ def _read(path: Path, layer_value: int | None, grid: tuple[int, int, int]) -> ND
 
 
 def _stem(name: str) -> str:
-    folder, _, file = name.rpartition("/")
+    folder, _, file = same_text(name).rpartition("/")
     stem = image_stem(file)
     return f"{folder}/{stem}" if folder else stem
 

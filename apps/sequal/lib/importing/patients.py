@@ -11,6 +11,7 @@ from lib.errors import SettingsError, StudyError
 from lib.imaging import image_stem
 from lib.importing.candidate import Candidate
 from lib.state import MANIFEST_NAME, atomic_write, patient_of
+from lib.text_files import read_table, read_text, same_text
 
 __all__ = ["PatientManifest", "name_patients"]
 
@@ -56,15 +57,17 @@ class PatientManifest:
         self._path = studies / MANIFEST_NAME
         self._wrote = False
         try:
-            self._before = self._path.read_text(encoding="utf-8-sig") if self._path.is_file() else ""
-            names = {row[0].strip() for row in csv.reader(io.StringIO(self._before)) if row} - {""}
+            self._before = read_text(self._path) if self._path.is_file() else ""
+            listed = read_table(self._path) if self._path.is_file() else []
+            names = {cells[0] for _, cells in listed} - {""}
+            self._separator = ";" if listed and ";" in self._before.split("\n")[0] else ","
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise StudyError(
                 f"Expected `{self._path}` to be a UTF-8 CSV file, got: {error}. Save it as such."
             ) from error
         rows = patient_of(names, self._path)
         #: Patient by image id, of the rows that were there.
-        self.named: Mapping[str, str] = {image_stem(name): patient for name, patient in rows.items()}
+        self.named: Mapping[str, str] = {same_text(image_stem(name)): patient for name, patient in rows.items()}
 
     def write(self, patients: Mapping[str, str]) -> None:
         """Write the file with the rows that were there and one row for each further image, atomically.
@@ -79,15 +82,15 @@ class PatientManifest:
         if not new and not self._wrote:
             return
         content = self._before if self._before.strip() else "image,patient\n"
-        content += ("" if content.endswith("\n") else "\n") + _lines(new.items())
+        content += ("" if content.endswith("\n") else "\n") + _lines(new.items(), self._separator)
         with atomic_write(self._path) as file:
             file.write(content.encode())
         self._wrote = True
 
 
-def _lines(rows: Iterable[tuple[str, str]]) -> str:
+def _lines(rows: Iterable[tuple[str, str]], separator: str) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, delimiter=separator, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

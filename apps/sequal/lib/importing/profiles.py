@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from lib.errors import LabelError
-from lib.importing.spacing import numbers_in
 from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
+from lib.text_files import numbers_in, read_text, uses_decimal_comma
 
 __all__ = ["mask_between", "read_profile"]
 
@@ -27,7 +27,8 @@ def read_profile(path: Path) -> NDArray[np.float64]:
     """Read a profile: two lines (all x, then all y), or one `x y` pair a line.
 
     Args:
-        path: the text file; numbers separated by blanks, tabs, commas or semicolons.
+        path: the text file; numbers separated by blanks, tabs, commas or semicolons, with decimal points, or with
+            decimal commas where blanks or semicolons separate them.
 
     Returns:
         Float64 (N, 2), x and y in pixels as stored, N of at least 3, sorted by x; points of one x are averaged.
@@ -36,10 +37,17 @@ def read_profile(path: Path) -> NDArray[np.float64]:
         LabelError: another layout, too few points, or a number that is not finite; file and line are named.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"Expected `{path.name}` to be a text file, got: {error}. Copy it again.") from error
-    rows = [(number, numbers_in(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+    comma = uses_decimal_comma(text)
+    if comma is None:
+        raise LabelError(
+            f"Expected the commas of `{path.name}` to be decimal signs or separators, got numbers that can be read in "
+            "both ways. Export the profile with decimal points."
+        )
+    lines = enumerate(text.split("\n"), start=1)
+    rows = [(number, numbers_in(line, decimal_comma=comma)) for number, line in lines if line.strip()]
     for number, values in rows:
         if not values or not np.isfinite(values).all():
             raise LabelError(

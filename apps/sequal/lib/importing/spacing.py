@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from lib.errors import ImageError, StudyError
 from lib.imaging import given_calibration, image_stem, image_suffix
+from lib.text_files import numbers_in, read_table, read_text, same_text
 
-__all__ = ["SIDECARS", "SpacingRules", "numbers_in"]
+__all__ = ["SIDECARS", "SpacingRules", "beside", "spacing_numbers"]
 
 #: What replaces the suffix of an image in the name of its sidecar; the first that exists counts.
 SIDECARS: Final = (".json", "_CF.txt", ".txt")
 _MOST_NUMBERS: Final = 2
+_DECIMAL_COMMAS: Final = re.compile(r"0?,\d+([\s;]+0?,\d+)?")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class SpacingRules:
             return self.given
         for key in _keys(name):
             if key in self.listed:
-                return _credible(numbers_in(self.listed[key]), f"the spacing table's entry for `{name}`")
+                return _credible(spacing_numbers(self.listed[key]), f"the spacing table's entry for `{name}`")
         return _sidecar(image) if sidecar else None
 
     def unused(self, names: Iterable[str]) -> list[str]:
@@ -78,21 +80,20 @@ class SpacingRules:
 
 def _keys(name: str) -> tuple[str, str, str, str]:
     """What a table may call a file: its path, its name, and both without suffix; the first that is listed counts."""
-    name = name.lower()
+    name = same_text(name).lower()
     file = name.rpartition("/")[2]
     return name, file, name[: len(name) - len(image_suffix(name))], image_stem(file)
 
 
-def numbers_in(text: str) -> tuple[float, ...]:
-    """The numbers of a text, separated by blanks, tabs, commas or semicolons; empty when anything else is in it.
+def spacing_numbers(text: str) -> tuple[float, ...]:
+    """One or two spacings; empty when anything else is in the text.
 
-    >>> numbers_in("0.06"), numbers_in(" 0.06; 5e-2 "), numbers_in("about 0.06")
-    ((0.06,), (0.06, 0.05), ())
+    Below one millimetre a comma behind a zero can only be a decimal sign.
+
+    >>> spacing_numbers("0,06"), spacing_numbers("0,06;0,05"), spacing_numbers("0.06, 0.05"), spacing_numbers("0,06 mm")
+    ((0.06,), (0.06, 0.05), (0.06, 0.05), ())
     """
-    try:
-        return tuple(float(part) for part in re.split(r"[\s,;]+", text.strip()))
-    except ValueError:
-        return ()
+    return numbers_in(text, decimal_comma=_DECIMAL_COMMAS.fullmatch(text.strip()) is not None)
 
 
 def _credible(numbers: Sequence[float], where: str) -> tuple[float, float]:
@@ -108,18 +109,28 @@ def _credible(numbers: Sequence[float], where: str) -> tuple[float, float]:
 
 def _sidecar(image: Path) -> tuple[float, float] | None:
     stem = image_stem(image)
-    for path in (image.with_name(f"{name}{ending}") for name in (stem, image.name) for ending in SIDECARS):
-        if path.is_file():
+    for path in (beside(image, f"{name}{ending}") for name in (stem, image.name) for ending in SIDECARS):
+        if path is not None:
             numbers = _sidecar_numbers(path)
             return None if numbers is None else _credible(numbers, f"`{path.name}`")
     return None
 
 
+def beside(image: Path, name: str) -> Path | None:
+    """The file of that name beside an image, in whichever form of its letters; None: there is none."""
+    path = image.with_name(name)
+    if path.is_file():
+        return path
+    if name.isascii():
+        return None
+    return next((file for file in image.parent.iterdir() if same_text(file.name) == same_text(name)), None)
+
+
 def _sidecar_numbers(path: Path) -> Sequence[float] | None:
     """The numbers of a sidecar; None when a JSON file says nothing of the spacing."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        return _json_numbers(json.loads(text)) if path.suffix == ".json" else numbers_in(text)
+        text = read_text(path)
+        return _json_numbers(json.loads(text)) if path.suffix == ".json" else spacing_numbers(text)
     except (OSError, ValueError) as error:
         raise ImageError(f"Expected `{path.name}` to be readable, got: {error}. Correct or remove it.") from error
 
@@ -139,20 +150,24 @@ def _json_numbers(content: Any) -> Sequence[float] | None:  # noqa: ANN401
 
 def _table(path: Path) -> dict[str, str]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            wanted = ["spacing_mm"] if "spacing_mm" in columns else ["dx_mm", "dy_mm"]
-            if not {"image", *wanted} <= set(columns):
-                raise StudyError(
-                    f"Expected `{path}` to have the columns image,spacing_mm or image,dx_mm,dy_mm, got "
-                    f"{','.join(columns) or 'an empty file'}. Name them in the first line."
-                )
-            return {
-                (row["image"] or "").strip().replace("\\", "/").lower(): " ".join(row[name] or "?" for name in wanted)
-                for row in reader
-                if (row["image"] or "").strip()
-            }
+        (_, header), *rows = read_table(path) or [(1, [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StudyError(f"Expected `{path}` to be a UTF-8 CSV file, got: {error}. Save it as such.") from error
+    wanted = ["spacing_mm"] if "spacing_mm" in header else ["dx_mm", "dy_mm"]
+    if not {"image", *wanted} <= set(header):
+        raise StudyError(
+            f"Expected `{path}` to have the columns image,spacing_mm or image,dx_mm,dy_mm, got "
+            f"{','.join(header) or 'an empty file'}. Name them in the first line."
+        )
+    listed = {}
+    for number, cells in rows:
+        if len(cells) > len(header):
+            raise StudyError(
+                f"Expected line {number} of `{path}` to have {len(header)} cells as the first, got {len(cells)}. A "
+                "decimal comma needs semicolons between the cells."
+            )
+        row = dict(zip(header, cells, strict=False))
+        if row["image"]:
+            image = same_text(row["image"]).replace("\\", "/").lower()
+            listed[image] = " ".join(row.get(name) or "?" for name in wanted)
+    return listed

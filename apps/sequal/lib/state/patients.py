@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lib.errors import StudyError
+from lib.text_files import read_table, same_text
 
 __all__ = ["MANIFEST_NAME", "PatientNames", "patient_of"]
 
@@ -58,6 +59,7 @@ class PatientNames(Mapping[str, str]):
         rows = _rows(manifest) if manifest is not None and manifest.is_file() else []
         self._by_name = dict(rows)
         self._by_stem = {_without_suffix(name): name for name, _ in rows}
+        ids = {same_text(image) for image in ids} if rows else ids
         unknown = sum(name not in ids and _without_suffix(name) not in ids for name, _ in rows)
         if unknown:
             # Misspelt ids would put one patient's images on both sides of the split.
@@ -65,8 +67,9 @@ class PatientNames(Mapping[str, str]):
 
     def __getitem__(self, image: str) -> str:
         """The patient of an image; an image that nothing names is its own patient."""
-        name = image if image in self._by_name else self._by_stem.get(image)
-        named = self._by_name[name] if name is not None and (name == image or name not in self._ids) else None
+        key = same_text(image)
+        name = key if key in self._by_name else self._by_stem.get(key)
+        named = self._by_name[name] if name is not None and (name == key or name not in self._ids) else None
         return named or _match(image, self._pattern) or image
 
     def __iter__(self) -> Iterator[str]:
@@ -86,18 +89,15 @@ def _match(image_id: str, pattern: str) -> str | None:
 def _rows(manifest: Path) -> list[tuple[str, str]]:
     rows: dict[str, str] = {}
     try:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            if [cell.strip() for cell in next(reader, [])] != _HEADER:
-                raise _malformed(manifest, 1, "the header `image,patient`")
-            for row in reader:
-                cells = [cell.strip() for cell in row]
-                if not any(cells):
-                    continue
-                if len(cells) != 2 or not all(cells):
-                    raise _malformed(manifest, reader.line_num, "an image and a patient")
-                if rows.setdefault(cells[0], cells[1]) != cells[1]:
-                    raise _malformed(manifest, reader.line_num, f"one patient for {cells[0]!r}")
+        (_, header), *listed = read_table(manifest) or [(1, [])]
+        if header != _HEADER:
+            raise _malformed(manifest, 1, "the header `image,patient`")
+        for number, cells in listed:
+            if len(cells) != 2 or not all(cells):
+                raise _malformed(manifest, number, "an image and a patient")
+            image, patient = map(same_text, cells)
+            if rows.setdefault(image, patient) != patient:
+                raise _malformed(manifest, number, f"one patient for {image!r}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StudyError(f"Expected `{manifest}` to be a UTF-8 CSV file, got: {error}. Save it as such.") from error
     return list(rows.items())
