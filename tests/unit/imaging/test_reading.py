@@ -54,6 +54,68 @@ def test_nifti_colour_becomes_luma(tmp_path: Path) -> None:
     assert frame.pixels[..., 0] == pytest.approx(np.array([[76.245, 0], [0, 90]]))
 
 
+@pytest.mark.parametrize(
+    ("shape", "intent"),
+    [((4, 5, 1, 1, 3), 1007), ((4, 5, 1, 1, 4), 1007), ((4, 5, 1, 3), 2003), ((4, 5, 3), 2003), ((4, 5, 1, 4), 2004)],
+)
+def test_nifti_colour_in_an_axis_becomes_luma(tmp_path: Path, shape: tuple[int, ...], intent: int) -> None:
+    colour = np.random.default_rng(1).integers(0, 255, shape).astype(np.uint8)
+    image = nib.Nifti1Image(colour, AFFINE)
+    image.header["intent_code"] = intent
+    nib.save(image, tmp_path / "a.nii.gz")
+    frame = read_frame(tmp_path / "a.nii.gz")
+    assert frame.grid == (4, 5, 1)
+    np.testing.assert_allclose(frame.pixels[:, :, 0], to_luma(colour.reshape(4, 5, shape[-1])), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"kinds": ["RGB-color", "domain", "domain"]},
+        {"kinds": ["3-color", "domain", "domain"], "spacings": [np.nan, 0.06, 0.05]},
+        {"kinds": ["vector", "domain", "domain"]},
+        {"kinds": ["rgb-COLOR", "space", "space"]},
+        {"spacings": [np.nan, 0.06, 0.05]},
+        {"space dimension": 2, "space directions": [[np.nan, np.nan], [0.06, 0], [0, 0.05]]},
+        {},
+    ],
+)
+def test_nrrd_colour_is_known_by_whatever_the_header_says(tmp_path: Path, header: dict[str, object]) -> None:
+    colour = np.random.default_rng(1).integers(0, 255, (3, 9, 7)).astype(np.uint8)
+    nrrd.write(str(tmp_path / "a.nrrd"), colour, header)
+    frame = read_frame(tmp_path / "a.nrrd")
+    assert frame.grid == (9, 7, 1)
+    np.testing.assert_allclose(frame.pixels[:, :, 0], to_luma(np.moveaxis(colour, 0, -1)), rtol=1e-6)
+
+
+def test_nrrd_colour_behind_the_picture_is_luma(tmp_path: Path) -> None:
+    colour = np.random.default_rng(1).integers(0, 255, (9, 7, 3)).astype(np.uint8)
+    nrrd.write(str(tmp_path / "a.nrrd"), colour, {"kinds": ["domain", "domain", "RGB-color"]})
+    np.testing.assert_allclose(read_frame(tmp_path / "a.nrrd").pixels[:, :, 0], to_luma(colour), rtol=1e-6)
+
+
+def test_other_colours_are_named(tmp_path: Path) -> None:
+    nrrd.write(str(tmp_path / "a.nrrd"), _ramp(3, 9, 7), {"kinds": ["HSV-color", "domain", "domain"]})
+    with pytest.raises(ImageError, match="red, green and blue"):
+        read_frame(tmp_path / "a.nrrd")
+
+
+@pytest.mark.parametrize(
+    ("header", "expected", "words"),
+    [
+        ({"spacings": [0.06, 0.05]}, (0.06, 0.05), "nrrd spacing"),
+        ({"spacings": [0.006, 0.005], "units": ["cm", "cm"]}, (0.06, 0.05), "nrrd spacing"),
+        ({"spacings": [0.06, 0.05], "units": ["s", "s"]}, None, "unit"),
+        ({"spacings": [3.0, 3.0]}, None, "not credible"),
+    ],
+)
+def test_nrrd_spacings_calibrate(tmp_path: Path, header: dict[str, object], expected: object, words: str) -> None:
+    nrrd.write(str(tmp_path / "a.nrrd"), _ramp(9, 7), header)
+    found = read_frame(tmp_path / "a.nrrd").calibration
+    assert found.spacing_mm == expected
+    assert words in found.source
+
+
 def test_identity_affine_is_not_calibrated(tmp_path: Path) -> None:
     frame = read_frame(_nifti(tmp_path / "a.nii.gz", _ramp(3, 4), np.eye(4)))
     assert not frame.calibration.calibrated

@@ -22,6 +22,9 @@ __all__ = ["FORM_FIELDS", "nifti_calibration", "read_nifti", "read_nifti_array"]
 _UNIT_MM: Final = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SCANNER: Final = 1  # NIFTI_XFORM_SCANNER_ANAT
+_VECTORS, _VECTOR_AXIS = 1007, 5  # NIFTI_INTENT_VECTOR
+_CHANNELS: Final = (3, 4)
+_COLOUR_INTENTS: Final = (2003, 2004)  # NIFTI_INTENT_RGB_VECTOR, NIFTI_INTENT_RGBA_VECTOR
 #: What a header says about the place of its array.
 FORM_FIELDS: Final = (
     *("qform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
@@ -90,7 +93,15 @@ def _array(image: Any) -> NDArray[Any]:  # noqa: ANN401
     array = np.asanyarray(image.dataobj)
     if array.dtype.names is not None:
         return to_luma(np.stack([array[name] for name in array.dtype.names], axis=-1))
+    if _ends_in_colours(array.shape, int(image.header["intent_code"])):
+        return to_luma(array)
     return array
+
+
+def _ends_in_colours(shape: tuple[int, ...], intent: int) -> bool:
+    """Whether the last axis runs over the channels of a pixel; ITK writes colours as vectors along the fifth."""
+    vectors = intent == _VECTORS and len(shape) == _VECTOR_AXIS and shape[3] == 1
+    return len(shape) > 2 and shape[-1] in _CHANNELS and (vectors or intent in _COLOUR_INTENTS)
 
 
 def _chosen_form(image: Any, name: str) -> NDArray[np.float64]:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """What an import works on: images that were found, their labels, and files that cannot be used."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -8,9 +9,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.errors import SequalError
 from lib.imaging import Calibration, Frame, given_calibration
 
-__all__ = ["Candidate", "Found", "ImageContents", "LabelSource", "Problem", "no_image"]
+__all__ = ["Candidate", "Found", "ImageContents", "LabelSource", "Problem", "no_image", "why_not"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +140,20 @@ class Problem:
 
     name: str
     reason: str
+
+
+def why_not(error: Exception) -> str:
+    """Why a file cannot be used, in words; what nobody foresaw is in the log with its place in the code.
+
+    One file must never end an import of thousands, whatever it makes a library raise.
+    """
+    if isinstance(error, SequalError | OSError):
+        return str(error)
+    logger.error("A file of an import cannot be used", exc_info=error)
+    return (
+        f"Expected a file that can be read, got {type(error).__name__}: {str(error).rstrip('.')}. Open it in a viewer "
+        "and save it again, or leave it out."
+    )
 
 
 def no_image(name: str) -> Problem:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lib.errors import ImageError
 from lib.imaging import Calibration, given_calibration, image_stem, image_suffix
-from lib.importing.candidate import Candidate, Found, LabelSource, Problem, no_image
+from lib.importing.candidate import Candidate, Found, LabelSource, Problem, no_image, why_not
 from lib.importing.ids import id_of
 from lib.importing.pictures import read_contents
 from lib.importing.profiles import mask_between, read_profile
@@ -79,8 +79,8 @@ def cubs_candidates(folders: CubsFolders, source: Path, rules: SpacingRules) -> 
         try:
             given = rules.of(path, name, sidecar=False)
             found.candidates.append(_candidate(path, name, stem, folders.calibrations, readers, given))
-        except ImageError as error:
-            found.problems.append(Problem(name, str(error)))
+        except Exception as error:
+            found.problems.append(Problem(name, why_not(error)))
     found.problems += _without_partner(readers, stems, source)
     return found
 

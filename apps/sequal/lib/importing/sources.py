@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from lib.errors import ImageError, StudyError
+from lib.errors import StudyError
 from lib.imaging import file_kind
-from lib.importing.candidate import Candidate, Found, Problem, no_image
+from lib.importing.candidate import Candidate, Found, Problem, no_image, why_not
 from lib.importing.cubs import cubs_candidates, find_cubs
 from lib.importing.dicom_files import dicom_candidate
 from lib.importing.masks import attach_masks
@@ -147,8 +147,10 @@ def _files(
         progress(name)
         try:
             candidate = _one(path, name, options, rules, pseudonyms)
-        except (ImageError, OSError) as error:
-            found.problems.append(Problem(name, str(error)))
+        except StudyError:
+            raise
+        except Exception as error:
+            found.problems.append(Problem(name, why_not(error)))
             continue
         if candidate is None:
             found.others.append(no_image(name))

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.errors import ImageError, LabelError
+from lib.errors import LabelError
 from lib.imaging import Calibration, read_frame, says_no_layer
-from lib.importing.candidate import Candidate, LabelSource, Problem
+from lib.importing.candidate import Candidate, LabelSource, Problem, why_not
 from lib.importing.ids import tag_of
 from lib.importing.journal import ImportRecord, Journal
 from lib.importing.planning import id_taken
@@ -80,10 +80,10 @@ class StudyWriter:
         try:
             digest = file_digest(item.file)
             contents = item.read()
-        except (ImageError, OSError) as error:
-            self._refuse(item, str(error))
+            content = image_file(contents)
+        except Exception as error:
+            self._refuse(item, why_not(error))
             return None
-        content = image_file(contents)
         frame = item.patient_key or item.patient, hashlib.sha256(content).hexdigest()
         objection = self._objection(item, content, frame)
         if objection:
@@ -129,8 +129,8 @@ class StudyWriter:
             if all(record.labels.get(tag) == _digest(source) for source in item.labels for tag in self._tags(source)):
                 return []
             frame = read_frame(self._images[record.image])
-        except (ImageError, OSError) as error:
-            self._refuse(item, str(error))
+        except Exception as error:
+            self._refuse(item, why_not(error))
             return []
         labels, written = self._write_labels(item, record, frame.grid, frame.affine)
         if not self.dry_run and labels != dict(record.labels):
@@ -159,8 +159,8 @@ class StudyWriter:
                     self.notes.append(Problem(name, "It is empty: it is taken to say that the frame shows no layer."))
                 calibration = Calibration(record.spacing_mm, record.calibration)
                 self.notes += [Problem(name, warning) for warning in label_warnings(label, calibration)]
-            except (LabelError, OSError) as error:
-                self.problems.append(Problem(name, str(error)))
+            except Exception as error:
+                self.problems.append(Problem(name, why_not(error)))
                 continue
             for tag in tags:
                 labels[tag] = digest
