@@ -14,6 +14,8 @@ from lib.errors import ImageError
 from lib.imaging import read_frame
 from lib.imaging.placement import straightened
 from lib.imaging.writing import write_on_frame
+from unit.importing.sources import region as ultrasound_region
+from unit.importing.sources import write_dicom
 
 SUFFIXES = (".nii.gz", ".nrrd")
 SHAPES = ((12, 9), (12, 9, 1), (12, 9, 4), (12, 1, 9), (12, 9, 1, 1))
@@ -213,3 +215,25 @@ def test_straightening_keeps_lengths():
     assert changed
     np.testing.assert_allclose(np.linalg.norm(straight[:3, :3], axis=0), np.linalg.norm(place[:3, :3], axis=0))
     assert abs(straight[:3, 0] @ straight[:3, 1]) < 1e-12
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {"PixelSpacing": [0.07, 0.06]},
+        {
+            "ImagePositionPatient": [3, -7, 11],
+            "ImageOrientationPatient": [0, 1, 0, 0, 0, -1],
+            "PixelSpacing": [0.2, 0.1],
+        },
+    ],
+)
+def test_masks_of_dicom_images(tmp_path, frames, tags):
+    stored = np.ones((9, 12) if frames == 1 else (frames, 9, 12), np.uint8) * 7
+    stored[0] = 0
+    region = ultrasound_region((0, 0, 11, 8), delta_cm=(0.006, 0.007))
+    write_dicom(tmp_path / "image.dcm", stored, [] if tags.get("PixelSpacing") else [region], **tags)
+    for mask in write_both(tmp_path / "image.dcm", tmp_path):
+        check_on_image(tmp_path / "image.dcm", mask)

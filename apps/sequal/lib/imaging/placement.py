@@ -41,10 +41,12 @@ class Placement:
     Attributes:
         affine: float64 `(4, 4)`, index in the file's array to RAS millimetres.
         forms: the NIfTI header that says so, with both forms and their codes; None for other files.
+        volume: to ITK a still of this format is a volume of one slice, and so must its mask be.
     """
 
     affine: NDArray[np.float64]
     forms: nib.Nifti1Header | None = None
+    volume: bool = False
 
 
 def itk_affine(path: Path, kind: FileKind) -> NDArray[np.float64] | None:

@@ -119,7 +119,7 @@ def _read_dicom(source: Path) -> Contents:
     if affine is None:
         affine = _LPS.copy()
         affine[:2] *= np.array(calibration.spacing_mm or (1.0, 1.0))[:, np.newaxis]
-    return Contents(array, Placement(affine), calibration)
+    return Contents(array, Placement(affine, volume=True), calibration)
 
 
 _READERS: Final = {"nifti": read_nifti, "nrrd": read_nrrd, "picture": _read_picture, "dicom": _read_dicom}

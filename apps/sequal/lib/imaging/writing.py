@@ -51,7 +51,9 @@ def write_on_frame(path: Path, values: NDArray[Any], frame: Frame, *, compress: 
         LabelError: the values are on another grid.
     """
     place = frame.place or Placement(frame.affine)
-    write_mask(path, frame.to_file_grid(values), place.affine, compress=compress, forms=place.forms)
+    mask = frame.to_file_grid(values)
+    mask = mask[:, :, np.newaxis] if place.volume and mask.ndim == 2 else mask
+    write_mask(path, mask, place.affine, compress=compress, forms=place.forms)
 
 
 def write_mask(
