@@ -55,7 +55,7 @@ def _decoded(path: Path, dataset: Any) -> NDArray[np.float32]:  # noqa: ANN401
     except Exception as error:
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", "unknown"))
         grey = grey_by_gdcm(path, syntax)
-        if grey is not None:
+        if grey is not None and grey.shape[-2:] == (int(dataset.Rows), int(dataset.Columns)):
             return grey
         if syntax in _UNCOMPRESSED:
             raise
