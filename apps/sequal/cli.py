@@ -310,6 +310,10 @@ def simulate(
     thumbnails: Annotated[
         bool | None, typer.Option(help="Keep small pictures of the frames for the report.", show_default="yes")
     ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(help="Of the pool, at each round: all, or needed (by the strategies).", show_default="all"),
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.", show_default=False)
     ] = None,
@@ -350,6 +354,7 @@ def simulate(
         "starting_weights": starting_weights,
         "full": full,
         "thumbnails": thumbnails,
+        "scores": scores,
     }
     simulate_command(experiment, given_options(options, set_ or (), variant), device)
 

@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may be repeated")
     parser.add_argument("--gate", choices=("on", "off"), default="on", help="on: as the server does")
     parser.add_argument("--hospital-seed", type=int, default=0, help="of the hospital's patients")
+    parser.add_argument("--hospital-frames", type=int, nargs=2, default=(300, 100), metavar=("POOL", "TEST"))
     parser.add_argument("--workers", type=int, default=2, help="processes that simulate the hospital's frames")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="starting weights")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -78,6 +79,8 @@ def _given(options: argparse.Namespace) -> dict[str, object]:
             make_hospital(
                 options.frames,
                 seed=options.hospital_seed,
+                pool=options.hospital_frames[0],
+                test=options.hospital_frames[1],
                 workers=options.workers,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
@@ -89,6 +92,7 @@ def _given(options: argparse.Namespace) -> dict[str, object]:
         "gate": options.gate,
         "starting_weights": str(options.weights),
         "thumbnails": False,
+        "scores": "needed",
         **added,
     }
 
@@ -139,7 +143,7 @@ def _aponeurosis(frames: Path) -> dict[str, object]:
 
 _DATA: dict[str, dict[str, Any]] = {
     "real": {"options": _real, "labels": "0,2,5,10,all", "seeds": "0-9"},
-    "hospital": {"options": _hospital, "labels": "0,5,10,15,20,30,40", "seeds": "0-4"},
+    "hospital": {"options": _hospital, "labels": "0,5,10,20,30,40", "seeds": "0-4"},
     "aponeurosis": {"options": _aponeurosis, "labels": "0,5,10,20,40", "seeds": "0-4"},
 }
 

@@ -123,6 +123,26 @@ def test_the_report_follows_the_figures_and_compares_the_variants(adapted, tmp_p
     assert "`--start`" not in text
 
 
+def test_the_pool_is_predicted_only_where_that_is_needed(images, tmp_path):
+    weights = str(random_checkpoint(tmp_path / "weights.pt"))
+    given = options(images, labels="0,1,2", starting_weights=weights, scores="needed", seeds="0,1")
+    for name in ("start", "budget", "rounds"):
+        given.pop(name)
+    play(tmp_path / "e", {**given, "strategies": "random,entropy"})
+    found = results(tmp_path / "e")
+    for seed in (0, 1):
+        random, entropy = (
+            [found[f"cells/{name}-on-s{seed}/round-0{n}.json"]["instrument"] for n in range(3)]
+            for name in ("random", "entropy")
+        )
+        assert [entry["pool_images"] for entry in random] == [7, 0, 0]
+        assert [entry["pool_images"] for entry in entropy] == [7, 6, 5]
+        assert set(entropy[1]["scores"]) == {"entropy", "least_confidence", "margin", "pld"}
+    before = [found[f"cells/{name}-on-s{seed}/round-00.json"] for name in ("random", "entropy") for seed in (0, 1)]
+    assert all(record["test"] == before[0]["test"] for record in before), "the same for every seed"
+    assert list((tmp_path / "e" / "work").iterdir()) == []
+
+
 def test_only_the_cells_that_are_wanted_are_played(images, tmp_path):
     experiment = Experiment.open(tmp_path, options(images, rounds=1, strategies="random,pld", seeds="0,1"))
     assert experiment.play("cpu", wanted=lambda cell: cell == Cell("random", "on", 1)) == []

@@ -27,7 +27,7 @@ from lib.experiments.evaluation import evaluate_pool, evaluate_test
 from lib.experiments.instrument import judge_scores
 from lib.experiments.label_quality import label_quality
 from lib.experiments.plan import FULL, Cell, Plan
-from lib.experiments.playable import PLAYABLE
+from lib.experiments.playable import FORM_SCORES, PLAYABLE
 from lib.experiments.readers import Readers
 from lib.experiments.results import FORMAT
 from lib.imaging.working_frames import WorkingFrames
@@ -160,7 +160,7 @@ class CellPlayer:
 
     def _shared_start(self, state_folder: Path, number: int, labelled: Sequence[str]) -> dict[str, Any]:
         """The first round of this seed and these settings, played by whichever strategy comes first."""
-        start = self.folder / "work" / f"start-{self.cell.start_name}"
+        start = self.folder / "work" / self.plan.start_of(self.cell)
         done = start / "judged.json"
         with FileLock(self.folder / "locks" / f"{start.name}.lock"):
             if not done.exists():
@@ -180,15 +180,18 @@ class CellPlayer:
         training = None if number == 0 else self._train(state, number, items)
         trained = time.monotonic()
         loaded = self._in_service(state)
+        first = number == self.plan.round_numbers[0]
+        every = self.plan.scores == "all"
         pool = evaluate_pool(
             self.dataset,
-            self._unlabelled(labelled),
+            self._unlabelled(labelled) if every or first or self.cell.strategy not in (FULL, "random") else [],
             loaded,
-            self._former_teacher(state, number),
+            self._former_teacher(state, number) if every else None,
             self._frames,
             self.settings,
             self._torch_device,
-            with_bald=BALD in self.plan.strategies and (number == 1 or self.cell.strategy in (BALD, "random")),
+            with_bald=self._needs_bald(first),
+            with_forms=every or not set(FORM_SCORES.values()).isdisjoint(self.plan.strategies),
         )
         state.ledger.put_scores(loaded.digest, pool.scores)
         return {
@@ -203,6 +206,11 @@ class CellPlayer:
             "versions": {"torch": torch.__version__, "monai": monai.__version__, "python": platform.python_version()},
             "device": _device_name(self._torch_device),
         }
+
+    def _needs_bald(self, first: bool) -> bool:
+        if BALD not in self.plan.strategies:
+            return False
+        return first or self.cell.strategy == BALD or (self.plan.scores == "all" and self.cell.strategy == "random")
 
     def _train(self, state: StudyState, number: int, items: Sequence[Item]) -> dict[str, Any]:
         """Run a round and note what it did."""

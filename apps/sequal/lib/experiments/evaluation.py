@@ -49,6 +49,7 @@ def evaluate_pool(
     device: torch.device,
     *,
     with_bald: bool = False,
+    with_forms: bool = True,
 ) -> PoolEvaluation:
     """Predict, judge and score every image of the pool.
 
@@ -61,6 +62,7 @@ def evaluate_pool(
         settings: `pld_form` and `min_piece_mm` are used, and `seed` for BALD.
         device: where the networks are.
         with_bald: BALD too, which takes eight passes more; a network without dropout has none.
+        with_forms: the forms of PLD too.
     """
     teacher = loaded.pair.teacher
     networks = [loaded.reference, loaded.other, teacher, *([] if former_teacher is None else [former_teacher])]
@@ -77,7 +79,8 @@ def evaluate_pool(
             pld_form=settings.pld_form,
             thin_px=thin_px,
         )
-        found |= _forms("", log_p[loaded.reference], log_p[loaded.other], thin_px)
+        if with_forms:
+            found |= _forms("", log_p[loaded.reference], log_p[loaded.other], thin_px)
         if former_teacher is not None:
             found |= _forms("_rounds", log_p[teacher], log_p[former_teacher], thin_px)
         if with_bald:

@@ -115,10 +115,11 @@ class Experiment:
 
     def _forget_start(self, cell: Cell) -> None:
         """Delete the shared first round once every cell that begins with it is finished."""
+        start = self.plan.start_of(cell)
         sharing = [
             other
             for other in self.plan.cells()
-            if other.start_name == cell.start_name and (other.strategy != FULL or self.plan.round_numbers[0] == 0)
+            if self.plan.start_of(other) == start and (other.strategy != FULL or self.plan.round_numbers[0] == 0)
         ]
         if all(self.finished_rounds(other) == len(self.plan.round_numbers) for other in sharing):
-            shutil.rmtree(self.folder / "work" / f"start-{cell.start_name}", ignore_errors=True)
+            shutil.rmtree(self.folder / "work" / start, ignore_errors=True)

@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.experiments.overlap import mean_or_none
-from lib.imaging import Calibration
 from lib.labels import IGNORE, INTIMA_MEDIA
 from lib.measurement import (
     Boundaries,
     boundaries_from_mask,
     boundaries_from_probability,
-    measure_imt,
     score_segmentation,
 )
 
@@ -99,10 +97,10 @@ def mean_figures(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _lengths(found: Boundaries, true: Boundaries, spacing_mm: tuple[float, float] | None) -> dict[str, float | None]:
-    calibration = Calibration(spacing_mm, "experiment")
+    dy = (spacing_mm or (1.0, 1.0))[1]
     found = found.within(true.measured)
     both = found.measured
-    predicted, truly = measure_imt(found, calibration).mean, measure_imt(true, calibration).mean
+    predicted, truly = _thickness(found, dy), _thickness(true, dy)
     bias = None if predicted is None or truly is None else predicted - truly
     lengths = {
         "imt_predicted": predicted,
@@ -110,12 +108,17 @@ def _lengths(found: Boundaries, true: Boundaries, spacing_mm: tuple[float, float
         "imt_bias": bias,
         "imt_error": None if bias is None else abs(bias),
     }
-    dy = (spacing_mm or (1.0, 1.0))[1]
     for name, ours, theirs in (("li", found.li, true.li), ("ma", found.ma, true.ma)):
         off = (ours[both] - theirs[both]) * dy
         lengths[f"{name}_bias"] = float(off.mean()) if off.size else None
         lengths[f"{name}_error"] = float(np.abs(off).mean()) if off.size else None
     return lengths
+
+
+def _thickness(boundaries: Boundaries, dy: float) -> float | None:
+    """The mean of `measure_imt`, without the figures beside it, which take most of its time."""
+    columns = boundaries.measured
+    return float((boundaries.ma[columns] - boundaries.li[columns]).mean()) * dy if columns.any() else None
 
 
 def _mean(records: list[dict[str, Any]], name: str) -> float | None:

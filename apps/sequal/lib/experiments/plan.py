@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from lib.acquisition import BALD
 from lib.errors import SettingsError, StudyError
 from lib.experiments.playable import PLAYABLE
 from lib.rules import Rule, boolean, choice, integer, number, text
@@ -171,6 +172,7 @@ class Plan:
     starting_weights: str = _option("none", text("a checkpoint, or none"))
     full: bool = _option(False, boolean())
     thumbnails: bool = _option(True, boolean())
+    scores: Literal["all", "needed"] = _option("all", choice(("all", "needed")))
     settings: Mapping[str, str] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict, metadata={"rule": _variants()})
 
@@ -307,6 +309,15 @@ class Plan:
         """Images of a query, by which scores are judged: the smallest step of `labels`."""
         counts = [int(count) for count in self.labels if count != ALL]
         return min((b - a for a, b in pairwise(counts)), default=self.budget)
+
+    def start_of(self, cell: Cell) -> str:
+        """Name of what a cell begins with, which it shares with others: a first round, or a judging before any label.
+
+        The latter is the same for all seeds where they have the same frames; BALD alone draws by the seed.
+        """
+        if self.round_numbers[0] == 0 and self.splits == "one" and BALD not in self.strategies:
+            return f"before-{replace(cell, seed=0).start_name}"
+        return f"start-{cell.start_name}"
 
     def settings_of(self, cell: Cell, device: str = "auto") -> Settings:
         """The settings of a cell's rounds.
