@@ -62,9 +62,13 @@ def itk_affine(path: Path, kind: FileKind) -> NDArray[np.float64] | None:
 
     Returns:
         Float64 `(4, 4)`; a two-dimensional image lies in the plane z = 0. None when ITK does not read the file, or
-        reads a matrix that is no place.
+        reads a matrix that is no place, and on a machine for experiments, where no mask goes back to a viewer and
+        SimpleITK need not be installed.
     """
-    import SimpleITK as sitk  # noqa: N813 - as its users write it
+    try:
+        import SimpleITK as sitk  # noqa: N813 - as its users write it
+    except ModuleNotFoundError:
+        return None
 
     # ITK's own words go to standard error, whatever becomes of the file.
     sitk.ProcessObject.SetGlobalWarningDisplay(False)  # type: ignore[no-untyped-call]
