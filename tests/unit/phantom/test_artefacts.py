@@ -93,12 +93,46 @@ def test_a_given_scanner_has_none_so_that_studies_stay_as_they_are():
 
 
 def test_drawn_artefacts_differ_and_some_frames_have_a_clean_lumen():
-    drawn = [draw_artefacts(np.random.default_rng(seed), 40.0) for seed in range(200)]
+    drawn = [draw_artefacts(np.random.default_rng(seed), 38.0, 40.0, "ordinary") for seed in range(200)]
 
     assert 0.2 < np.mean([bool(one.ghosts) for one in drawn]) < 0.5
     assert 0.25 < np.mean([one.haze is not None for one in drawn]) < 0.55
     assert any(not one.ghosts and one.haze is None for one in drawn)
     assert all(0 <= strength <= 0.5 for one in drawn for _, strength in one.ghosts)
+
+
+def test_only_frames_without_a_wall_show_vessels_cut_across_or_muscles_alone():
+    walled, bare = (
+        [draw_artefacts(np.random.default_rng(seed), 38.0, 40.0, kind) for seed in range(200)]
+        for kind in ("ordinary", "no_wall")
+    )
+    assert not any(one.cross_sections or one.muscles for one in walled)
+    assert 0.3 < np.mean([bool(one.cross_sections) for one in bare]) < 0.5
+    assert 0.4 < np.mean([bool(one.muscles) for one in bare]) < 0.6
+    assert not any(one.cross_sections and (one.muscles or one.jugular) for one in bare)
+
+
+def test_the_intima_of_a_thickened_wall_can_always_be_seen():
+    thick, ordinary = (
+        [draw_artefacts(np.random.default_rng(seed), 38.0, 40.0, kind).intima for seed in range(100)]
+        for kind in ("thickened", "ordinary")
+    )
+    assert min(thick) >= 1.0
+    assert 0.2 < np.mean([strength < 1.0 for strength in ordinary]) < 0.5
+
+
+def test_a_faint_intima_leaves_the_adventitia_alone_to_be_seen():
+    clear, faint = frame(Artefacts()), frame(Artefacts(intima=0.0))
+
+    assert mean_at(faint, 16.0, 16.3) < mean_at(clear, 16.0, 16.3) - 15
+    assert mean_at(faint, 17.0, 17.8) == pytest.approx(mean_at(clear, 17.0, 17.8), abs=3)
+
+
+def test_the_adventitia_is_seen_later_where_its_leading_edge_is_marked_earlier():
+    plain, marked = frame(Artefacts()), frame(Artefacts(edge_mm=0.3))
+
+    assert mean_at(marked, 16.8, 17.0) < mean_at(plain, 16.8, 17.0) - 15
+    np.testing.assert_array_equal(plain.mask, marked.mask)
 
 
 def test_panels_cover_margins_and_leave_the_scan_area():

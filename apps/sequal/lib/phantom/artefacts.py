@@ -1,15 +1,25 @@
 """What makes echoes look like a far wall where there is none, and hides the one that is there."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from lib.phantom.anatomy import Kind
+from lib.phantom.cross_section import CrossSection, draw_cross_sections
+from lib.phantom.jugular import Jugular, draw_jugular
+from lib.phantom.muscle import MuscleLayer, draw_muscles
+
 __all__ = ["Artefacts", "Sheath", "draw_artefacts", "ghosts", "haze_db", "sheath_level", "vein_rim"]
 
 Field = NDArray[np.floating[Any]]
+
+#: Factor on the intima line of a thickened wall: nobody traces an upper boundary that cannot be seen in a black lumen.
+_THICK_INTIMA: Final = 2.0
+#: Readers follow leading edges, where an echo begins to show; half of its rise is this much deeper.
+_EDGE_MM: Final = 0.03
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,12 @@ class Artefacts:
         haze_patch_mm: size of its patches.
         vein_rim: strength 0..1 of the wall of the vein above the artery, where there is one.
         sheaths: muscles on their sheaths; the artery lies in front of them.
+        intima: factor on the strength of the far wall's intima line; with a small one only the adventitia is seen.
+        roughness: how much the strength of a specular line changes from point to point, as a part of it.
+        edge_mm: how far above the half-rise of its echo the media-adventitia boundary is marked.
+        jugular: a vein cut lengthwise above the artery; None: none.
+        cross_sections: vessels cut across, in a frame without a far wall.
+        muscles: layers of muscle that fill such a frame.
     """
 
     ghosts: tuple[tuple[float, float], ...] = ()
@@ -56,25 +72,43 @@ class Artefacts:
     haze_patch_mm: float = 2.0
     vein_rim: float = 0.0
     sheaths: tuple[Sheath, ...] = ()
+    intima: float = 1.0
+    roughness: float = 0.45
+    edge_mm: float = 0.0
+    jugular: Jugular | None = None
+    cross_sections: tuple[CrossSection, ...] = ()
+    muscles: tuple[MuscleLayer, ...] = ()
 
 
-def draw_artefacts(rng: np.random.Generator, depth_mm: float) -> Artefacts:
+def draw_artefacts(rng: np.random.Generator, width_mm: float, depth_mm: float, kind: Kind) -> Artefacts:
     """Artefacts from wide ranges; about a third of the frames have a clean lumen, half have no sheath.
 
     Args:
         rng: source of randomness.
+        width_mm: of the scan area.
         depth_mm: of the scan area.
+        kind: of the anatomy; frames without a far wall show vessels that are cut across, or muscles, or neither.
     """
     ghosts: tuple[tuple[float, float], ...] = ()
     if rng.random() < 0.35:
         step, strength = rng.uniform(0.6, 2.5), rng.uniform(0.05, 0.5)
         ghosts = tuple((float(step * n), float(strength * 0.5 ** (n - 1))) for n in range(1, int(rng.integers(2, 5))))
+    without_wall = rng.random() if kind == "no_wall" else 1.0
+    across = draw_cross_sections(rng, width_mm, depth_mm) if without_wall < 0.4 else ()
+    muscles = draw_muscles(rng, depth_mm) if 0.4 <= without_wall < 0.9 else ()
+    faint = rng.random() < 0.35
     return Artefacts(
         ghosts=ghosts,
         haze=float(rng.uniform(-46.0, -26.0)) if rng.random() < 0.4 else None,
         haze_patch_mm=float(rng.uniform(0.8, 4.0)),
         vein_rim=float(rng.uniform(0.1, 0.9)) if rng.random() < 0.8 else 0.0,
         sheaths=tuple(_draw_sheath(rng, depth_mm) for _ in range(int(rng.choice([0, 0, 1, 2])))),
+        intima=_THICK_INTIMA if kind in ("plaque", "thickened") else float(rng.uniform(0.03, 0.6)) if faint else 1.0,
+        roughness=float(rng.uniform(0.3, 1.2)),
+        edge_mm=_EDGE_MM,
+        jugular=draw_jugular(rng) if rng.random() < 0.4 and not across and not muscles else None,
+        cross_sections=across,
+        muscles=muscles,
     )
 
 

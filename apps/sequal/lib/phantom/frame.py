@@ -10,6 +10,7 @@ from lib.phantom.anatomy import SAMPLES, Anatomy, Kind, draw_anatomy, draw_kind,
 from lib.phantom.artefacts import Artefacts, draw_artefacts
 from lib.phantom.display import Display, draw_display, scan_sides, show
 from lib.phantom.overlay import burn_in, draw_panels, place_on_screen
+from lib.phantom.population import adult_wall
 from lib.phantom.render import render
 from lib.phantom.scanner import Scanner, draw_scanner
 
@@ -72,14 +73,17 @@ def simulate_frame(
         screen: add margins and burned-in text as a scanner shows them; without, the bare scan area.
     """
     # Spawned streams: the frame's own draws stay the same with and without a display, artefacts and panels.
-    shown, echoes, around = rng.spawn(3)
+    shown, echoes, around, wall = rng.spawn(4)
     drawn = scanner is None
     if display is None:
         display = draw_display(shown) if drawn else Display()
     scanner = scanner or draw_scanner(rng)
+    if anatomy is None:
+        anatomy = draw_anatomy(rng, kind or draw_kind(rng), scanner.width_mm, scanner.depth_mm)
+        if drawn:
+            anatomy = adult_wall(anatomy, wall)
     if artefacts is None:
-        artefacts = draw_artefacts(echoes, scanner.depth_mm) if drawn else Artefacts()
-    anatomy = anatomy or draw_anatomy(rng, kind or draw_kind(rng), scanner.width_mm, scanner.depth_mm)
+        artefacts = draw_artefacts(echoes, scanner.width_mm, scanner.depth_mm, anatomy.kind) if drawn else Artefacts()
     area = show(render(anatomy, scanner, rng, artefacts), display)
     width, height = area.shape
     columns = np.linspace(0, SAMPLES - 1, width)

@@ -12,6 +12,9 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
 
 from lib.phantom.anatomy import SAMPLES, Anatomy, smooth_curve
 from lib.phantom.artefacts import Artefacts, ghosts, haze_db, sheath_level, vein_rim
+from lib.phantom.cross_section import ring_level
+from lib.phantom.jugular import jugular_level
+from lib.phantom.muscle import muscle_level
 from lib.phantom.scanner import Scanner
 
 __all__ = ["render"]
@@ -37,8 +40,9 @@ def render(
     columns = np.linspace(0, SAMPLES - 1, width)
     curve = {name: np.interp(columns, np.arange(SAMPLES), getattr(anatomy, name)) for name in _CURVES}
     depth = (np.arange(height, dtype=np.float32) * np.float32(scanner.spacing_mm))[None, :]
-    level, lines = _echo_levels(anatomy, curve, depth, scanner, artefacts or Artefacts())
-    looks = [_envelope(level, lines, scanner, rng) for _ in range(scanner.looks)]
+    artefacts = artefacts or Artefacts()
+    level, lines = _echo_levels(anatomy, curve, depth, scanner, artefacts)
+    looks = [_envelope(level, lines, scanner, rng, artefacts.roughness) for _ in range(scanner.looks)]
     envelope = np.sqrt(np.mean(np.square(looks), axis=0))
     noise = 10 ** (scanner.noise_db / 20) * np.hypot(*rng.standard_normal((2, width, height)).astype(np.float32))
     below = depth > curve["near_mm"][:, None]
@@ -101,13 +105,34 @@ def _echo_levels(
             db = np.where(radius < r, rng.uniform(-60.0, -42.0), db)
             rim = np.exp(-(((radius - r - 0.5) / 0.5) ** 2)) * np.abs((depth - at) / np.maximum(radius, 0.1))
             lines = np.where(radius < r, 0.0, lines + 0.8 * rim.astype(np.float32))
-        return (10 ** (db / 20)).astype(np.float32), lines
+        for number, layer in enumerate(artefacts.muscles):
+            fibres = np.random.default_rng([anatomy.seed, 3, number])
+            streaks = _texture(fibres, width, height, scanner.spacing_mm, 0.25)
+            fading = smooth_curve(fibres, width, width / 12, 1.0)
+            in_place = muscle_level(layer, depth, streaks, fading)
+            db, lines = np.where(np.isnan(in_place), db, in_place), np.where(np.isnan(in_place), lines, 0.0)
+        for vessel in artefacts.cross_sections:
+            db, lines = ring_level(vessel, x * scanner.width_mm, depth, db, lines)
+        return _with_vein(artefacts, curve, depth, db, lines)
     artery_db, artery_lines = _artery(anatomy, curve, depth, scanner, rng, db, lines, artefacts)
     cut: Field = curve["in_plane"][:, None].astype(np.float32)
     tissue_db: NDArray[np.floating[Any]] = np.asarray(db)
     mixed_db: NDArray[np.floating[Any]] = np.add(cut * artery_db, (1.0 - cut) * tissue_db)
     mixed_lines: Field = cut * artery_lines + (1.0 - cut) * lines
-    return (10 ** (mixed_db / 20)).astype(np.float32), mixed_lines
+    return _with_vein(artefacts, curve, depth, mixed_db, mixed_lines)
+
+
+def _with_vein(
+    artefacts: Artefacts,
+    curve: dict[str, NDArray[np.float64]],
+    depth: Field,
+    db: NDArray[np.floating[Any]],
+    lines: NDArray[np.floating[Any]],
+) -> tuple[Field, Field]:
+    """Amplitudes (W, H) of diffuse scatterers and lines, the jugular vein in front of everything else."""
+    if artefacts.jugular is not None:
+        db, lines = jugular_level(artefacts.jugular, depth, curve["near_mm"][:, None], db, lines)
+    return (10 ** (db / 20)).astype(np.float32), lines.astype(np.float32)
 
 
 def _artery(
@@ -145,8 +170,8 @@ def _artery(
     thick = np.clip((imt - 1.3) / 0.5, 0.0, 1.0)
     media = rng.uniform(-32.0, -17.0) * (1 - thick) + anatomy.plaque_db * thick - 8.0 * thick
     db = np.where(wall, media, db)
-    intima = rng.uniform(0.12, 0.9) * strength * _line(depth, li + 1.4 * sigma + _DISPLAY_MM, 0.04)
-    start = ma + 0.4 * sigma + _DISPLAY_MM
+    intima = artefacts.intima * rng.uniform(0.12, 0.9) * strength * _line(depth, li + 1.4 * sigma + _DISPLAY_MM, 0.04)
+    start = ma + 0.4 * sigma + _DISPLAY_MM + artefacts.edge_mm
     decay = np.maximum(depth - start, 0.0) / anatomy.adventitia_mm
     adventitia = rng.uniform(-5.0, 4.0) - 14.0 * np.clip(decay, 0.0, 1.6) ** 1.3
     behind = (depth >= start) & (decay < 1.6)
@@ -181,12 +206,12 @@ def _texture(rng: np.random.Generator, width: int, height: int, spacing_mm: floa
     return map_coordinates(field, [xs, ys], order=1, mode="reflect").astype(np.float32)
 
 
-def _envelope(level: Field, lines: Field, scanner: Scanner, rng: np.random.Generator) -> Field:
+def _envelope(level: Field, lines: Field, scanner: Scanner, rng: np.random.Generator, roughness: float) -> Field:
     """|scatterers ⊗ PSF|, normalised so that level 1 gives a mean-square envelope of 1."""
     width, height = level.shape
     noise = rng.standard_normal((2, width, height)).astype(np.float32) / np.float32(np.sqrt(2.0))
     phase = smooth_curve(rng, width, max(width / 30, 2.0), 0.7)[:, None].astype(np.float32)
-    rough = 1.0 + 0.45 * noise
+    rough = 1.0 + np.float32(roughness) * noise
     sigma = scanner.axial_sigma_mm / scanner.spacing_mm
     parts = []
     for part, turn in ((0, np.cos(phase)), (1, np.sin(phase))):

@@ -82,7 +82,7 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
         cycles=float(rng.uniform(1.1, 2.4)),
         beam_mm=float(rng.uniform(0.18, 0.75)),
         focus_mm=float(rng.uniform(10.0, 30.0)),
-        dynamic_range_db=float(rng.uniform(32.0, 62.0)),
+        dynamic_range_db=float(rng.uniform(28.0, 64.0)),
         gain_db=float(rng.normal(0.0, 4.0)),
         tgc_db=float(rng.normal(0.0, 6.0)),
         gamma=float(np.exp(rng.uniform(np.log(0.75), np.log(1.8)))),
