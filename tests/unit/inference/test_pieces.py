@@ -2,8 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 
-from lib.inference.pieces import drop_pieces_at_margin, drop_short_pieces
+from lib.inference.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
 
 
 def _wall(*pieces):
@@ -51,6 +52,31 @@ def test_only_whole_pieces_change_and_only_to_zero(probability, length, pixel):
     assert (cleaned[changed] == 0).all()
     again = drop_short_pieces(cleaned, pixel, length)
     np.testing.assert_array_equal(again, cleaned)
+
+
+def test_a_second_layer_above_the_wall_goes_whole():
+    wall, vein = (0, 90, 25), (20, 70, 8)
+    np.testing.assert_array_equal(keep_one_layer(_wall(wall, vein)) > 0.5, _wall(wall) > 0.5)
+
+
+def test_pieces_of_one_wall_side_by_side_stay():
+    both = _wall((0, 45, 20), (50, 100, 23))
+    assert keep_one_layer(both) is both
+
+
+def test_a_piece_that_overlaps_a_little_loses_those_columns_alone():
+    cleaned = keep_one_layer(_wall((0, 60, 25), (50, 100, 8))) > 0.5
+    assert cleaned[:60, 25].all()
+    assert cleaned[60:, 8].all()
+    assert not cleaned[50:60, 8].any()
+
+
+@given(arrays(np.float32, (12, 9), elements=st.floats(0, 1, width=32)))
+def test_no_column_keeps_two_pieces(probability):
+    cleaned = keep_one_layer(probability)
+    before, _ = ndimage.label(probability > 0.5, structure=np.ones((3, 3)))
+    for column in range(12):
+        assert len(set(before[column][cleaned[column] > 0.5])) <= 1
 
 
 def _picture(margin):

@@ -1,4 +1,4 @@
-"""Pieces of a predicted layer that cannot be a wall: specks, and the upper edge of the scan."""
+"""Pieces of a predicted layer that cannot be a wall: specks, a second layer, and the upper edge of the scan."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-__all__ = ["drop_pieces_at_margin", "drop_short_pieces"]
+__all__ = ["drop_pieces_at_margin", "drop_short_pieces", "keep_one_layer"]
 
 #: A piece is also short beside a longer one: when it has less than this part of its length.
 _PART_OF_LONGEST: Final = 0.25
@@ -46,6 +46,38 @@ def drop_short_pieces(probability: NDArray[np.float32], pixel_mm: float, min_len
     kept = probability.copy()
     kept[np.isin(pieces, 1 + np.flatnonzero(short))] = 0.0
     return kept
+
+
+def keep_one_layer(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The probability with one layer in a column: there is one far wall, so a second one is a mistake.
+
+    The pieces of the mask (p > 0.5, eight neighbours) are taken by their summed probability, the greatest first. A
+    later piece is set to 0 in columns that are taken, and it goes altogether when more than half of its columns are.
+
+    Args:
+        probability: float32 (W, H), of the layer.
+
+    Returns:
+        A new array, or the given one when nothing was dropped.
+
+    >>> keep_one_layer(np.array([[0.75, 0.25, 1.0], [0.25, 0.25, 1.0]], dtype=np.float32)).tolist()
+    [[0.0, 0.25, 1.0], [0.25, 0.25, 1.0]]
+    """
+    pieces, count = label(probability > 0.5, structure=_NEIGHBOURS)
+    if count < 2:
+        return probability
+    weights = np.bincount(pieces.ravel(), probability.ravel(), count + 1)[1:]
+    taken = np.zeros(len(probability), dtype=bool)
+    kept = probability.copy()
+    for number in 1 + np.argsort(-weights, kind="stable"):
+        piece = pieces == number
+        columns = piece.any(axis=1)
+        if np.count_nonzero(columns & taken) > 0.5 * np.count_nonzero(columns):
+            kept[piece] = 0.0
+            continue
+        kept[piece & taken[:, None]] = 0.0
+        taken |= columns
+    return kept if (kept != probability).any() else probability
 
 
 def drop_pieces_at_margin(

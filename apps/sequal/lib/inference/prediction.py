@@ -11,7 +11,7 @@ from lib.imaging import Frame
 from lib.imaging.working_frames import to_working
 from lib.inference.loading import LoadedPair
 from lib.inference.pair import predict_pair
-from lib.inference.pieces import drop_pieces_at_margin, drop_short_pieces
+from lib.inference.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
 from lib.labels import INTIMA_MEDIA
 from lib.measurement import ImtMeasurement, boundaries_from_probability, measure_imt
 from lib.settings import Settings
@@ -89,7 +89,8 @@ def without_mistakes(
     if settings.min_piece_mm == 0:
         return probability
     dx, dy = spacing_mm or (settings.working_spacing_mm, settings.working_spacing_mm)
-    return drop_short_pieces(drop_pieces_at_margin(probability, pixels, dy), dx, settings.min_piece_mm)
+    inside = drop_pieces_at_margin(probability, pixels, dy)
+    return keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm))
 
 
 def expected_dice(probability: NDArray[np.float32]) -> float:
