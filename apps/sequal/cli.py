@@ -212,15 +212,16 @@ def export(
 
 @app.command()
 def pretrain(
-    frames: Annotated[int, typer.Option(min=1, help="Simulated frames to train on.")] = 1500,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 3000,
-    batch: Annotated[int, typer.Option(min=1, help="Patches a step.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Of training set, network and batches.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Patches a step; twelve come from one simulated frame.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Of simulated frames, network and batches.")] = 0,
     out: Annotated[Path, typer.Option(help="Checkpoint to write; its card goes beside it.")] = APP
     / "model"
     / "pretrained_carotid.pt",
-    cache: Annotated[Path | None, typer.Option(help="Folder that keeps simulated frames for the next time.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that simulate while this one trains; 0: this one does both.")
+    ] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     cpu_bfloat16: Annotated[
         bool, typer.Option(help="Compute in bfloat16 on a CPU that has it: twice as fast.")
     ] = False,
@@ -239,12 +240,11 @@ def pretrain(
     pretrain_command(
         PretrainOptions(
             out=out,
-            frames=frames,
             steps=steps,
             batch=batch,
             seed=seed,
-            cache=cache,
             workers=workers,
+            device=device,
             cpu_bfloat16=cpu_bfloat16,
             network=network,
             learning_rate=learning_rate,

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import time
+from itertools import cycle, islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
@@ -20,8 +21,9 @@ import torch
 from lib.inference import LoadedPair, load_pair, predict_frame
 from lib.phantom import PhantomFrame, simulate_frame
 from lib.settings import Settings
+from lib.training.batches import Batch
 from lib.training.phantom_evaluation import as_frame, evaluate_on_phantoms
-from lib.training.pretrain import PhantomSample, phantom_sample, pretrain
+from lib.training.pretrain import phantom_batches, pretrain
 
 NETWORKS = ("unet", "dynunet", "basic_unet", "segresnet")
 HERE = Path(__file__).resolve().parent
@@ -32,29 +34,29 @@ def main() -> None:
     """Read the command line, run every network, write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=240.0, help="processor time each network trains for")
-    parser.add_argument("--frames", type=int, default=400)
+    parser.add_argument("--batches", type=int, default=300, help="different ones; a training goes through them again")
     parser.add_argument("--test", type=int, default=40)
-    parser.add_argument("--cache", type=Path, required=True, help="folder for simulated frames and checkpoints")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--out", type=Path, default=HERE)
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.cache.mkdir(parents=True, exist_ok=True)
-    samples = [phantom_sample(0, i, Settings.from_conf({}), args.cache) for i in range(args.frames)]
+    batches = list(islice(phantom_batches(4, 0, Settings.from_conf({})), args.batches))
     test = [simulate_frame(np.random.default_rng([1, i])) for i in range(args.test)]
     rows: list[dict[str, float | str]] = []
     for name in NETWORKS:
-        rows.append(run(name, samples, test, args.seconds, args.cache / f"{name}.pt"))
+        rows.append(run(name, batches, test, args.seconds, args.cache / f"{name}.pt"))
         print(json.dumps(rows[-1]), flush=True)
         write(rows, args)
 
 
 def run(
-    name: str, samples: list[PhantomSample], test: list[PhantomFrame], seconds: float, checkpoint: Path
+    name: str, batches: list[Batch], test: list[PhantomFrame], seconds: float, checkpoint: Path
 ) -> dict[str, float | str]:
     """Train one network for `seconds` and judge it on phantoms it never saw."""
-    step_s = train(name, samples, 4, checkpoint)
+    step_s = train(name, batches, 4, checkpoint)
     steps = max(10, int(seconds / step_s))
-    train(name, samples, steps, checkpoint)
+    train(name, batches, steps, checkpoint)
     loaded = load_pair(checkpoint, CPU)
     settings = settings_of(name, steps)
     return {
@@ -82,10 +84,10 @@ def settings_of(name: str, steps: int) -> Settings:
     )
 
 
-def train(name: str, samples: list[PhantomSample], steps: int, checkpoint: Path) -> float:
+def train(name: str, batches: list[Batch], steps: int, checkpoint: Path) -> float:
     """Train for `steps`; returns processor seconds a step."""
     start = time.process_time()
-    pretrain(samples, checkpoint, settings_of(name, steps), meta={}, device=CPU)
+    pretrain(cycle(batches), checkpoint, settings_of(name, steps), meta={}, device=CPU)
     return (time.process_time() - start) / steps
 
 
@@ -102,7 +104,7 @@ def write(rows: list[dict[str, float | str]], args: argparse.Namespace) -> None:
     """The table and its numbers."""
     default = rows[0]
     lines = [
-        f"{args.seconds:.0f} s of processor time each, {args.frames} training phantoms, patches of 4 a step, "
+        f"{args.seconds:.0f} s of processor time each, {args.batches} batches of four patches of phantoms, "
         f"{args.test} unseen phantoms, one thread.",
         "",
         "| network | parameters | steps | step | frame | Dice mean / median | IMT error mm | no mask |",

@@ -1,3 +1,5 @@
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from lib.commands.pretrain import TEST_SEED, PretrainOptions
 from lib.networks import Architecture, create_network
 from lib.phantom import PhantomFrame
 from lib.state import load_checkpoint
+from lib.training.pretrain import frames_used, phantom_batches
 from unit.synthetic_study import band
 
 
@@ -20,31 +23,30 @@ def small_frame(rng, kind=None, scanner=None):
 
 @pytest.fixture(autouse=True)
 def _small_frames(monkeypatch):
-    for module in ("lib.commands.pretrain", "lib.training.pretrain"):
+    for module in ("lib.commands.pretrain", "lib.training.phantom_patches"):
         monkeypatch.setattr(f"{module}.simulate_frame", small_frame)
     monkeypatch.setattr("lib.training.pretrain.PATCH", (64, 64))
 
 
 def test_weights_and_card_are_written(run, tmp_path):
     out = tmp_path / "weights" / "start.pt"
-    arguments = ("--frames", 3, "--steps", 2, "--batch", 2, "--workers", 1, "--test-frames", 4, "--network", "unet")
-    result = run("pretrain", *arguments, "--out", out, "--seed", 5, "--cache", tmp_path / "cache")
+    arguments = ("--steps", 2, "--batch", 2, "--workers", 0, "--test-frames", 4, "--network", "unet")
+    result = run("pretrain", *arguments, "--out", out, "--seed", 5)
     assert result.exit_code == 0, result.output
     checkpoint = load_checkpoint(out, "unet")
     create_network(Architecture("unet")).load_state_dict(checkpoint.teacher)
-    assert checkpoint.meta["phantoms"] == 3
+    assert checkpoint.meta["phantoms"] == 1  # twelve patches are cut from a frame on average
     assert checkpoint.meta["settings"]["seed"] == 5
     card = out.with_suffix(".md").read_text()
     assert checkpoint.digest in card
     assert "| `network` | unet |" in card
     assert "seed 5" in card
     assert all(f"\n| {scanner} | 1 |" in card for scanner in "ABCD")
-    assert len(list((tmp_path / "cache").iterdir())) == 3
     assert "{" not in card
 
 
 def test_training_goes_on_from_given_weights(run, tmp_path):
-    arguments = ("--frames", 3, "--steps", 2, "--batch", 2, "--workers", 1, "--test-frames", 4)
+    arguments = ("--steps", 2, "--batch", 2, "--workers", 0, "--test-frames", 4)
     first, second = tmp_path / "first.pt", tmp_path / "second.pt"
     assert run("pretrain", *arguments, "--out", first).exit_code == 0
     result = run("pretrain", *arguments, "--out", second, "--start", first)
@@ -57,7 +59,7 @@ def test_training_goes_on_from_given_weights(run, tmp_path):
 
 
 def test_the_result_can_be_averaged_with_given_weights(run, tmp_path):
-    arguments = ("--frames", 3, "--steps", 2, "--batch", 2, "--workers", 1, "--test-frames", 4)
+    arguments = ("--steps", 2, "--batch", 2, "--workers", 0, "--test-frames", 4)
     first, second, mean = tmp_path / "first.pt", tmp_path / "second.pt", tmp_path / "mean.pt"
     assert run("pretrain", *arguments, "--out", first).exit_code == 0
     assert run("pretrain", *arguments, "--out", second, "--start", first).exit_code == 0
@@ -85,8 +87,8 @@ def test_test_frames_are_others_than_those_of_any_training(tmp_path):
     ("arguments", "named"),
     [
         (("--network", "transformer"), "network"),
-        (("--batch", 65, "--frames", 99), "batch_labelled"),
-        (("--frames", 1, "--batch", 2), "--frames"),
+        (("--batch", 65), "batch_labelled"),
+        (("--device", "gpu"), "device"),
         (("--seed", TEST_SEED), "--seed"),
         (("--learning-rate", 0), "learning_rate"),
         (("--out", "weights.md"), "--out"),
@@ -94,7 +96,7 @@ def test_test_frames_are_others_than_those_of_any_training(tmp_path):
 )
 def test_bad_options_are_refused_before_anything_is_simulated(run, tmp_path, monkeypatch, arguments, named):
     monkeypatch.chdir(tmp_path)
-    result = run("pretrain", "--workers", 1, "--out", "x.pt", *arguments)
+    result = run("pretrain", "--workers", 0, "--out", "x.pt", *arguments)
     assert result.exit_code == 2
     assert named in result.stderr
     assert not list(tmp_path.iterdir())
@@ -102,5 +104,22 @@ def test_bad_options_are_refused_before_anything_is_simulated(run, tmp_path, mon
 
 def test_defaults_are_those_of_the_command_line():
     assert PretrainOptions(out=None).settings().batch_labelled == 4
-    with command._pool(2) as parallel:
-        assert list(parallel(abs, [-1, 2, -3])) == [1, 2, 3]
+
+
+def test_the_same_seed_and_processes_give_the_same_batches():
+    chosen = PretrainOptions(out=None).settings()
+    here, again, beside = (
+        list(islice(phantom_batches(3, seed, chosen, workers), 4)) for seed, workers in ((1, 0), (1, 0), (2, 0))
+    )
+    for one, other in zip(here, again, strict=True):
+        assert torch.equal(one.student_view, other.student_view)
+        assert torch.equal(one.label, other.label)
+        assert one.student_view.shape == (3, 1, 64, 64)
+    assert not torch.equal(here[0].student_view, beside[0].student_view)
+
+
+def test_processes_share_the_frames(monkeypatch):
+    """Two processes simulate every other frame each; forked, they see the small frames of this module."""
+    batches = list(islice(phantom_batches(2, 1, PretrainOptions(out=None).settings(), workers=2), 3))
+    assert [len(batch.label) for batch in batches] == [2, 2, 2]
+    assert frames_used(30, 4) == 10

@@ -1,17 +1,14 @@
 """`pretrain`: starting weights from simulated frames alone, with a card that says what they are."""
 
-import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import numpy as np
 import torch
+from rich.progress import Progress, TaskID
 
 from lib.commands.console import OUT, progress_bar, table
 from lib.commands.place import output_folder
@@ -21,17 +18,13 @@ from lib.inference import LoadedPair, choose_device, load_pair
 from lib.phantom import SCANNERS, PhantomFrame, simulate_frame
 from lib.settings import Settings
 from lib.training.phantom_evaluation import PhantomMetrics, evaluate_on_phantoms
-from lib.training.pretrain import PhantomSample, phantom_sample, pretrain
+from lib.training.pretrain import frames_used, phantom_batches, pretrain
 
 __all__ = ["TEST_SEED", "PretrainOptions", "pretrain_command"]
 
 #: Seed of the frames that judge every starting weights alike; no training set may have it.
 TEST_SEED: Final = 1_000_003
 _DRAWN: Final = "drawn at random, as in training"
-
-_T = TypeVar("_T")
-#: Maps a picklable function over numbers, lazily and in order.
-_Map = Callable[[Callable[[int], Any], Iterable[int]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -40,12 +33,11 @@ class PretrainOptions:
 
     Attributes:
         out: checkpoint to write; the card goes beside it, with the suffix `.md`.
-        frames: simulated frames to train on.
         steps: optimiser steps.
         batch: patches a step.
-        seed: of the training set, the network and the batches.
-        cache: folder that keeps simulated frames for the next time; None: they are not kept.
-        workers: processes that simulate.
+        seed: of the simulated frames, the network and the batches.
+        workers: processes that simulate while this one trains; 0: this one does both.
+        device: where to train, as the setting `device`.
         cpu_bfloat16: compute in bfloat16 on a CPU.
         network: architecture.
         learning_rate: at the start; it falls to zero.
@@ -55,12 +47,11 @@ class PretrainOptions:
     """
 
     out: Path
-    frames: int = 1500
     steps: int = 3000
     batch: int = 4
     seed: int = 0
-    cache: Path | None = None
-    workers: int = 2
+    workers: int = 1
+    device: str = "auto"
     cpu_bfloat16: bool = False
     network: str = Settings.network
     learning_rate: float = 0.002
@@ -80,6 +71,7 @@ class PretrainOptions:
         return Settings.from_conf(
             {
                 "network": self.network,
+                "device": self.device,
                 "seed": self.seed,
                 "epochs": 1,
                 "iterations_per_epoch": self.steps,
@@ -106,21 +98,15 @@ def pretrain_command(options: PretrainOptions) -> None:
     start = None if options.start is None else _weights(options.start, "--start", settings, device)
     average_with = [_weights(path, "--average-with", settings, device) for path in options.average_with]
     began = time.monotonic()
-    with _pool(options.workers) as parallel:
-        simulate = partial(phantom_sample, options.seed, settings=settings, cache=options.cache)
-        samples: list[PhantomSample] = list(
-            _shown("Simulating", parallel(simulate, range(options.frames)), options.frames)
-        )
-        simulated = time.monotonic()
-        _train(options, settings, samples, device, start, average_with)
-        trained = time.monotonic()
-        metrics = _judge(options, settings, device, parallel)
-    seconds = {"simulate": simulated - began, "train": trained - simulated, "judge": time.monotonic() - trained}
+    _train(options, settings, device, start, average_with)
+    trained = time.monotonic()
+    metrics = _judge(options, settings, device)
+    seconds = {"simulate and train": trained - began, "judge": time.monotonic() - trained}
     card = write_card(
         options.out,
         settings,
         metrics,
-        frames=options.frames,
+        frames=frames_used(options.steps, options.batch),
         start=None if start is None else start.digest,
         averaged_with=[weights.digest for weights in average_with],
         test_seed=TEST_SEED,
@@ -137,15 +123,9 @@ def _checked(options: PretrainOptions) -> Settings:
         raise SettingsError(
             f"Expected `--seed` to be other than that of the test frames, got {TEST_SEED}. Take another."
         )
-    if options.frames < options.batch:
-        raise SettingsError(
-            f"Expected `--frames` to be at least `--batch`, got {options.frames} and {options.batch}. Simulate more."
-        )
     if options.out.suffix != ".pt":
         raise SettingsError(f"Expected `--out` to end in .pt, got {options.out.name!r}. The card gets the suffix .md.")
     output_folder(options.out.parent)
-    if options.cache is not None:
-        output_folder(options.cache)
     return settings
 
 
@@ -163,7 +143,6 @@ def _weights(path: Path, option: str, settings: Settings, device: torch.device) 
 def _train(
     options: PretrainOptions,
     settings: Settings,
-    samples: list[PhantomSample],
     device: torch.device,
     start: LoadedPair | None,
     average_with: Sequence[LoadedPair],
@@ -171,10 +150,10 @@ def _train(
     with progress_bar() as bar:
         task = bar.add_task("Training", total=options.steps)
         pretrain(
-            samples,
+            phantom_batches(options.batch, options.seed, settings, options.workers),
             options.out,
             settings,
-            meta={"phantoms": options.frames, "phantom_seed": options.seed},
+            meta={"phantoms": frames_used(options.steps, options.batch), "phantom_seed": options.seed},
             device=device,
             start=start,
             average_with=average_with,
@@ -183,9 +162,7 @@ def _train(
         )
 
 
-def _judge(
-    options: PretrainOptions, settings: Settings, device: torch.device, parallel: _Map
-) -> dict[str, PhantomMetrics]:
+def _judge(options: PretrainOptions, settings: Settings, device: torch.device) -> dict[str, PhantomMetrics]:
     """Figures by scanner: frames with drawn scanners, and those of the fixed scanners, which training never draws."""
     counts = {_DRAWN: options.test_frames, **dict.fromkeys(SCANNERS, max(1, options.test_frames // 4))}
     loaded = load_pair(options.out, device)
@@ -193,9 +170,8 @@ def _judge(
     with progress_bar() as bar:
         task = bar.add_task("Judging", total=sum(counts.values()))
         for place, (name, count) in enumerate(counts.items()):
-            phantoms = parallel(partial(_test_phantom, place, name), range(count))
-            advancing = _advancing(phantoms, lambda: bar.update(task, advance=1))
-            metrics[name] = evaluate_on_phantoms(advancing, loaded, settings, device)
+            phantoms = _advancing((_test_phantom(place, name, i) for i in range(count)), bar, task)
+            metrics[name] = evaluate_on_phantoms(phantoms, loaded, settings, device)
     return metrics
 
 
@@ -204,30 +180,7 @@ def _test_phantom(place: int, scanner: str, index: int) -> PhantomFrame:
     return simulate_frame(rng, scanner=SCANNERS.get(scanner))
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[_Map]:
-    """A map over `workers` processes, or in this one when there is only one."""
-    if workers == 1:
-        yield map
-        return
-    # Spawned, not forked: torch's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        try:
-            yield pool.map
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _shown(what: str, results: Iterable[_T], total: int) -> Iterator[_T]:
-    """The same results, with a progress bar while they come."""
-    with progress_bar() as bar:
-        task = bar.add_task(what, total=total)
-        yield from _advancing(results, lambda: bar.update(task, advance=1))
-
-
-def _advancing(results: Iterable[_T], advance: Callable[[], None]) -> Iterator[_T]:
-    for result in results:
-        yield result
-        advance()
+def _advancing(phantoms: Iterable[PhantomFrame], bar: Progress, task: TaskID) -> Iterator[PhantomFrame]:
+    for phantom in phantoms:
+        yield phantom
+        bar.update(task, advance=1)

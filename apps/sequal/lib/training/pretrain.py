@@ -1,117 +1,89 @@
 """Starting weights: a pair trained on simulated frames alone, before any label exists."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from ignite.engine import Events
-from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from lib.imaging import Calibration
-from lib.imaging.normalisation import normalise_intensity
-from lib.imaging.working_grid import WorkingGrid
 from lib.inference import LoadedPair
 from lib.networks import Architecture, DualNetwork
-from lib.phantom import Kind, PhantomFrame, simulate_frame
+from lib.phantom import Kind
 from lib.settings import Settings
-from lib.state import atomic_write, save_checkpoint
-from lib.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, without_metadata
+from lib.state import save_checkpoint
+from lib.training.augmentation import IMAGE, intensity_view, without_metadata
 from lib.training.batches import Batch
 from lib.training.engine import MeanTeacherTrainer
+from lib.training.phantom_patches import PatchCutter, PhantomSample, phantom_sample
 
-__all__ = ["PATCH", "PhantomBatches", "PhantomSample", "phantom_sample", "pretrain"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["PATCH", "PhantomStream", "frames_used", "phantom_batches", "pretrain"]
 
 #: (W, H) of a patch in working pixels: 23 mm across and deep, so that lumen and both walls are usually seen.
 PATCH = (192, 384)
 #: One frame in so many shows no wall for sure, beside those drawn so: what is no wall is as varied as what is one.
-_BARE_EVERY: Final = 8
+_BARE_EVERY: Final = 4
+#: Patches that are cut from a frame on average; simulating a frame takes as long as cutting thirty.
+_PATCHES_PER_FRAME: Final = 12
+#: Frames that a process holds to cut from, so that a batch shows several.
+_HELD: Final = 64
 
 
-@dataclass(frozen=True)
-class PhantomSample:
-    """A simulated frame on the working grid.
-
-    Attributes:
-        image: uint8 (W, H), the normalised frame times 255.
-        label: uint8 (W, H) in {0, 1}.
-    """
-
-    image: NDArray[np.uint8]
-    label: NDArray[np.uint8]
+def frames_used(steps: int, batch: int) -> int:
+    """Frames that so many steps are cut from."""
+    return -(-steps * batch // _PATCHES_PER_FRAME)
 
 
-def phantom_sample(seed: int, index: int, settings: Settings, cache: Path | None = None) -> PhantomSample:
-    """Frame number `index` of the training set that `seed` defines, simulated or read from `cache`."""
-    file = None if cache is None else cache / f"{seed}-{index:06d}.npz"
-    if file is not None and file.exists():
-        with np.load(file) as stored:
-            return PhantomSample(stored["image"], stored["label"])
-    kind: Kind | None = "no_wall" if index % _BARE_EVERY == 0 else None
-    sample = _to_working(simulate_frame(np.random.default_rng([seed, index]), kind=kind), settings)
-    if file is not None:
-        with atomic_write(file) as out:
-            np.savez_compressed(out, image=sample.image, label=sample.label)
-    return sample
+class PhantomStream(IterableDataset[Batch]):
+    """Endless batches of patches of frames that are simulated on the way, every pixel annotated.
 
-
-def _to_working(frame: PhantomFrame, settings: Settings) -> PhantomSample:
-    width, height = frame.pixels.shape
-    calibration = Calibration(frame.spacing_mm, "phantom")
-    grid = WorkingGrid.of((width, height), calibration, settings.working_spacing_mm, settings.max_working_pixels)
-    image = grid.image_to_working(normalise_intensity(frame.pixels.astype(np.float32)))[0]
-    return PhantomSample(
-        (image * 255.0).round().clamp(0, 255).to(torch.uint8).numpy(), grid.label_to_working(frame.mask)
-    )
-
-
-class PhantomBatches:
-    """Endless batches of patches of simulated frames, every pixel annotated.
+    Under a `DataLoader` each of its processes simulates every n-th frame and cuts from those it holds; the same seed
+    and number of processes give the same batches.
 
     Args:
-        samples: the training set.
         batch: patches a batch.
-        seed: of draw, geometry and intensities.
+        seed: of frames, draw, geometry and intensities.
+        settings: the working grid.
     """
 
-    def __init__(self, samples: Sequence[PhantomSample], batch: int, seed: int) -> None:
-        self._samples, self._batch = samples, batch
-        seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(4)]
-        self._rng = np.random.default_rng(seeds[0])
-        self._on_layer = patch_geometry(PATCH, on_layer=True, scale=0.3).set_random_state(seed=seeds[1])
-        self._anywhere = patch_geometry(PATCH, on_layer=False, scale=0.3).set_random_state(seed=seeds[2])
-        self._view = intensity_view(strong=True).set_random_state(seed=seeds[3])
+    def __init__(self, batch: int, seed: int, settings: Settings) -> None:
+        self._batch, self._seed, self._settings = batch, seed, settings
 
     def __iter__(self) -> Iterator[Batch]:
-        """Batches without end, each epoch in a new order."""
+        """Batches without end."""
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        seeds = [int(s) for s in np.random.SeedSequence([self._seed, worker, workers]).generate_state(3)]
+        cut, view = PatchCutter(PATCH, seeds[1], scale=0.3), intensity_view(strong=True).set_random_state(seed=seeds[2])
+        rng = np.random.default_rng(seeds[0])
+        held: list[PhantomSample] = []
+        due, index = float(self._batch), worker
         while True:
-            order = self._rng.permutation(len(self._samples))
-            for start in range(0, len(order) - self._batch + 1, self._batch):
-                with without_metadata():
-                    batch = self._collate([self._samples[i] for i in order[start : start + self._batch]])
-                yield batch
+            due += self._batch / _PATCHES_PER_FRAME
+            while due >= 1.0:
+                kind: Kind | None = "no_wall" if index % _BARE_EVERY == 0 else None
+                sample = phantom_sample(self._seed, index, self._settings, kind)
+                if len(held) < _HELD:
+                    held.append(sample)
+                else:
+                    held[int(rng.integers(_HELD))] = sample
+                due, index = due - 1.0, index + workers
+            with without_metadata():
+                patches = [cut(held[int(i)]) for i in rng.integers(len(held), size=self._batch)]
+                image = torch.stack([view({IMAGE: patch})[IMAGE] for patch, _ in patches])
+            yield Batch(image, image, torch.stack([label for _, label in patches]))
 
-    def _collate(self, samples: Sequence[PhantomSample]) -> Batch:
-        images, labels = [], []
-        for sample in samples:
-            geometry = self._on_layer if sample.label.any() else self._anywhere
-            cut = geometry(
-                {IMAGE: torch.from_numpy(sample.image)[None] / 255.0, LABEL: torch.from_numpy(sample.label)[None]}
-            )
-            cut = cut[0] if isinstance(cut, list) else cut
-            images.append(self._view({IMAGE: cut[IMAGE]})[IMAGE])
-            labels.append(cut[LABEL].to(torch.uint8))
-        image = torch.stack(images)
-        return Batch(image, image, torch.stack(labels))
+
+def phantom_batches(batch: int, seed: int, settings: Settings, workers: int = 0) -> Iterable[Batch]:
+    """`PhantomStream` made by so many processes; with 0 in this one."""
+    loader: DataLoader[Batch] = DataLoader(PhantomStream(batch, seed, settings), batch_size=None, num_workers=workers)
+    return loader
 
 
 def pretrain(
-    samples: Sequence[PhantomSample],
+    batches: Iterable[Batch],
     out: Path,
     settings: Settings,
     *,
@@ -125,9 +97,9 @@ def pretrain(
     """Train a pair on simulated frames and write it as starting weights.
 
     Args:
-        samples: the training set.
+        batches: endless, see `phantom_batches`.
         out: checkpoint to write.
-        settings: network, optimiser, `epochs` × `iterations_per_epoch` steps of `batch_labelled` patches, seed.
+        settings: network, optimiser, `epochs` × `iterations_per_epoch` steps, seed of the network.
         meta: goes into the checkpoint.
         device: where to train.
         start: a pair of the same network to go on from; None: random weights.
@@ -141,7 +113,6 @@ def pretrain(
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         pair = start.pair if start else DualNetwork(Architecture(settings.network), settings.ema_alpha).to(device)
-        batches = PhantomBatches(samples, settings.batch_labelled, settings.seed)
         trainer = MeanTeacherTrainer(pair, batches, settings, device, cpu_bfloat16=cpu_bfloat16)
         trainer.add_event_handler(
             Events.ITERATION_COMPLETED,
