@@ -120,6 +120,12 @@ PAPER = {
     "after_fusion": "stop",
     "pld_at": "trigger",
     "ramp": "paper",
+    "iterations_per_epoch": 250,
+    "batch_unlabelled": 2,
+    "rehearsal": 0,
+    "frozen_statistics": False,
+    "anchor_labels": 0.0,
+    "fusion_scope": "all",
 }
 
 

@@ -94,11 +94,34 @@ class Settings:
         paper=90.0,
     )
     epochs: int = _per_request(6, integer(1, 1000), "epochs of a round")
-    iterations_per_epoch: int = _per_request(10, integer(1, 10_000), "optimiser steps of an epoch")
+    iterations_per_epoch: int = _per_request(
+        0,
+        integer(0, 10_000),
+        "optimiser steps of an epoch; 0: what the labels give, 20 for each of them and 120 to 600 in a round",
+        paper=250,
+    )
     batch_labelled: int = _per_request(2, integer(1, 64), "labelled patches in a batch")
-    batch_unlabelled: int = _per_request(2, integer(0, 64), "unlabelled patches in a batch")
+    batch_unlabelled: int = _per_request(1, integer(0, 64), "unlabelled patches in a batch", paper=2)
+    rehearsal: int = _per_request(
+        1,
+        integer(0, 64),
+        "simulated patches in a batch, while the labels show the structure that the starting weights know",
+        paper=0,
+    )
+    frozen_statistics: bool = _per_request(
+        True,
+        boolean(),
+        "keep the batch-norm statistics of the starting weights, while the labels show the structure that they know",
+        paper=False,
+    )
+    anchor_labels: float = _per_request(
+        5.0,
+        number(0),
+        "the starting weights count as so many labels in the mean of weights that a round ends with; 0: no mean",
+        paper=0.0,
+    )
     patch: int = _per_request(256, integer(64, 1024, multiple_of=32), "side of a training patch in working pixels")
-    learning_rate: float = _per_request(0.0002, number(0, open_low=True), "learning rate at the start", paper=0.01)
+    learning_rate: float = _per_request(0.001, number(0, open_low=True), "learning rate at the start", paper=0.01)
     optimizer: Literal["adamw", "sgd"] = _per_request(
         "adamw", choice(("adamw", "sgd")), "`sgd` has momentum 0.9", paper="sgd"
     )
@@ -132,6 +155,12 @@ class Settings:
     trigger_slope: float = _per_request(0.9, number(0, 1), "`adele` fires when the IoU slope has fallen by this part")
     fusion_lambda: float = _per_request(
         0.8, number(0.5, 1), "λ, the teacher's confidence above which a pixel is refined"
+    )
+    fusion_scope: Literal["unknown", "all"] = _per_request(
+        "unknown",
+        choice(("unknown", "all")),
+        "`unknown`: fusion fills what the expert left out; `all`: it also overrules what he annotated",
+        paper="all",
     )
     fusion_min_foreground: float = _per_request(
         0.5, number(0, 1), "a refined label that keeps less of the expert's foreground is refused"

@@ -44,6 +44,22 @@ def test_moving_average_by_hand(tiny):
     assert pair.updates == 4
 
 
+def test_frozen_statistics_stay_while_the_student_trains(tiny):
+    pair = tiny()
+    pair.freeze_statistics()
+    pair.train()
+    before = pair.student[1].running_mean.clone()
+    output = pair.student(torch.full((2, 1, 4, 4), 7.0))
+    output.sum().backward()
+    assert torch.equal(pair.student[1].running_mean, before)
+    assert pair.student[0].training
+    assert pair.student[1].weight.grad is not None
+    free = tiny()
+    free.train()
+    free.student(torch.full((2, 1, 4, 4), 7.0))
+    assert not torch.equal(free.student[1].running_mean, before)
+
+
 @pytest.mark.parametrize("alpha_max", [0.0, 0.9, 0.999])
 def test_moving_average_against_numpy(tiny, alpha_max):
     pair, rng = tiny(alpha_max), np.random.default_rng(0)

@@ -37,6 +37,20 @@ def test_every_case_of_the_rule(label, probability, expected):
     assert result.label.dtype == np.uint8
 
 
+@given(LABELS, PROBABILITIES)
+def test_what_the_expert_annotated_stays_where_only_the_unknown_is_filled(expert, probability):
+    result = fuse(expert, expert, probability, threshold=0.6, min_foreground=0.0, scope="unknown", supervision="full")
+    annotated = expert != 255
+    np.testing.assert_array_equal(result.label[annotated], expert[annotated])
+
+
+def test_the_unknown_is_filled_by_the_published_rule():
+    expert = np.array([[1, 0, 255, 255]], np.uint8)
+    p = np.array([[0.05, 0.95, 0.9, 0.05]], np.float32)
+    result = fuse(expert, expert, p, threshold=0.8, min_foreground=0.0, scope="unknown", supervision="full")
+    assert result.label.tolist() == [[1, 0, 1, 0]]
+
+
 def test_the_teacher_speaks_through_the_refined_label_too():
     expert = np.array([[1, 1, 0, 255]], np.uint8)
     current = np.array([[1, 1, 1, 0]], np.uint8)

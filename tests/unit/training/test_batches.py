@@ -1,5 +1,5 @@
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 
 import numpy as np
 import pytest
@@ -55,6 +55,19 @@ def test_the_same_seed_gives_the_same_batches(study):
         assert torch.equal(first.teacher_view, second.teacher_view)
         assert torch.equal(first.label, second.label)
     assert not all(torch.equal(a.student_view, b.student_view) for a, b in zip(runs[0], runs[2], strict=True))
+
+
+def test_simulated_patches_come_last_and_are_counted(study):
+    chosen = settings(rehearsal=2)
+    frames = WorkingFrames(chosen)
+    labels = LabelsInUse(frames, study.state.refined, chosen)
+    simulated = repeat((torch.full((1, 64, 64), 0.5), torch.ones((1, 64, 64), dtype=torch.uint8)))
+    batch = next(iter(TwoStreamBatches(study.labelled, study.unlabelled, frames, labels, chosen, 0, simulated)))
+    assert batch.simulated == 2
+    assert batch.student_view.shape == (5, 1, 64, 64)
+    assert (batch.label[-2:] == 1).all()
+    assert not torch.equal(batch.student_view[-1], batch.teacher_view[-1])
+    assert next(iter(_batches(study))).simulated == 0
 
 
 def test_global_randomness_is_neither_used_nor_changed(study):

@@ -139,7 +139,7 @@ def test_validation_dice_by_hand(study):
 
 
 def test_validation_judges_the_expert_not_the_refined_label(study):
-    report, labels, _ = _refine(study, _Bright(), settings(supervision="full"))
+    report, labels, _ = _refine(study, _Bright(), settings(supervision="full", fusion_scope="all"))
     assert report.images == 2
     value = validation_dice(_Pair(_Bright()), study.labelled, WorkingFrames(settings()), labels, CPU)
     assert value == pytest.approx(_dice(study, _Bright())[0])
@@ -155,7 +155,7 @@ def test_a_frame_without_a_layer_is_right_when_nothing_is_found(study):
 @pytest.mark.parametrize("supervision", ["columns", "full"])
 def test_refinement_leaves_an_empty_label_alone(study, supervision):
     write_label(study.labelled[0].label, np.zeros((96, 64, 1)))
-    chosen = settings(supervision=supervision, fusion_min_agreement=0.0, fusion_min_foreground=0.0)
+    chosen = settings(supervision=supervision, fusion_min_agreement=0.0, fusion_min_foreground=0.0, fusion_scope="all")
     report, labels, store = _refine(study, _Bright(), chosen)
     assert (labels.current(study.labelled[0]) == 0).all()
     assert store.image_ids() == ["im1"]

@@ -29,6 +29,7 @@ FUSION = {
     "fusion_lambda": 0.5,
     "fusion_min_foreground": 0.0,
     "fusion_min_agreement": 0.0,
+    "fusion_scope": "all",
     "supervision": "full",
     "epochs": 3,
 }

@@ -24,6 +24,7 @@ class DualNetwork(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.alpha_max = alpha_max
+        self._frozen_statistics = False
         # Twice as fast on CPUs and on GPUs with mixed precision.
         self.student = create_network(architecture)
         self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -56,9 +57,16 @@ class DualNetwork(nn.Module):
         self._average.update_parameters(self.student)
 
     def train(self, mode: bool = True) -> Self:
-        """Only the student changes mode: the teacher predicts with its averaged statistics."""
+        """Only the student changes mode: the teacher predicts with its averaged statistics.
+
+        After `freeze_statistics` the student's batch norm stays in evaluation mode too.
+        """
         super().train(mode)
         self._average.eval()
+        if self._frozen_statistics:
+            for layer in self.student.modules():
+                if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                    layer.eval()
         return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,6 +106,23 @@ class DualNetwork(nn.Module):
                     tensor.copy_(
                         torch.stack([tensor, *(state[name].to(tensor.device) for state in states)]).mean(dim=0)
                     )
+
+    def move_towards(self, other: "DualNetwork", share: float) -> None:
+        """Take (1 − `share`) of its own weights and `share` of another pair's, student and teacher each from its like.
+
+        Args:
+            other: a pair of the same architecture, on any device.
+            share: 0..1.
+        """
+        state = other.state_dict()
+        with torch.no_grad():
+            for name, tensor in self.state_dict().items():
+                if tensor.is_floating_point():
+                    tensor.lerp_(state[name].to(tensor.device), share)
+
+    def freeze_statistics(self) -> None:
+        """Let the student's batch norm use, and keep, the statistics that it has, also while it trains."""
+        self._frozen_statistics = True
 
 
 def _snapshot(network: nn.Module) -> dict[str, Tensor]:

@@ -58,6 +58,7 @@ def fuse(
     threshold: float = 0.8,
     min_foreground: float = 0.5,
     min_agreement: float = 0.0,
+    scope: Literal["unknown", "all"] = "all",
     supervision: Literal["columns", "full"] = "columns",
 ) -> FusionResult:
     """Fuse the teacher's confident pixels into a label (S1, pseudo-label fusion).
@@ -79,12 +80,15 @@ def fuse(
         threshold: λ, in [0.5, 1).
         min_foreground: smallest accepted ratio of new to expert foreground.
         min_agreement: smallest accepted Dice of teacher and expert, in 0..1; 0 is the published rule.
+        scope: `all` is the published rule; with `unknown` only pixels that the expert did not annotate change.
         supervision: see `apply_supervision`.
     """
     confidence = np.maximum(probability, 1.0 - probability)
     pseudo = (probability > 0.5).astype(np.uint8)
     fused = np.where((confidence > threshold) & (pseudo != current), pseudo, current).astype(np.uint8)
     drawn, annotated = expert == INTIMA_MEDIA, expert != IGNORE
+    if scope == "unknown":
+        fused = np.where(annotated, expert, fused)
     predicted, kept = ((label == INTIMA_MEDIA) & annotated for label in (pseudo, fused))
     before, after, found = (np.count_nonzero(layer) for layer in (drawn, kept, predicted))
     agreement = 2 * np.count_nonzero(drawn & predicted) / (before + found) if before + found else 1.0

@@ -1,7 +1,8 @@
 """Two-stream batches: a labelled part with the current labels, an unlabelled part, two intensity views of both."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -28,11 +29,13 @@ class Batch:
         student_view: float32 (B, 1, P, P), what the student sees.
         teacher_view: float32 (B, 1, P, P), the same geometry with its own intensity perturbation.
         label: uint8 (B, 1, P, P) in {0, 1, 255}; 255 throughout for the unlabelled part.
+        simulated: how many patches at the end are of simulated frames.
     """
 
     student_view: Tensor
     teacher_view: Tensor
     label: Tensor
+    simulated: int = 0
 
 
 class TwoStreamBatches:
@@ -48,6 +51,8 @@ class TwoStreamBatches:
         labels: source of the current labels ỹ.
         settings: batch sizes and patch side.
         seed: of the item draw, the geometry and both intensity perturbations.
+        rehearsal: endless patches of simulated frames with their labels, of which `settings.rehearsal` come into every
+            batch; None: none do.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class TwoStreamBatches:
         labels: LabelsInUse,
         settings: Settings,
         seed: int,
+        rehearsal: Iterable[tuple[Tensor, Tensor]] | None = None,
     ) -> None:
         if not labelled:
             raise StudyError("Expected at least one labelled image that can be read, got none. Label an image first.")
@@ -73,6 +79,8 @@ class TwoStreamBatches:
         )
         self._views = [intensity_view().set_random_state(seed=s) for s in seeds[3:]]
         self._queue: list[Item] = []
+        self._simulated = 0 if rehearsal is None else settings.rehearsal
+        self._rehearsal = iter(rehearsal or ())
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches without end."""
@@ -85,9 +93,10 @@ class TwoStreamBatches:
         patches = [self._labelled_patch() for _ in range(self._sizes[0])]
         if self._unlabelled:
             patches += [p for p in (self._unlabelled_patch() for _ in range(self._sizes[1])) if p is not None]
+        patches += islice(self._rehearsal, self._simulated)
         images, labels = zip(*patches, strict=True)
         student, teacher = (torch.stack([view({IMAGE: image})[IMAGE] for image in images]) for view in self._views)
-        return Batch(student.float(), teacher.float(), torch.stack(labels))
+        return Batch(student.float(), teacher.float(), torch.stack(labels), self._simulated)
 
     def _labelled_patch(self) -> tuple[Tensor, Tensor]:
         if not self._queue:

@@ -32,8 +32,8 @@ class MeanTeacherTrainer(Trainer):
 
     Loss = supervised(p_S(x_L), ỹ) + w(t) · mean((p_S − p_T)²) over labelled and unlabelled patches. The learning
     rate follows the poly rule with power 0.9 (published setting). `engine.state.output` of every step holds
-    `loss`, `supervised`, `consistency`, `weight` and the student's `intersection` and `union` with the labels, in
-    pixels.
+    `loss`, `supervised`, `consistency`, `weight` and the student's `intersection` and `union` with the experts' labels,
+    in pixels.
 
     Args:
         pair: the networks, on `device`.
@@ -78,16 +78,14 @@ class MeanTeacherTrainer(Trainer):
         self.pair.train()
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast:
-            with torch.no_grad():
-                teacher = self.pair.teacher(teacher_view)
-            student = self.pair.student(student_view)
-            student, teacher = student.float(), teacher.float()
+            student = self.pair.student(student_view).float()
             supervised = self._supervised(student, label)
-            consistency = consistency_loss(student, teacher)
             weight = self._weight(engine.state.iteration - 1)
+            consistency = self._consistency(student, teacher_view)
             loss = supervised + weight * consistency + self._extent(student, label)
         self._step(loss)
-        intersection, union = _overlap(student, label)
+        experts = len(label) - batch.simulated
+        intersection, union = _overlap(student[:experts], label[:experts])
         return {
             "loss": loss.item(),
             "supervised": supervised.item(),
@@ -96,6 +94,14 @@ class MeanTeacherTrainer(Trainer):
             "intersection": intersection,
             "union": union,
         }
+
+    def _consistency(self, student: torch.Tensor, teacher_view: torch.Tensor) -> torch.Tensor:
+        """Of the teacher's prediction; without a weight for it the teacher does not predict at all."""
+        if self.settings.consistency_weight == 0:
+            return student.new_zeros(())
+        with torch.no_grad():
+            teacher = self.pair.teacher(teacher_view).float()
+        return consistency_loss(student, teacher)
 
     def _extent(self, student: torch.Tensor, label: torch.Tensor) -> torch.Tensor | float:
         """The extent term; the bound is twice the thickest column of all labels seen so far, as a plaque may be."""

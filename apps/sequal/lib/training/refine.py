@@ -79,6 +79,7 @@ def refine_labels(
                 threshold=settings.fusion_lambda,
                 min_foreground=settings.fusion_min_foreground,
                 min_agreement=settings.fusion_min_agreement,
+                scope=settings.fusion_scope,
                 supervision=settings.supervision,
             )
             accepted = accepted and result.accepted

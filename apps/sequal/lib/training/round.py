@@ -35,6 +35,7 @@ from lib.state import (
     publish,
     save_checkpoint,
 )
+from lib.training.anchor import find_anchor
 from lib.training.batches import TwoStreamBatches
 from lib.training.early_learning import EarlyLearningHandler
 from lib.training.engine import MeanTeacherTrainer
@@ -42,6 +43,8 @@ from lib.training.evaluation import validation_dice
 from lib.training.gate import may_publish
 from lib.training.labels_in_use import LabelsInUse
 from lib.training.refine import RefinementReport, refine_labels
+from lib.training.rehearsal import Rehearsal, rehearsal_frames
+from lib.training.round_length import with_steps
 from lib.training.round_report import RoundReport
 
 __all__ = ["round_seed", "run_round"]
@@ -159,10 +162,13 @@ class _Round:
                 f"Expected at least one usable labelled image to train on, got {len(labelled)} labelled of which "
                 f"none can be used. Label an image and submit it. {self._left_out()}".rstrip()
             )
+        self.settings = with_steps(settings, len(self.train_items))
         self.models = StudyModels(state, starting_weights)
         self.previous = self._load(state.published)
         self.in_service = self.models.digest if self.previous is None else self.previous.digest
-        self.pair = self._starting_pair(starting_weights)
+        start = self._starting_weights(starting_weights)
+        self.anchor = find_anchor(start, self.train_items, self.frames, self.labels, self.device)
+        self.pair = self._first_pair(start)
         self.teacher_before = self.pair.weights()["teacher"]
         self.at_trigger: dict[str, Weights] | None = None
         self.refinement = RefinementReport()
@@ -230,30 +236,46 @@ class _Round:
     def _load(self, path: Path) -> LoadedPair | None:
         return load_pair(path, self.device, self.settings.ema_alpha) if path.exists() else None
 
-    def _starting_pair(self, starting_weights: Path | None) -> DualNetwork:
-        loaded = self.previous
-        if loaded is None and starting_weights is not None and starting_weights.exists():
-            loaded = self._load(starting_weights)
-            if loaded is not None and loaded.pair.architecture.name != self.settings.network:
-                logger.info(
-                    "Starting weights are of %s, not of %s",
-                    loaded.pair.architecture.name,
-                    self.settings.network,
-                )
-                loaded = None
-        if loaded is not None:
-            if loaded.pair.architecture.name != self.settings.network:
+    def _starting_weights(self, path: Path | None) -> DualNetwork | None:
+        """The starting weights, if they are there and of the right architecture."""
+        loaded = None if path is None else self._load(path)
+        if loaded is None:
+            return None
+        name = loaded.pair.architecture.name
+        if name != self.settings.network:
+            logger.info("Starting weights are of %s, not of %s", name, self.settings.network)
+            return None
+        return loaded.pair
+
+    def _first_pair(self, start: DualNetwork | None) -> DualNetwork:
+        """What the round goes on from: the published pair, else the starting weights, else random weights."""
+        pair = start
+        if self.previous is not None:
+            pair = self.previous.pair
+            if pair.architecture.name != self.settings.network:
                 raise CheckpointError(
                     f"Expected the published checkpoint to be of network {self.settings.network!r}, got "
-                    f"{loaded.pair.architecture.name!r}. Keep --conf network as it was, or use another --conf state."
+                    f"{pair.architecture.name!r}. Keep --conf network as it was, or use another --conf state."
                 )
-            return copy.deepcopy(loaded.pair)
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            return DualNetwork(Architecture(self.settings.network), self.settings.ema_alpha).to(self.device)
+        if pair is None:
+            with torch.random.fork_rng():
+                torch.manual_seed(self.seed)
+                return DualNetwork(Architecture(self.settings.network), self.settings.ema_alpha).to(self.device)
+        return copy.deepcopy(pair)
 
     def _train(self) -> list[float]:
-        batches = TwoStreamBatches(self.train_items, self.pool, self.frames, self.labels, self.settings, self.seed)
+        known = self.anchor.pair is not None
+        if known and self.settings.frozen_statistics:
+            self.pair.freeze_statistics()
+        batches = TwoStreamBatches(
+            self.train_items,
+            self.pool,
+            self.frames,
+            self.labels,
+            self.settings,
+            self.seed,
+            self._rehearsal() if known and self.settings.rehearsal else None,
+        )
         trainer = MeanTeacherTrainer(self.pair, batches, self.settings, self.device)
         watch = EarlyLearningHandler(self.settings, lambda epoch: self._refine(trainer, epoch))
         watch.attach(trainer)
@@ -278,7 +300,12 @@ class _Round:
             finally:
                 events.close()
         self.pair.eval()
+        self.anchor.hold(self.pair, len(self.train_items), self.settings.anchor_labels)
         return watch.iou
+
+    def _rehearsal(self) -> Rehearsal:
+        frames = rehearsal_frames(self.settings, self.state.root / "rehearsal.npz")
+        return Rehearsal(frames, (self.settings.patch, self.settings.patch), self.seed + 1)
 
     def _refine(self, trainer: MeanTeacherTrainer, epoch: int) -> None:
         self.at_trigger = self.pair.weights()

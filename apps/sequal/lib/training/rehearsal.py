@@ -1,0 +1,67 @@
+"""Simulated frames in the batches of a round, so that a network keeps what it learnt from many scanners."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from lib.settings import Settings
+from lib.state import atomic_write
+from lib.training.phantom_patches import PatchCutter, PhantomSample, phantom_sample
+
+__all__ = ["Rehearsal", "rehearsal_frames"]
+
+#: Frames of a study's rehearsal, half a minute of which a quarter shows no wall.
+_FRAMES: Final = 24
+_BARE_EVERY: Final = 5
+#: Of the frames; other than those of any training set and of those that judge starting weights.
+_SEED: Final = 424_242
+
+
+def rehearsal_frames(settings: Settings, cache: Path) -> list[PhantomSample]:
+    """The simulated frames that rounds rehearse with, from `cache` or simulated and kept there.
+
+    Args:
+        settings: the working grid.
+        cache: file; one that cannot be read is made anew.
+    """
+    name = f"spacing-{settings.working_spacing_mm:g}"
+    try:
+        with np.load(cache) as stored:
+            if name in stored:
+                return [PhantomSample(stored[f"image{i}"], stored[f"label{i}"]) for i in range(_FRAMES)]
+    except (OSError, ValueError, KeyError, BadZipFile):
+        pass  # not there yet, or damaged
+    frames = [
+        phantom_sample(_SEED, index, settings, "no_wall" if index % _BARE_EVERY == 0 else None)
+        for index in range(_FRAMES)
+    ]
+    images = {f"image{i}": frame.image for i, frame in enumerate(frames)}
+    labels = {f"label{i}": frame.label for i, frame in enumerate(frames)}
+    with atomic_write(cache) as out:
+        np.savez_compressed(out, **{name: np.zeros(0)}, **images, **labels)
+    return frames
+
+
+class Rehearsal:
+    """An endless draw of patches of simulated frames.
+
+    Args:
+        frames: to draw from.
+        patch: (W, H) in working pixels.
+        seed: of draw and geometry.
+    """
+
+    def __init__(self, frames: Sequence[PhantomSample], patch: tuple[int, int], seed: int) -> None:
+        self._frames = list(frames)
+        draw, geometry = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
+        self._rng = np.random.default_rng(draw)
+        self._cut = PatchCutter(patch, geometry)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Image float32 (1, W, H) in 0..1 and label uint8 (1, W, H), one patch after the other."""
+        while True:
+            yield self._cut(self._frames[int(self._rng.integers(len(self._frames)))])
