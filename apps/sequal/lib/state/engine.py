@@ -9,7 +9,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 # write in SQLite fails immediately when another process wrote in between, whatever the busy timeout.
 WRITE = {"sequal_write": True}
 _BUSY_TIMEOUT_S = 30
+#: Any number that no other program takes for a lock of its own in the database.
+_MAKING_TABLES = 0x5E90A1
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -54,6 +56,7 @@ def open_engine(url: str) -> Engine:
             engine = _sqlite_engine(url)
         else:
             engine = create_engine(parsed, json_serializer=_to_json, pool_pre_ping=True)
+            _ENGINES.add(engine)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         # Not the URL itself: it may hold a password.
         raise StudyError(
@@ -62,6 +65,9 @@ def open_engine(url: str) -> Engine:
         ) from error
     try:
         with engine.execution_options(**WRITE).begin() as connection:
+            if parsed.get_backend_name() == "postgresql":
+                # Of two servers that start at once one would be told that the table which it makes is there.
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING_TABLES})
             METADATA.create_all(connection)
             for table in METADATA.sorted_tables:  # a table of an older ledger may lack an index
                 for index in table.indexes:
@@ -123,7 +129,7 @@ def _sqlite_engine(url: str) -> Engine:
 
 
 def _forget_connections() -> None:
-    """In a forked process: SQLite connections must not be used, nor closed, by another process than their own."""
+    """In a forked process: connections must not be used, nor closed, by another process than their own."""
     for engine in list(_ENGINES):
         engine.dispose(close=False)
 

@@ -12,6 +12,8 @@ from lib.state.engine import WRITE
 __all__ = ["LedgerPart"]
 
 _ATTEMPTS = 5
+#: What PostgreSQL says when two transactions stood in each other's way: deadlock, and serialisation failure.
+_AGAIN = ("40P01", "40001")
 _Result = TypeVar("_Result")
 
 
@@ -37,7 +39,7 @@ class LedgerPart:
             raise StudyError(f"Expected the ledger to be readable, got: {error.orig}. Check its folder.") from error
 
     def _write(self, change: Callable[[Connection], _Result]) -> _Result:
-        """Run `change` in one transaction; again when another server inserted the same key first."""
+        """Run `change` in one transaction; again when another server was in its way or inserted the same key first."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self._writer.begin() as connection:
@@ -47,6 +49,8 @@ class LedgerPart:
                 if attempt == _ATTEMPTS:
                     raise
             except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) in _AGAIN and attempt < _ATTEMPTS:
+                    continue
                 raise StudyError(
                     f"Expected the ledger to be writable, got: {error.orig}. Check its folder and the disk."
                 ) from error

@@ -1,0 +1,152 @@
+"""What the app adds to the bare networks: scoring a pool, one inference, one training step, each as a ratio.
+
+    python benchmarks/speed/run.py [--repeats 7] [--threads 1]
+
+The app and the bare loop take turns in one process, so that what else the machine does falls on both; the median of the
+ratios is written to `results.json`. `bare` is what nobody can leave out: for a pool and for an inference two batched
+forward passes over the same working frames; for a step student and teacher forward, the same losses, backward,
+optimiser and moving average.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "apps" / "sequal"))
+
+from lib.processor import wait_without_spinning  # noqa: E402
+
+wait_without_spinning()
+
+import torch  # noqa: E402
+
+from lib.imaging import read_frame  # noqa: E402
+from lib.imaging.working_frames import WorkingFrames, to_working  # noqa: E402
+from lib.inference import load_pair, predict_frame, score_items  # noqa: E402
+from lib.inference.pair import FRAMES_AT_ONCE  # noqa: E402
+from lib.items import Item  # noqa: E402
+from lib.losses import SupervisedLoss, consistency_loss  # noqa: E402
+from lib.settings import Settings  # noqa: E402
+from lib.training.batches import Batch  # noqa: E402
+from lib.training.engine import MeanTeacherTrainer  # noqa: E402
+
+CPU = torch.device("cpu")
+WEIGHTS = ROOT / "apps" / "sequal" / "model" / "pretrained_carotid.pt"
+POOL = 8
+
+
+def main() -> None:
+    """Time everything and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    settings, loaded = Settings.from_conf({}), load_pair(WEIGHTS, CPU)
+    paths = sorted((ROOT / "sample-data").glob("*.nii.gz"))[:POOL]
+    items = [Item(path.name, path) for path in paths]
+    results = {"threads": options.threads, "load": round(os.getloadavg()[0], 1), "repeats": options.repeats}
+    for name, (ours, bare) in {
+        "pool": pool(items, loaded, settings),
+        "infer": infer(paths[0], loaded, settings),
+        "step": step(loaded, settings),
+    }.items():
+        results[name] = ratio(ours, bare, options.repeats)
+        print(name, results[name], flush=True)
+    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+def pool(items, loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
+    """Every score of some frames, which are read already, and two forward passes over the same."""
+    frames = WorkingFrames(settings)
+    padded = [frames.get(item).grid.pad(frames.get(item).pixels.float()) for item in items]
+    pair = loaded.pair
+
+    def ours() -> None:
+        score_items(items, loaded.reference, loaded.other, frames, settings, CPU, lambda *_: None, teacher=pair.teacher)
+
+    @torch.no_grad()
+    def bare() -> None:
+        for start in range(0, len(padded), FRAMES_AT_ONCE):
+            batch = torch.cat(padded[start : start + FRAMES_AT_ONCE])
+            pair.teacher(batch), pair.student(batch)
+
+    pair.eval()
+    return ours, bare
+
+
+def infer(path: Path, loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
+    """Mask, scores and thickness of a frame that is read already, and the pair over it."""
+    frame = read_frame(path)
+    working = to_working(frame, settings)
+    padded, pair = working.grid.pad(working.pixels.float()), loaded.pair
+
+    @torch.no_grad()
+    def bare() -> None:
+        pair.teacher(padded), pair.student(padded)
+
+    return lambda: predict_frame(frame, loaded, settings, CPU), bare
+
+
+def step(loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
+    """One step of the trainer, and the same computation written down."""
+    rng = torch.Generator().manual_seed(0)
+    views = [torch.rand(4, 1, settings.patch, settings.patch, generator=rng) for _ in range(2)]
+    label = torch.full((4, 1, settings.patch, settings.patch), 255, dtype=torch.uint8)
+    label[:2] = 0
+    label[:2, :, :, 100:110] = 1
+    batch = Batch(views[0], views[1], label)
+    trainer = MeanTeacherTrainer(loaded.pair, [batch], settings, CPU)
+    pair, supervised = loaded.pair, SupervisedLoss(settings.dice_weight)
+    optimizer = torch.optim.AdamW(pair.student.parameters(), lr=1e-6, fused=True)
+
+    class Engine:
+        class state:  # noqa: N801 - as an ignite engine has it
+            iteration = 30
+
+    def bare() -> None:
+        pair.train()
+        optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            teacher = pair.teacher(batch.teacher_view)
+        student = pair.student(batch.student_view)
+        torch.autograd.backward(supervised(student, label) + consistency_loss(student, teacher))
+        optimizer.step()
+        pair.update_teacher()
+
+    return lambda: trainer._iteration(Engine, batch), bare
+
+
+def ratio(ours: Callable, bare: Callable, repeats: int) -> dict[str, float]:
+    """Median of the ratios of neighbouring runs, on the clock and of the processor, and their spread."""
+    ours(), bare()
+    clock, processor, bare_ms = [], [], []
+    for _ in range(repeats):
+        (first, used), (second, bare_used) = timed(ours), timed(bare)
+        clock.append(first / second)
+        processor.append(used / bare_used)
+        bare_ms.append(1000 * second)
+    return {
+        "ratio": round(statistics.median(processor), 3),
+        "low": round(min(processor), 3),
+        "high": round(max(processor), 3),
+        "ratio_on_the_clock": round(statistics.median(clock), 3),
+        "bare_ms": round(statistics.median(bare_ms), 1),
+    }
+
+
+def timed(action: Callable) -> tuple[float, float]:
+    begin, used = time.perf_counter(), time.process_time()
+    action()
+    return time.perf_counter() - begin, time.process_time() - used
+
+
+if __name__ == "__main__":
+    main()
