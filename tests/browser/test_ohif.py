@@ -23,6 +23,10 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(500)]
 STARTING_WEIGHTS = APP / "model" / "pretrained_carotid.pt"
 BY_STUDY = {stored.study_uid: stored for stored in STUDY.values()}
 DIAMETER_MM = 1.0  # of the brush: its radius is 0.5 mm
+EVERY_PIXEL_DRAWN = """() => {
+    const label = sequal.shown.label;
+    sequal.shown.label = () => ({ ...label(), voxels: label().voxels.map(() => 1) });
+}"""
 
 
 def _images(server: Server) -> dict[str, str]:
@@ -111,7 +115,8 @@ def test_an_annotator_works_entirely_in_the_browser(viewer: Viewer, server: Serv
     viewer.picture(pictures / "brush.png")
 
     # Save: the server counts the image, and has the voxels that the browser has; the edited copy is the label.
-    assert viewer.save() == "Saved."
+    # The stroke lies beside the wall, and the annotator is told so.
+    assert viewer.save().startswith("Saved, but look again. ")
     expect(viewer.part("sequal-count")).to_have_text(f"{before + 1} of {len(STUDY)} annotated")
     status = server.client().info()["datastore"]
     assert (status["completed"], status["total"]) == (before + 1, len(STUDY))
@@ -206,10 +211,16 @@ def test_a_refusal_is_shown_with_its_reason(viewer: Viewer, server: Server, pict
     viewer.open_study(study)
     before = server.client().info()["datastore"]["completed"]
 
+    # Nothing is drawn: the first press asks, so that no frame is said to show no layer by mistake.
+    viewer.part("sequal-save").click()
+    assert viewer.answer(re.compile("Nothing is drawn")).endswith("that this frame shows no layer.")
+
+    # Every pixel is drawn, as no expert does.
+    viewer.page.evaluate(EVERY_PIXEL_DRAWN)
     answer = viewer.save()
 
     assert answer.startswith("Not saved. The label was not accepted. Expected ")
-    assert "pixel" in answer
+    assert "thin line" in answer
     assert server.client().info()["datastore"]["completed"] == before
     viewer.picture(pictures / "refused.png")
 
