@@ -340,7 +340,7 @@ def test_refinement_off_never_refines_and_the_gate_sets_validation_aside(images,
         "fusion_lambda": 0.5,
         "fusion_min_foreground": 0,
         "fusion_min_agreement": 0,
-            "fusion_scope": "all",
+        "fusion_scope": "all",
     }
     settings = {"patch": 64, "iterations_per_epoch": 1, "batch_labelled": 1, "batch_unlabelled": 0, **fusing}
     given = options(images, rounds=1, strategies="random", refinement="both", gate="on", start=4, settings=settings)
