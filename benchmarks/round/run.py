@@ -25,6 +25,7 @@ from lib.items import Item
 from lib.settings import Settings
 from lib.state import StudyState
 from lib.training.engine import MeanTeacherTrainer
+from lib.training.judging import LabelJudges
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "sample-data"
@@ -36,7 +37,7 @@ def main() -> None:
     seconds: dict[str, float] = defaultdict(float)
     for owner, name, part in (
         (MeanTeacherTrainer, "_iteration", "optimiser steps"),
-        (round_module, "validation_dice", "validation"),
+        (LabelJudges, "look", "judging"),
         (round_module, "refine_labels", "fusion"),
         (round_module, "score_pool", "scoring of the pool"),
     ):

@@ -91,7 +91,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Iterat
     shutil.copy(checkpoint, folder / "state" / "published.pt")
     with running_orthanc(folder / "orthanc") as pacs:
         filled = _fill(pacs)
-        with running(pacs, folder / "state", auto_scoring="false") as server:
+        with running(pacs, folder / "state", auto_scoring="false", validation_fraction="0.2") as server:
             yield Remote(server, pacs, **filled)
 
 

@@ -15,7 +15,17 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 
 SAMPLE_DATA = REPOSITORY / "sample-data"
 STARTING_WEIGHTS = APP / "model" / "pretrained_carotid.pt"
-STATS = {"best_metric", "epoch", "total_epochs", "total_time", "round", "published", "published_reason", "refinement"}
+STATS = {
+    "best_metric",
+    "epoch",
+    "total_epochs",
+    "total_time",
+    "round",
+    "published",
+    "published_reason",
+    "judged",
+    "refinement",
+}
 
 
 def _copy(folder: Path) -> Path:

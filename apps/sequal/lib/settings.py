@@ -191,7 +191,9 @@ class Settings:
         "end", choice(("trigger", "end")), "moment of the round whose networks PLD compares", paper="trigger"
     )
     validation_fraction: float = _fixed(
-        0.2, number(0, 0.5), "part of the labelled patients that is frozen for validation"
+        0.0,
+        number(0, 0.5),
+        "part of the labelled patients that is never learnt from and only judges; 0: all labels teach and judge",
     )
     patient_pattern: str = _fixed(
         "", patient_regex(), "finds the patient in an image's id where `patients.csv` does not"

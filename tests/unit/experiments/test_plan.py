@@ -28,7 +28,8 @@ def test_settings_follow_from_the_cell():
     assert (off.seed, off.network, off.device, off.epochs, off.trigger) == (7, "dynunet", "cpu", 3, "never")
     assert off.validation_fraction == 0
     assert plan.settings_of(Cell("pld", "on", 7)).trigger == Settings().trigger
-    assert Plan.of({**PHANTOMS, "gate": "on"}).settings_of(Cell("pld", "on", 0)).validation_fraction > 0
+    gated = Plan.of({**PHANTOMS, "gate": "on", "settings": {"validation_fraction": 0.1}})
+    assert gated.settings_of(Cell("pld", "on", 0)).validation_fraction == 0.1
 
 
 def test_a_recorded_plan_comes_back_as_it_was(tmp_path):

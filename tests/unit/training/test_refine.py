@@ -4,7 +4,6 @@ import torch
 
 from lib.imaging.working_frames import WorkingFrames
 from lib.state import file_digest
-from lib.training.evaluation import validation_dice
 from lib.training.labels_in_use import LabelsInUse
 from lib.training.refine import refine_labels
 from unit.synthetic_study import make_study, settings, write_label
@@ -123,35 +122,6 @@ def test_a_label_that_is_edited_meanwhile_leaves_a_stale_copy_only(study):
     assert study.state.refined.get("im0", file_digest(item.label)) is None
 
 
-def _dice(study, teacher, items=None, chosen=settings(supervision="full")):  # noqa: B008
-    frames = WorkingFrames(chosen)
-    labels = LabelsInUse(frames, study.state.refined, chosen)
-    return validation_dice(_Pair(teacher), items or study.labelled, frames, labels, CPU), labels
-
-
-def test_validation_dice_by_hand(study):
-    # All of the band is predicted, 70 of 96 columns are drawn: 2 · 70 / (96 + 70) with every pixel annotated.
-    value, _ = _dice(study, _Bright())
-    assert value == pytest.approx(2 * 70 / (96 + 70), abs=0.03)
-    by_columns, _ = _dice(study, _Bright(), chosen=settings())
-    assert by_columns > 0.95
-    assert _dice(study, _Nothing())[0] == 0.0
-
-
-def test_validation_judges_the_expert_not_the_refined_label(study):
-    report, labels, _ = _refine(study, _Bright(), settings(supervision="full", fusion_scope="all"))
-    assert report.images == 2
-    value = validation_dice(_Pair(_Bright()), study.labelled, WorkingFrames(settings()), labels, CPU)
-    assert value == pytest.approx(_dice(study, _Bright())[0])
-
-
-def test_a_frame_without_a_layer_is_right_when_nothing_is_found(study):
-    for item in study.labelled:
-        write_label(item.label, np.zeros((96, 64, 1)))
-    assert _dice(study, _Nothing())[0] == 1.0
-    assert _dice(study, _Bright())[0] == 0.0
-
-
 @pytest.mark.parametrize("supervision", ["columns", "full"])
 def test_refinement_leaves_an_empty_label_alone(study, supervision):
     write_label(study.labelled[0].label, np.zeros((96, 64, 1)))
@@ -160,12 +130,3 @@ def test_refinement_leaves_an_empty_label_alone(study, supervision):
     assert (labels.current(study.labelled[0]) == 0).all()
     assert store.image_ids() == ["im1"]
     assert (report.images, report.rejected) == (1, 0)
-
-
-def test_validation_without_usable_images(study):
-    write_label(study.labelled[0].label, np.full((96, 64, 1), 255))
-    value, labels = _dice(study, _Bright())
-    assert value == pytest.approx(2 * 70 / (96 + 70), abs=0.03)
-    assert labels.unusable.keys() == {"im0"}
-    study.labelled[1].image.unlink()
-    assert _dice(study, _Bright())[0] is None

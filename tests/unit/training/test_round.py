@@ -21,6 +21,7 @@ from lib.state import Split, StudyModels, file_digest, load_checkpoint, save_che
 from lib.study_pool import study_pool
 from lib.training import round_seed, run_round
 from lib.training.batches import TwoStreamBatches
+from lib.training.gate import Verdict
 from unit.synthetic_study import make_study, settings, write_label
 
 CPU = torch.device("cpu")
@@ -65,8 +66,13 @@ def _bytes(path):
 
 
 def _validation(monkeypatch, value):
-    """`value(t)` is the validation Dice of a pair after t updates."""
-    monkeypatch.setattr("lib.training.round.validation_dice", lambda pair, *_: value(pair.updates))
+    """`value(t)` is the Dice of a pair after t updates on every label."""
+
+    def look(self, moment, pair):
+        for seen in self._seen.values():
+            seen[moment] = value(pair.updates)
+
+    monkeypatch.setattr("lib.training.round.LabelJudges.look", look)
 
 
 def test_the_first_round_publishes_and_scores(tmp_path):
@@ -76,13 +82,13 @@ def test_the_first_round_publishes_and_scores(tmp_path):
     seen = []
     report = _run(study, progress=seen.append)
     assert report.published
-    assert report.reason == "first checkpoint of this study"
+    assert report.reason.endswith("on 3 labels of 3 patients")
     assert report.round == 1
     assert report.digest == file_digest(study.state.published)
     assert [values["epoch"] for values in seen] == [1, 2]
-    assert report.trained_on == 2
+    assert report.trained_on == 3
     assert 0.0 <= report.metric <= 1.0
-    assert report.published_metric is None
+    assert (report.judged["frames"], report.judged["patients"]) == (3, 3)
     for name in ACQUISITION_FUNCTIONS:
         scores = study.state.ledger.scores(report.digest, name)
         assert scores.keys() == set(study.pool_ids)
@@ -93,7 +99,8 @@ def test_the_first_round_publishes_and_scores(tmp_path):
     assert [_bytes(item.image) for item in (*study.labelled, *study.unlabelled)] == images
     record = study.state.ledger.rounds()[0]
     assert (record.status, record.checkpoint_digest) == ("published", report.digest)
-    assert record.metrics["trained_on"] == 2
+    assert record.metrics["trained_on"] == 3
+    assert record.metrics["judged"] == json.loads(json.dumps(report.judged))
     assert len(record.metrics["iou"]) == 2
     assert record.settings["network"] == "unet"
     assert record.versions.keys() == {"torch", "monai", "python"}
@@ -116,13 +123,13 @@ def test_the_events_are_written_and_their_writer_is_gone(study, monkeypatch):
 
 
 def test_a_worse_pair_is_not_published(study, monkeypatch, fire):
-    _validation(monkeypatch, lambda updates: 1.0 / updates)
+    _validation(monkeypatch, lambda updates: 1.0 / max(updates, 1))
     _run(study)
     before = _bytes(study.state.published)
     report = _run(study, settings(**FUSION))
     assert not report.published
     assert report.metric < report.published_metric
-    assert "does not beat" in report.reason
+    assert "3 of 3 labels contradict the others or became worse" in report.reason
     assert _bytes(study.state.published) == before
     assert report.refinement.images > 0
     assert study.state.refined.image_ids() == []
@@ -135,10 +142,38 @@ def test_a_worse_pair_is_not_published(study, monkeypatch, fire):
     assert file_digest(study.state.checkpoints / "round-0002.pt") == report.digest
 
 
-def test_a_pair_that_is_only_as_good_is_not_published(study, monkeypatch):
+def test_a_pair_that_is_only_as_good_is_published(study, monkeypatch):
     _validation(monkeypatch, lambda _: 0.5)
     _run(study)
-    assert not _run(study).published
+    assert _run(study).published
+
+
+def test_the_first_round_is_compared_with_the_starting_weights(study, monkeypatch):
+    weights = study.state.root / "starting.pt"
+    pair = DualNetwork(Architecture("unet"))
+    plain = {"architecture": {"name": "unet", "kwargs": {}}, **pair.weights(), "meta": {"iterations": 1}}
+    save_checkpoint(weights, {"format": 1, **plain})
+    _validation(monkeypatch, lambda updates: 1.0 / max(updates, 1))
+    report = _run(study, starting_weights=weights)
+    assert (report.published, report.published_metric) == (False, 1.0)
+    assert not study.state.published.exists()
+    _validation(monkeypatch, lambda updates: updates / 100)
+    assert _run(study, starting_weights=weights).published
+
+
+def test_without_the_gate_nothing_is_judged(study, monkeypatch):
+    _validation(monkeypatch, lambda updates: 1.0 / max(updates, 1))
+    for _ in range(2):
+        report = _run(study, gate=False)
+        assert (report.published, report.metric, report.judged["frames"]) == (True, None, 0)
+
+
+def test_labels_that_the_model_in_service_has_learnt_from_are_not_new(study, monkeypatch):
+    seen = []
+    monkeypatch.setattr("lib.training.round.decide", lambda figures, **_: seen.append(figures) or Verdict(True, "so"))
+    run_round(study.labelled[:2], study.unlabelled, study.state, settings())
+    _run(study)
+    assert [[label.new for label in figures] for figures in seen] == [[True, True], [False, False, True]]
 
 
 def test_a_better_pair_is_published_and_goes_on_from_the_last(study, monkeypatch):
@@ -147,7 +182,7 @@ def test_a_better_pair_is_published_and_goes_on_from_the_last(study, monkeypatch
     second = _run(study)
     assert second.published
     assert (second.published_metric, second.metric) == (0.04, 0.08)
-    assert "beats" in second.reason
+    assert "0.040 before and 0.080 after" in second.reason
     assert second.digest == file_digest(study.state.published) != first.digest
     assert load_pair(study.state.published, CPU).pair.updates == 8
     assert study.state.ledger.scores(second.digest, "pld").keys() == set(study.pool_ids)
@@ -163,7 +198,7 @@ def test_the_next_round_goes_on_from_the_model_that_was_put_back(study, monkeypa
     assert report.published
     assert load_pair(study.state.published, CPU).pair.updates == 8  # four of round 1, four of this one
     assert study.state.ledger.scores(report.digest, "pld").keys() == set(study.pool_ids)
-    assert [record.train_ids for record in study.state.ledger.rounds()] == [["im0", "im1"]] * 4
+    assert [record.train_ids for record in study.state.ledger.rounds()] == [["im0", "im1", "im2"]] * 4
 
 
 def test_a_model_that_was_put_back_while_a_round_ran_stays_in_service(study, monkeypatch):
@@ -189,7 +224,7 @@ def test_a_model_that_was_put_back_while_a_round_ran_stays_in_service(study, mon
 def test_the_model_in_service_is_never_pruned(study, monkeypatch):
     _validation(monkeypatch, lambda updates: updates / 100)
     _run(study)
-    _validation(monkeypatch, lambda updates: 1 / updates)
+    _validation(monkeypatch, lambda updates: 1 / max(updates, 1))
     for _ in range(4):
         assert not _run(study, settings(keep_checkpoints=2)).published
     kept = [model.round for model in StudyModels(study.state, None).kept()]
@@ -201,7 +236,7 @@ def test_refined_labels_are_committed_with_their_provenance(study, fire):
     contents = [item.label.read_bytes() for item in study.labelled]
     report = _run(study, settings(**FUSION))
     assert report.refinement.epoch == 2
-    assert report.refinement.images == 2
+    assert report.refinement.images == 3
     assert report.refinement.pixels_changed > 0
     train = study.state.ledger.rounds()[0].train_ids
     assert study.state.refined.image_ids() == train
@@ -243,20 +278,30 @@ def test_validation_images_are_frozen_and_never_trained_on(study, monkeypatch):
         return real(self)
 
     monkeypatch.setattr(TwoStreamBatches, "_labelled_patch", watched)
-    _run(study)
+    apart = settings(validation_fraction=0.2)
+    _run(study, apart)
     split = Split.load(study.state.split_file)
     assert len(split.images) == 1
     # Another image of the same patient, and two more patients, are labelled before the second round.
     held_out = next(item for item in study.labelled if item.id in split.images)
     twin = Item("twin", study.unlabelled[0].image, study.labelled[0].label, patient=held_out.patient)
     more = [replace(item, label=study.labelled[0].label) for item in study.unlabelled[1:]]
-    run_round([*study.labelled, twin, *more], [], study.state, settings())
+    run_round([*study.labelled, twin, *more], [], study.state, apart)
     assert Split.load(study.state.split_file) == split
     assert not trained & {held_out.id, "twin"}
     assert trained == {item.id for item in (*study.labelled, *more)} - {held_out.id}
     for record in study.state.ledger.rounds():
         assert record.validation_ids == [held_out.id]
         assert held_out.id not in record.train_ids
+
+
+def test_a_split_of_an_older_version_is_set_aside_and_its_labels_are_learnt_from(study):
+    _run(study, settings(validation_fraction=0.2))
+    assert len(study.state.ledger.rounds()[0].train_ids) == 2
+    report = _run(study)
+    assert report.trained_on == 3
+    assert not study.state.split_file.exists()
+    assert study.state.split_file.with_name("split.retired.json").exists()
 
 
 def test_a_corrupt_image_and_an_unusable_label_are_named(study):
@@ -316,14 +361,13 @@ def test_a_study_of_empty_labels_alone_can_be_learnt_from(study):
 def test_one_label_and_no_pool(study):
     report = run_round(study.labelled[:1], [], study.state, settings())
     assert report.published
-    assert report.metric is None
+    assert report.judged["frames"] == 1
     assert report.trained_on == 1
     assert report.pld == {"scored": 0, "mean": None, "max": None}
     assert not study.state.split_file.exists()
     again = run_round(study.labelled[:1], [], study.state, settings())
     assert again.published
-    assert "no validation" in again.reason
-    assert again.as_stats()["best_metric"] == 0.0
+    assert again.as_stats()["best_metric"] == again.metric
 
 
 def test_a_full_disk_while_publishing(study, monkeypatch, fire):
@@ -372,7 +416,7 @@ def test_a_round_that_fails_after_publishing_is_recorded_as_published(study, mon
     record = study.state.ledger.rounds()[0]
     assert study.state.published.exists()
     assert record.status == "published"
-    assert "first checkpoint" in record.reason
+    assert "3 labels of 3 patients" in record.reason
     assert "scores cannot be written" in record.reason
 
 

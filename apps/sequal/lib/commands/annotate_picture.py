@@ -100,7 +100,7 @@ def _draw_curve(figure: Axes, result: Play) -> None:
     labels = [result.labels_before, *(played.labels for played in result.rounds)]
     test = [result.before.dice, *(played.evaluation.dice for played in result.rounds)]
     validation = [played.stats.get("best_metric") for played in result.rounds]
-    for name, x, y in (("test images", labels, test), ("validation", labels[1:], validation)):
+    for name, x, y in (("test images", labels, test), ("labels", labels[1:], validation)):
         values = [np.nan if value is None else float(value) for value in y]
         axes.plot(x, values, marker="o", label=name)
     axes.set_xlabel("labelled images")

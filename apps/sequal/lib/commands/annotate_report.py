@@ -14,7 +14,7 @@ __all__ = ["COLUMNS", "play_as_json", "round_row", "start_row", "write_json"]
 COLUMNS: Final = (
     "round",
     "labels",
-    "validation Dice",
+    "Dice on labels",
     "published",
     "refined images",
     "refined pixels",

@@ -150,7 +150,7 @@ def _print_rounds(state: StudyState) -> None:
         OUT.print("No round yet.")
         return
     OUT.print(
-        table("Rounds", ("round", "status", "validation Dice", "trained on", "seconds", "started", "reason"), rows)
+        table("Rounds", ("round", "status", "Dice on labels", "trained on", "seconds", "started", "reason"), rows)
     )
 
 

@@ -222,6 +222,7 @@ class CellPlayer:
             starting_weights=self._starting_weights,
             progress=lambda values: self.progress(number - self.plan.round_numbers[0], int(values["epoch"])),
             score=False,
+            gate=self.plan.gate == "on",
         )
         return {
             "published": report.published,

@@ -322,8 +322,8 @@ class Plan:
     def settings_of(self, cell: Cell, device: str = "auto") -> Settings:
         """The settings of a cell's rounds.
 
-        With `--gate off` no image is set aside for validation, so that every round's pair is taken: the experiment
-        measures the method, not the gate.
+        With `--gate off` every round's pair is taken and no image is set aside for validation: the experiment measures
+        the method, not the gate.
 
         Raises:
             SettingsError: a setting breaks its rule or belongs to another option.

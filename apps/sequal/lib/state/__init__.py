@@ -26,7 +26,7 @@ from lib.state.repair import repair_published
 from lib.state.round_lock import ROUND, RoundLock, round_lock
 from lib.state.rounds import RoundOutcome, RoundRecord, RoundStatus
 from lib.state.skips import SkipRecord
-from lib.state.split import Partition, Split, freeze_split
+from lib.state.split import Partition, Split, freeze_split, retire_split
 
 __all__ = [
     "ANONYMOUS",
@@ -67,6 +67,7 @@ __all__ = [
     "prune",
     "publish",
     "repair_published",
+    "retire_split",
     "round_lock",
     "save_checkpoint",
     "state_warnings",

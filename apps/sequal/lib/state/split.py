@@ -12,7 +12,7 @@ import numpy as np
 from lib.errors import StudyError
 from lib.state.atomic import create_once
 
-__all__ = ["Partition", "Split", "freeze_split"]
+__all__ = ["Partition", "Split", "freeze_split", "retire_split"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,20 @@ def freeze_split(
     except OSError as error:
         raise StudyError(f"Expected `{path}` to be writable, got: {error}. Check the state folder.") from error
     return Split._parse(written, path)
+
+
+def retire_split(path: Path) -> None:
+    """Set a recorded split aside: every label is learnt from, and those that were frozen as well.
+
+    Raises:
+        StudyError: it cannot be renamed.
+    """
+    try:
+        path.replace(path.with_name(f"{path.stem}.retired{path.suffix}"))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StudyError(f"Expected `{path}` to be writable, got: {error}. Check the state folder.") from error
 
 
 def _unreadable(path: Path, error: Exception) -> StudyError:

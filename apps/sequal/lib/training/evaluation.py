@@ -1,9 +1,8 @@
-"""Dice of the teacher on validation images, against the expert's own labels."""
-
-from collections.abc import Sequence
+"""Dice with the expert's own labels."""
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lib.errors import LabelError
 from lib.imaging.working_frames import WorkingFrames
@@ -13,24 +12,24 @@ from lib.labels import IGNORE, INTIMA_MEDIA
 from lib.networks import DualNetwork
 from lib.training.labels_in_use import LabelsInUse
 
-__all__ = ["label_dice", "validation_dice"]
+__all__ = ["label_dice", "mask_dice"]
 
 
-def validation_dice(
-    pair: DualNetwork, items: Sequence[Item], frames: WorkingFrames, labels: LabelsInUse, device: torch.device
-) -> float | None:
-    """Mean over images of the Dice of teacher and expert on annotated pixels; None without a usable image.
+def mask_dice(mask: NDArray[np.bool_], label: NDArray[np.uint8]) -> float:
+    """Dice of a mask with a label on the pixels that the label annotates; 1 where both are empty.
 
     Args:
-        pair: the networks; the teacher is judged, since its mask is what annotators see.
-        items: frozen validation images.
-        frames: source of the images.
-        labels: source of the expert's labels (never the refined ones).
-        device: where the networks are.
+        mask: bool, any shape.
+        label: uint8 of that shape, in {0, 1, 255}.
+
+    >>> mask_dice(np.array([True, True, False]), np.array([1, 0, 255], np.uint8))
+    0.6666666666666666
+    >>> mask_dice(np.zeros(2, bool), np.zeros(2, np.uint8))
+    1.0
     """
-    values = [label_dice(pair, item, frames, labels, device) for item in items]
-    usable = [value for value in values if value is not None]
-    return float(np.mean(usable)) if usable else None
+    found, drawn = mask & (label != IGNORE), label == INTIMA_MEDIA
+    total = int(np.count_nonzero(found)) + int(np.count_nonzero(drawn))
+    return 2.0 * int(np.count_nonzero(found & drawn)) / total if total else 1.0
 
 
 def label_dice(
@@ -45,8 +44,4 @@ def label_dice(
     except LabelError as error:
         labels.unusable[item.id] = str(error)
         return None
-    mask = predict_probability(pair.teacher, frame, device) > 0.5
-    annotated, layer = expert != IGNORE, expert == INTIMA_MEDIA
-    overlap = np.count_nonzero(mask & layer)
-    total = np.count_nonzero(mask & annotated) + np.count_nonzero(layer)
-    return 2.0 * overlap / total if total else 1.0
+    return mask_dice(predict_probability(pair.teacher, frame, device) > 0.5, expert)

@@ -5,6 +5,7 @@ It has two callers, the server's train task and the simulation, and knows neithe
 
 import copy
 import logging
+import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,14 +34,15 @@ from lib.state import (
     freeze_split,
     prune,
     publish,
+    retire_split,
     save_checkpoint,
 )
 from lib.training.anchor import find_anchor
 from lib.training.batches import TwoStreamBatches
 from lib.training.early_learning import EarlyLearningHandler
 from lib.training.engine import MeanTeacherTrainer
-from lib.training.evaluation import validation_dice
-from lib.training.gate import may_publish
+from lib.training.gate import Verdict, decide
+from lib.training.judging import LabelJudges, early_step
 from lib.training.labels_in_use import LabelsInUse
 from lib.training.refine import RefinementReport, refine_labels
 from lib.training.rehearsal import Rehearsal, rehearsal_frames
@@ -74,6 +76,7 @@ def run_round(
     progress: Progress | None = None,
     score: bool = True,
     before_publishing: Callable[[], None] = lambda: None,
+    gate: bool = True,
 ) -> RoundReport:
     """Run one round on a study.
 
@@ -86,11 +89,14 @@ def run_round(
         progress: called with train stats after every epoch.
         score: score the pool after publishing; a caller that scores it in a pass of its own leaves it out.
         before_publishing: called right before anything is published; what it raises ends the round.
+        gate: let the labels judge the round; without it every pair of finite weights is published.
 
     Raises:
         StudyError: no usable labelled image.
         PublishError: the checkpoint could not be written; the published one is as it was.
     """
+    if settings.validation_fraction == 0:
+        retire_split(state.split_file)
     patients = {item.id: item.patient for item in labelled}
     trained = {patients[image] for record in state.ledger.rounds() for image in record.train_ids if image in patients}
     split = freeze_split(state.split_file, patients, settings.validation_fraction, settings.seed, trained)
@@ -109,7 +115,7 @@ def run_round(
     )
     published: list[str] = []
     try:
-        this = _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress)
+        this = _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress, gate=gate)
         return this.run(published.append, before_publishing, score=score)
     except BaseException as error:
         state.refined.discard(number)
@@ -143,6 +149,8 @@ class _Round:
         settings: Settings,
         starting_weights: Path | None,
         progress: Progress | None,
+        *,
+        gate: bool,
     ) -> None:
         self.start = time.monotonic()
         self.number, self.state, self.settings = number, state, settings
@@ -170,18 +178,22 @@ class _Round:
         self.anchor = find_anchor(start, self.train_items, self.frames, self.labels, self.device)
         self.pair = self._first_pair(start)
         self.teacher_before = self.pair.weights()["teacher"]
+        serving = self.models.in_service()
+        known = serving.record.train_ids if serving is not None and serving.record is not None else ()
+        learnt_from, held_out = (self.train_items, self.validation) if gate else ([], [])
+        self.judges = LabelJudges(learnt_from, held_out, known, self.frames, self.labels, self.device, seed=self.seed)
         self.at_trigger: dict[str, Weights] | None = None
         self.refinement = RefinementReport()
 
     def run(
         self, on_published: Callable[[str], None], before_publishing: Callable[[], None], *, score: bool
     ) -> RoundReport:
-        before = self._validate(self.previous.pair) if self.previous else None
+        self.judges.look("before", self.pair)
         iou = self._train()
-        metric = self._validate(self.pair)
+        self.judges.look("after", self.pair)
         checkpoint, digest = self._save()
-        finite = all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values())
-        published, reason = may_publish(metric, before, first=self.previous is None, finite=finite)
+        verdict = self._judge()
+        published, reason = verdict.publish, verdict.reason
         if published:
             before_publishing()
             published, reason = self._publish(checkpoint, reason, on_published)
@@ -193,8 +205,9 @@ class _Round:
             round=self.number,
             published=published,
             reason=reason,
-            metric=metric,
-            published_metric=before,
+            metric=verdict.after,
+            published_metric=verdict.before,
+            judged=verdict.as_dict(),
             refinement=self.refinement,
             pld=pld,
             trained_on=len(self.train_items),
@@ -206,6 +219,10 @@ class _Round:
         )
         self._record(report)
         return report
+
+    def _judge(self) -> Verdict:
+        finite = all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values())
+        return decide(self.judges.figures(), finite=finite, in_service=self.in_service is not None)
 
     def _publish(self, checkpoint: Path, reason: str, on_published: Callable[[str], None]) -> tuple[bool, str]:
         """Publish, unless another model was put into service since the round began."""
@@ -286,13 +303,14 @@ class _Round:
         events.attach(trainer)
 
         def report(engine: Any) -> None:  # noqa: ANN401 - an ignite Engine
-            metric = self._validate(self.pair)
             values: dict[str, Any] = {"epoch": engine.state.epoch, "round": self.number}
-            if metric is not None:
-                values["best_metric"] = metric
+            if math.isfinite(watch.iou[-1]):
+                values["best_metric"] = 2 * watch.iou[-1] / (1 + watch.iou[-1])  # the Dice of the training patches
             self.progress(values)
 
         trainer.add_event_handler(Events.EPOCH_COMPLETED, report)
+        first_steps = Events.ITERATION_COMPLETED(once=early_step(len(self.train_items), self.settings))
+        trainer.add_event_handler(first_steps, lambda: self.judges.look("early", self.pair))
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             try:
@@ -326,9 +344,6 @@ class _Round:
         logger.info("Fusion in round %d: %s", self.number, self.refinement)
         if self.settings.after_fusion == "stop":
             trainer.terminate()
-
-    def _validate(self, pair: DualNetwork) -> float | None:
-        return validation_dice(pair, self.validation, self.frames, self.labels, self.device)
 
     def _query_pair(self, weights: dict[str, Weights]) -> dict[str, Weights] | None:
         """What PLD compares, where it is not the `weights` that the round ends with."""

@@ -17,8 +17,9 @@ class RoundReport:
         round: its number in the study, from 1.
         published: whether its pair is now the published one.
         reason: why, or why not.
-        metric: validation Dice of its teacher, None without validation images.
-        published_metric: validation Dice, in the same round on the same images, of the pair that was published before.
+        metric: Dice of its teacher on the labels that judged; None when training diverged.
+        published_metric: Dice on the same labels of the model that was in service before.
+        judged: what the labels said, see `Verdict`.
         refinement: what fusion did.
         pld: `scored`, `mean`, `max` over the pool.
         trained_on: images.
@@ -34,6 +35,7 @@ class RoundReport:
     reason: str
     metric: float | None
     published_metric: float | None
+    judged: Mapping[str, Any]
     refinement: RefinementReport
     pld: Mapping[str, float | int | None]
     trained_on: int
@@ -50,6 +52,7 @@ class RoundReport:
             "round": self.round,
             "published": self.published,
             "published_reason": self.reason,
+            "judged": dict(self.judged),
             "refinement": self.refinement.as_dict(),
             "pld": dict(self.pld),
             "trained_on": self.trained_on,
