@@ -52,7 +52,7 @@ def test_agrees_with_scalar_loops_in_small_chunks(monkeypatch: pytest.MonkeyPatc
     line[5] = line[6]
     expected = _by_loops(points, line)
     np.testing.assert_allclose(distances_to_polyline(points, line), expected, rtol=1e-12)
-    monkeypatch.setattr(polyline, "_PAIRS_AT_ONCE", 50)
+    monkeypatch.setattr(polyline, "_POINTS_AT_ONCE", 3)
     np.testing.assert_allclose(distances_to_polyline(points, line), expected, rtol=1e-12)
 
 

@@ -4,13 +4,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from lib.errors import MeasurementError
 
 __all__ = ["distances_to_polyline", "polyline_distance"]
 
-#: Point-segment pairs held in memory at once; eight arrays of float64 make about 70 MB.
-_PAIRS_AT_ONCE: Final = 2**20
+#: Points that are compared together with the segments near them.
+_POINTS_AT_ONCE: Final = 32
 
 
 def polyline_distance(li_xy: NDArray[np.float64], ma_xy: NDArray[np.float64]) -> float:
@@ -55,8 +56,15 @@ def distances_to_polyline(points: NDArray[np.float64], polyline: NDArray[np.floa
     starts = polyline[:-1] if len(polyline) > 1 else polyline
     along = polyline[1:] - starts if len(polyline) > 1 else np.zeros_like(polyline)
     squared = (along**2).sum(axis=1)
-    step = max(1, _PAIRS_AT_ONCE // len(starts))
-    nearest = [_nearest(points[begin : begin + step], starts, along, squared) for begin in range(0, len(points), step)]
+    low, high = np.minimum(starts, starts + along), np.maximum(starts, starts + along)
+    farthest, _ = cKDTree(polyline).query(points)  # no segment is farther than the nearest vertex
+    nearest = []
+    for begin in range(0, len(points), _POINTS_AT_ONCE):
+        group, reach = points[begin : begin + _POINTS_AT_ONCE], farthest[begin : begin + _POINTS_AT_ONCE].max()
+        # A little more than the reach, so that rounding leaves no segment out.
+        margin = reach * (1.0 + 1e-9) + 1e-9
+        near = ((low <= group.max(axis=0) + margin) & (high >= group.min(axis=0) - margin)).all(axis=1)
+        nearest.append(_nearest(group, starts[near], along[near], squared[near]))
     return np.concatenate(nearest)
 
 
