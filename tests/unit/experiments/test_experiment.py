@@ -332,7 +332,7 @@ def test_seeds_may_be_added_and_what_is_finished_stays(played, images, tmp_path)
     assert Experiment.open(folder, {}).plan.seeds == (1, 0)
 
 
-def test_refinement_off_never_refines_and_the_gate_sets_validation_aside(images, tmp_path):
+def test_refinement_off_never_refines_and_with_the_gate_all_labels_teach_and_judge(images, tmp_path):
     # Four epochs at a learning rate at which nothing is learnt: flat from the start, so that the paper's rule fires.
     fusing = {
         "trigger": "paper",
@@ -352,7 +352,7 @@ def test_refinement_off_never_refines_and_the_gate_sets_validation_aside(images,
     assert on["training"]["refinement"]["epoch"] is not None
     assert on["labels"]["refined_images"] == on["training"]["refinement"]["images"] > 0
     assert on["labels"]["after"] != on["labels"]["before"]
-    assert on["training"]["trained_on"] == 3
+    assert on["training"]["trained_on"] == 4
     assert on["training"]["validation_dice"] is not None
 
 
