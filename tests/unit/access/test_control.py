@@ -1,4 +1,5 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi import FastAPI, WebSocket
@@ -262,5 +263,8 @@ def raw(app, *, method="GET", path="/train/", headers=()):
         return {"type": "http.request", "body": b"", "more_body": False}
 
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": list(headers)}
-    asyncio.run(AccessControl(app)({**scope, "server": ("127.0.0.1", 8000)}, receive, send))
+    # In a thread of its own: the browser tests leave an event loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        called = AccessControl(app)({**scope, "server": ("127.0.0.1", 8000)}, receive, send)
+        thread.submit(asyncio.run, called).result()
     return sent[0]

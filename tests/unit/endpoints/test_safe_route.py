@@ -4,6 +4,7 @@ import asyncio
 import errno
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -114,4 +115,6 @@ def test_a_request_that_waits_keeps_no_other_one_waiting() -> None:
             replies = await asyncio.gather(*(client.get("/slow") for _ in range(60)), client.get("/quick"))
         return [reply.json() for reply in replies]
 
-    assert asyncio.run(both()) == ["after the other one"] * 60 + ["at once"]
+    with ThreadPoolExecutor(1) as thread:  # the browser tests leave an event loop in this one
+        found = thread.submit(asyncio.run, both()).result()
+    assert found == ["after the other one"] * 60 + ["at once"]
