@@ -102,7 +102,7 @@ def calibrate(dx_mm: float, dy_mm: float, source: str) -> Calibration:
         The calibration; never an error.
 
     >>> calibrate(0.06, 0.05, "nifti spacing")
-    Calibration(spacing_mm=(0.06, 0.05), source='nifti spacing')
+    Calibration(spacing_mm=(0.06, 0.05), source='nifti spacing', region=None)
     >>> calibrate(1.0, 1.0, "nifti spacing").source
     'none (nifti spacing is the default of 1 mm)'
     >>> calibrate(0.06, 2.0, "nifti spacing").source
