@@ -45,7 +45,7 @@ class MeasuredFrame:
         index: of the frame in its image, from 0.
         imt: the thickness.
         boundaries: what was measured, in pixels.
-        confidence: of the whole image, 0..1; None for a label.
+        confidence: of the whole image, 0..1; None for a label, and where nothing was found.
         pld: of the whole image, higher is asked for first; None for a label.
     """
 

@@ -27,14 +27,14 @@ class Prediction:
         mask: uint8 (W, H, F) in {0, 1}.
         probability: float32 (W, H, F) in 0..1, the teacher's, without short pieces and those at the scan's edge.
         pld: Pseudo Label Divergence, mean over the frames, ≥ 0; higher is asked for first.
-        confidence: 0..1, see `expected_dice`; the lowest over the frames.
+        confidence: 0..1, see `expected_dice`; the lowest over the frames in which a layer was found, None without any.
         imt: one measurement a frame.
     """
 
     mask: NDArray[np.uint8]
     probability: NDArray[np.float32]
     pld: float
-    confidence: float
+    confidence: float | None
     imt: tuple[ImtMeasurement, ...]
 
 
@@ -61,11 +61,12 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         [without_mistakes(native[:, :, f], frame.pixels[:, :, f], spacing_mm, settings) for f in range(count)], axis=2
     )
     mask = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
+    sure = [dice for f in range(count) if (dice := expected_dice(probability[:, :, f])) is not None]
     return Prediction(
         mask=mask,
         probability=probability,
         pld=float(pld.mean()),
-        confidence=min(expected_dice(probability[:, :, f]) for f in range(count)),
+        confidence=min(sure, default=None),
         imt=tuple(
             measure_imt(boundaries_from_probability(probability[:, :, f]), frame.calibration) for f in range(count)
         ),
@@ -93,10 +94,10 @@ def without_mistakes(
     return keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm))
 
 
-def expected_dice(probability: NDArray[np.float32]) -> float:
+def expected_dice(probability: NDArray[np.float32]) -> float | None:
     """The Dice that a mask p > 0.5 has with the truth if the probabilities are right: 2Σpm / (Σp + Σm).
 
-    An empty mask gives the probability that there is no layer, 1 − max p.
+    An empty mask has none: a network that finds nothing is as sure of a frame without a wall as of a wall it misses.
 
     Args:
         probability: float32 (W, H) in 0..1.
@@ -106,5 +107,5 @@ def expected_dice(probability: NDArray[np.float32]) -> float:
     """
     mask = probability > 0.5
     if not mask.any():
-        return float(1.0 - probability.max())
+        return None
     return float(2.0 * probability[mask].sum(dtype=np.float64) / (probability.sum(dtype=np.float64) + mask.sum()))

@@ -69,15 +69,16 @@
   const number = (value, digits) => (typeof value === "number" ? value.toFixed(digits) : "–");
 
   // "IMT mean 0.71 mm, max 0.83 mm", "PLD 0.0123 · confidence 94 %", and what the reader must know before using it.
+  // Where nothing was found there is no confidence, since a missed wall and a frame without one look alike.
   sequal.readoutOf = ({ imt, pld, confidence }) => {
     const unit = imt.calibrated ? "mm" : "px";
     const digits = imt.calibrated ? 2 : 1;
     const length = (name) => `${number(imt[`${name}_${unit}`], digits)} ${unit}`;
-    const thickness = imt.columns ? `IMT mean ${length("mean")}, max ${length("max")}` : "No layer found";
+    const thickness = imt.columns ? `IMT mean ${length("mean")}, max ${length("max")}` : "Nothing found: please look";
     const flags = (imt.flags || []).filter((flag) => flag !== "no_layer").map((flag) => flag.replace(/_/g, " "));
     // A KL of two networks that nearly agree is small: digits that count, not places.
     const divergence = typeof pld === "number" ? pld.toPrecision(3) : "–";
-    const sure = `PLD ${divergence} · confidence ${number(100 * confidence, 0)} %`;
-    return [thickness, sure, ...(flags.length ? [flags.join(", ")] : [])].join("\n");
+    const sure = typeof confidence === "number" ? ` · confidence ${number(100 * confidence, 0)} %` : "";
+    return [thickness, `PLD ${divergence}${sure}`, ...(flags.length ? [flags.join(", ")] : [])].join("\n");
   };
 })((window.sequal = window.sequal || {}));
