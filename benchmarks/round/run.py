@@ -26,6 +26,7 @@ from lib.settings import Settings
 from lib.state import StudyState
 from lib.training.engine import MeanTeacherTrainer
 from lib.training.judging import LabelJudges
+from lib.training.round_length import with_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "sample-data"
@@ -58,7 +59,7 @@ def main() -> None:
     result = {
         "seconds": round(total, 1),
         "threads": torch.get_num_threads(),
-        "steps": settings.epochs * settings.iterations_per_epoch,
+        "steps": settings.epochs * with_steps(settings, report.trained_on).iterations_per_epoch,
         "share": {part: round(value / total, 2) for part, value in sorted(seconds.items())},
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "images": {"labelled": len(labelled), "scored": report.pld["scored"]},

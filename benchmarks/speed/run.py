@@ -36,6 +36,7 @@ from lib.losses import SupervisedLoss, consistency_loss  # noqa: E402
 from lib.settings import Settings  # noqa: E402
 from lib.training.batches import Batch  # noqa: E402
 from lib.training.engine import MeanTeacherTrainer  # noqa: E402
+from lib.training.round_length import with_steps  # noqa: E402
 
 CPU = torch.device("cpu")
 WEIGHTS = ROOT / "apps" / "sequal" / "model" / "pretrained_carotid.pt"
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    settings, loaded = Settings.from_conf({}), load_pair(WEIGHTS, CPU)
+    settings, loaded = with_steps(Settings.from_conf({}), labels=10), load_pair(WEIGHTS, CPU)
     # One frame as often as there are images in the pool: neighbours of one size go through the networks together.
     path = min((ROOT / "sample-data").glob("*.nii.gz"))
     items = [Item(str(number), path) for number in range(POOL)]
