@@ -14,8 +14,9 @@ from lib.training.phantom_patches import PatchCutter, PhantomSample, phantom_sam
 
 __all__ = ["Rehearsal", "rehearsal_frames"]
 
-#: Frames of a study's rehearsal, half a minute of which a quarter shows no wall.
+#: Frames of a study's rehearsal; they are simulated once, in a few seconds.
 _FRAMES: Final = 24
+#: One frame in so many shows no wall for sure, beside those drawn so.
 _BARE_EVERY: Final = 5
 #: Of the frames; other than those of any training set and of those that judge starting weights.
 _SEED: Final = 424_242
