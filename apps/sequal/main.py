@@ -12,12 +12,21 @@ from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
-from lib.access import exposure, protect
+from lib.access import exposure, protect, start_address
 from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study, in_task_process, not_found, refusal
-from lib.datastores import DicomWebStudy, LabelGuard, StudyFolder, open_archive, search_filter, viewed_pacs
+from lib.datastores import (
+    DicomWebStudy,
+    LabelGuard,
+    ServedImages,
+    StudyFolder,
+    open_archive,
+    search_filter,
+    viewed_pacs,
+)
 from lib.datastores.label_guard import WARNINGS
+from lib.dicomweb import FolderService
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.errors import SequalError
 from lib.infers import (
@@ -77,6 +86,7 @@ class SequalApp(MONAILabelApp):
         # A task is started by this process, not by a request over HTTP to its own address.
         self._server_mode = "monailabel.app" in sys.modules
         self._predictions = LastPredictions()
+        self._service = self._folder_service()
         self._protect_server()
         self._serve_viewers()
         self._study_warnings = self._look_after()
@@ -174,6 +184,9 @@ class SequalApp(MONAILabelApp):
             result: dict[str, Any] = super().next_sample({**request, "strategy": named})
         except SequalError as error:
             raise refusal(error) from error
+        if result and self._service is not None:
+            uids, image = self._service.uids, str(result["id"])
+            result |= {"StudyInstanceUID": uids.study(image), "SeriesInstanceUID": uids.series(image)}
         return result
 
     def async_scoring(self, method: str | None, params: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -184,6 +197,13 @@ class SequalApp(MONAILabelApp):
             return {}
         result: dict[str, Any] = super().async_scoring(method, params)
         return result
+
+    def on_init_complete(self) -> None:
+        """The server is about to answer: say where."""
+        super().on_init_complete()
+        address = start_address(sys.argv)
+        if address:
+            logger.info("Ready. Open %s in a browser.", address)
 
     def _look_after(self) -> list[str]:
         """Repair what can be repaired, and say in the log what is not well; what holds for the studies folder."""
@@ -219,8 +239,14 @@ class SequalApp(MONAILabelApp):
         if risk:
             logger.warning(risk)
 
+    def _folder_service(self) -> FolderService | None:
+        """What shows a studies folder to viewers as a PACS would; None for a study that is no folder."""
+        store = self._datastore
+        folder = isinstance(store, StudyFolder) and not isinstance(store, DicomWebStudy)
+        return FolderService(ServedImages(store, self.study)) if folder else None
+
     def _serve_viewers(self) -> None:
-        """The app's own routes, the way to the PACS, and OHIF with ultrasound; a process that trains has no server."""
+        """The app's own routes, the way to the images, and OHIF; a process that trains has no server."""
         server = sys.modules.get("monailabel.app")
         if server is None:
             return
@@ -228,13 +254,23 @@ class SequalApp(MONAILabelApp):
         annotators = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
         trainers = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
         access = Access(readers, annotators, trainers)
-        serve_study(server.app, self.study, self.datastore, self._predictions, access)
+        root = server_settings.MONAI_LABEL_API_STR
+        serve_study(
+            server.app,
+            self.study,
+            self.datastore,
+            self._predictions,
+            access,
+            self._service,
+            studies=self.studies,
+            root=root,
+        )
         if self.study.settings.ohif_bridge:
             serve_bridge(server.app, Path(server.static_dir) / "ohif")
         # The stock viewer needs it as much: what hangs is the server.
         pacs = viewed_pacs(self.studies, server_settings) if isinstance(self._datastore, DicomWebStudy) else None
         if pacs is not None:
-            serve_pacs(server.app, pacs, readers, root=server_settings.MONAI_LABEL_API_STR)
+            serve_pacs(server.app, pacs, readers, root=root)
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
         """End the lease, and forget a refined label that came from an older version of this one.

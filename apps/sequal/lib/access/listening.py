@@ -4,7 +4,7 @@ import argparse
 import ipaddress
 from collections.abc import Sequence
 
-__all__ = ["exposure"]
+__all__ = ["exposure", "start_address"]
 
 
 def exposure(arguments: Sequence[str], *, authenticated: bool) -> str:
@@ -43,6 +43,31 @@ def exposure(arguments: Sequence[str], *, authenticated: bool) -> str:
         "replace every label and start trainings. Start it with `--host 127.0.0.1` and reach it by an SSH tunnel or a "
         "reverse proxy with a password; docs/deployment.md says how."
     )
+
+
+def start_address(arguments: Sequence[str]) -> str:
+    """The address to open in a browser on the server's own computer.
+
+    Args:
+        arguments: `sys.argv` of the server.
+
+    Returns:
+        The address; empty when the server was started by another command than MONAI Label's.
+
+    >>> start_address(["monailabel", "start_server", "--host", "0.0.0.0", "--port", "8001"])
+    'http://127.0.0.1:8001/'
+    """
+    if "start_server" not in arguments[:2]:
+        return ""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    # MONAI Label's own options and defaults.
+    parser.add_argument("-i", "--host", default="0.0.0.0")
+    parser.add_argument("-p", "--port", default="8000")
+    parser.add_argument("--ssl_certfile")
+    given = parser.parse_known_args(list(arguments[2:]))[0]
+    host = "127.0.0.1" if given.host in ("0.0.0.0", "::") else str(given.host)
+    name = f"[{host.strip('[]')}]" if ":" in host else host
+    return f"{'https' if given.ssl_certfile else 'http'}://{name}:{given.port}/"
 
 
 def _is_local(host: str) -> bool:

@@ -1,9 +1,9 @@
 """The labels of an image that `to-dicom` exports: the annotator's, and what training made of it."""
 
 from lib.commands.place import StudyPlace
-from lib.dicom import OutgoingLabel
+from lib.dicom import OutgoingLabel, final_label
 from lib.errors import LabelError
-from lib.imaging import Frame, check_label, clean_label, read_label
+from lib.imaging import Frame
 from lib.state import RefinedStore, file_digest
 
 __all__ = ["outgoing_labels"]
@@ -30,11 +30,9 @@ def outgoing_labels(
     if path is None:
         return [], None
     try:
-        values, dropped = clean_label(read_label(path, frame.grid, layout=frame.layout))
-        check_label(values, frame, dropped)
+        labels = [final_label(path, frame)]
     except LabelError as error:
         return [], str(error)
-    labels = [OutgoingLabel("final", values, path.stat().st_mtime)]
     if refined:
         labels += _refined(place, image, frame, file_digest(path))
     return labels, None

@@ -1,6 +1,7 @@
 """One study as the server holds it: settings, state, the model in service and the items of its datastore."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,14 @@ class Study:
         unlabelled, labelled = datastore.get_unlabeled_images(), datastore.get_labeled_images()
         every = self.patients(unlabelled + labelled, datastore)
         return study_pool(self.state, self.served.digest, unlabelled, labelled, every), nullcontext()
+
+    def patient_names(self, index: PoolIndex) -> Mapping[str, str]:
+        """Patient by image id, from the manifest or the ids, of the images that a folder keeps.
+
+        Raises:
+            StudyError: the manifest cannot be read.
+        """
+        return self._patients_of(index).get()[0]
 
     def _patients_of(self, index: PoolIndex) -> KeptFile[PatientNames]:
         if index not in self._kept_patients:

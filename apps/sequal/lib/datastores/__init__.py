@@ -4,5 +4,15 @@ from lib.datastores.connection import open_archive, search_filter, viewed_pacs
 from lib.datastores.dicomweb import DicomWebStudy
 from lib.datastores.label_guard import WARNINGS, LabelGuard
 from lib.datastores.local import StudyFolder
+from lib.datastores.served_images import ServedImages
 
-__all__ = ["WARNINGS", "DicomWebStudy", "LabelGuard", "StudyFolder", "open_archive", "search_filter", "viewed_pacs"]
+__all__ = [
+    "WARNINGS",
+    "DicomWebStudy",
+    "LabelGuard",
+    "ServedImages",
+    "StudyFolder",
+    "open_archive",
+    "search_filter",
+    "viewed_pacs",
+]

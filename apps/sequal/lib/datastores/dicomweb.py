@@ -112,7 +112,14 @@ class DicomWebStudy(PacsImages):
         return info
 
     def save_label(
-        self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any], label_id: str = ""
+        self,
+        image_id: str,
+        label_filename: str,
+        label_tag: str,
+        label_info: dict[str, Any],
+        label_id: str = "",
+        *,
+        viewed: bool = False,
     ) -> str:
         """Store a label; a `final` one only after it passed the guard, and send it to the PACS.
 
@@ -130,7 +137,7 @@ class DicomWebStudy(PacsImages):
             raise refusal(error) from error
         self._note(image_id)
         told = {key: value for key, value in (label_info or {}).items() if key not in (_CREATED, _SENT_AS)}
-        saved = super().save_label(image_id, label_filename, label_tag, told)
+        saved = super().save_label(image_id, label_filename, label_tag, told, viewed=viewed)
         if label_tag == _FINAL:
             self._outbox.deliver(image_id)
         return saved

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.dicomweb.viewed import as_viewed
 from lib.errors import ImageError, LabelError, StorageError, StudyError
 from lib.imaging import (
     IMAGE_SUFFIXES,
@@ -100,6 +101,7 @@ class LabelGuard:
         info: Mapping[str, Any] | None = None,
         *,
         by_expert: bool = True,
+        viewed: bool = False,
     ) -> tuple[Frame, NDArray[np.uint8]]:
         """A submitted label as it would be stored; nothing is kept of it.
 
@@ -109,6 +111,7 @@ class LabelGuard:
             submitted: The file that came.
             info: As for `checked`.
             by_expert: As for `checked`.
+            viewed: As for `checked`.
 
         Returns:
             The image, and its label uint8 `(W, H, F)` in {0, 1, 255}.
@@ -119,8 +122,9 @@ class LabelGuard:
         """
         named = submitted_segments((info or {}).get("label_info"))
         frame = read_frame(image)
-        shown = self._state.shown.get(image_id) if frame.duplicated else None
-        read = read_label(submitted, frame.grid, named=named, shown=shown, layout=frame.layout)
+        seen = as_viewed(frame) if viewed else frame
+        shown = self._state.shown.get(image_id) if seen.duplicated else None
+        read = read_label(submitted, frame.grid, named=named, shown=shown, layout=seen.layout)
         label, dropped = clean_label(read)
         if by_expert:
             # Before the check: a grey picture must not be told to draw the layer.
@@ -139,6 +143,7 @@ class LabelGuard:
         info: Mapping[str, Any] | None = None,
         *,
         by_expert: bool = True,
+        viewed: bool = False,
     ) -> Iterator[Path]:
         """The submitted label, cleaned and on its image's grid, as a temporary file.
 
@@ -149,6 +154,7 @@ class LabelGuard:
             info: What came beside it; `label_info` names the segments of a file of numbers.
             by_expert: Whether the label is to be learnt from; another one, as a model's mask, has to be a label of its
                 image and no more.
+            viewed: Whether it has the slices that the image has in a viewer (`as_viewed`), not those of its file.
 
         Raises:
             LabelError: wrong grid, unreadable, nothing but other segments or pixels that were not annotated; the
@@ -158,7 +164,7 @@ class LabelGuard:
             clean = Path(folder) / "label.nii.gz"
             try:
                 with large_images_take_turns(image):
-                    frame, label = self.read(image_id, image, submitted, info, by_expert=by_expert)
+                    frame, label = self.read(image_id, image, submitted, info, by_expert=by_expert, viewed=viewed)
             except (LabelError, ImageError) as error:
                 self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error

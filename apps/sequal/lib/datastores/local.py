@@ -120,8 +120,23 @@ class StudyFolder(KeptList):
             del self._datastore.objects[image_id]
             self._write_notes_if_possible([image_id])
 
-    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
+    def save_label(
+        self,
+        image_id: str,
+        label_filename: str,
+        label_tag: str,
+        label_info: dict[str, Any],
+        *,
+        viewed: bool = False,
+    ) -> str:
         """Store a label after it passed the guard, as `.nii.gz` on the grid of its image.
+
+        Args:
+            image_id: its image.
+            label_filename: the file.
+            label_tag: `final` for a submitted label.
+            label_info: what is to be noted about it.
+            viewed: whether it has the slices that the image has in a viewer, not those of its file.
 
         Raises:
             HTTPException: 400 with the reason, when the label, what is to be noted about it, or the tag is refused; 404
@@ -134,7 +149,8 @@ class StudyFolder(KeptList):
             check_note(label_info or {})
             self._check_writable()
             image, final = Path(self.get_image_uri(image_id)), label_tag == DefaultLabelTag.FINAL
-            with self._guard.checked(image_id, image, Path(label_filename), label_info, by_expert=final) as checked:
+            submitted = Path(label_filename)
+            with self._guard.checked(image_id, image, submitted, label_info, by_expert=final, viewed=viewed) as checked:
                 info = self._guard.noted(label_info, checked, image) if final else label_info
                 return self._store(image_id, checked, label_tag, info)
 

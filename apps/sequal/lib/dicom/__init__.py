@@ -5,7 +5,7 @@ from lib.dicom.files import write_bundle
 from lib.dicom.grid import frame_of_slice, frames_to_slices
 from lib.dicom.identity import ImageIdentity, pseudonym
 from lib.dicom.images import image_series
-from lib.dicom.labels import LabelKind, OutgoingLabel
+from lib.dicom.labels import LabelKind, OutgoingLabel, final_label
 from lib.dicom.report import imt_report
 from lib.dicom.segmentation import is_refined, label_segmentation
 from lib.dicom.source_headers import completed_headers
@@ -20,6 +20,7 @@ __all__ = [
     "Pacs",
     "bundle_image",
     "completed_headers",
+    "final_label",
     "frame_of_slice",
     "frames_to_slices",
     "image_series",

@@ -3,15 +3,16 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.imaging import says_no_layer
+from lib.imaging import Frame, check_label, clean_label, read_label, says_no_layer
 from lib.state import Provenance
 
-__all__ = ["LabelKind", "OutgoingLabel"]
+__all__ = ["LabelKind", "OutgoingLabel", "final_label"]
 
 LabelKind = Literal["final", "refined"]
 
@@ -79,3 +80,18 @@ class OutgoingLabel:
     @property
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(int(self.created_at), UTC)
+
+
+def final_label(path: Path, frame: Frame) -> OutgoingLabel:
+    """The annotator's label from its file.
+
+    Args:
+        path: the file, as it lies in the study.
+        frame: its image.
+
+    Raises:
+        LabelError: it cannot be read, does not fit the image, or is none.
+    """
+    values, dropped = clean_label(read_label(path, frame.grid, layout=frame.layout))
+    check_label(values, frame, dropped)
+    return OutgoingLabel("final", values, path.stat().st_mtime)

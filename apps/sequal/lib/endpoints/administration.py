@@ -45,5 +45,7 @@ def administration_endpoints() -> list[Endpoint]:
         )
 
     # One by one, as MONAI Label has them: a route stands for its path and its methods.
-    closed = [Endpoint("/model/{model}", refuse, ADMIN, methods=(method,)) for method in ("PUT", "DELETE")]
+    closed = [
+        Endpoint("/model/{model}", refuse, ADMIN, methods=(method,), listed=False) for method in ("PUT", "DELETE")
+    ]
     return [*closed, Endpoint("/logs/", send_log, ADMIN, ("lines", "html", "text", "refresh"), methods=("GET",))]

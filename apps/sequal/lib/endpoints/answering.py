@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, params
+from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC
 
@@ -34,6 +35,7 @@ class Endpoint:
         query: the keys that its query may have.
         methods: those that are answered here; the others stay MONAI Label's.
         any_query: whether its query may have any key.
+        listed: whether it stands on the page of all addresses; one that only refuses does not.
     """
 
     path: str
@@ -42,13 +44,21 @@ class Endpoint:
     query: Sequence[str] = ()
     methods: Sequence[str] = ("POST",)
     any_query: bool = False
+    listed: bool = True
 
-    def route(self, root: str) -> SafeRoute:
-        """The route of the endpoint below `root`."""
+    def route(self, root: str, described: APIRoute | None = None) -> SafeRoute:
+        """The route of the endpoint below `root`; `described` is MONAI Label's own, which says what it does."""
         dependencies = [Depends(RBAC(self.role)), *([] if self.any_query else [_only(self.query)])]
         methods, path = list(self.methods), root + self.path
         return SafeRoute(
-            path, self.answer, methods=methods, dependencies=dependencies, response_model=None, include_in_schema=False
+            path,
+            self.answer,
+            methods=methods,
+            dependencies=dependencies,
+            response_model=None,
+            include_in_schema=self.listed and described is not None and described.include_in_schema,
+            summary=described.summary if described is not None else None,
+            tags=described.tags if described is not None else None,
         )
 
 

@@ -6,16 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import BackgroundTasks, File, Form, UploadFile
+from fastapi import BackgroundTasks, File, Form, Request, UploadFile
 from monailabel.endpoints import infer
 from monailabel.interfaces.app import MONAILabelApp
 
 from lib.access.request_keys import checked
 from lib.configs import not_found, refusal
+from lib.dicomweb import is_viewed
 from lib.endpoints.answering import READER, Endpoint, json_object, reasons
 from lib.endpoints.received import received
 from lib.errors import ImageError, SettingsError
-from lib.infers import SENT_FILE
+from lib.infers import SENT_FILE, VIEWED
 
 __all__ = ["inference_endpoints"]
 
@@ -29,6 +30,7 @@ def inference_endpoints(app: MONAILabelApp) -> list[Endpoint]:
 
     def infer_one(
         background: BackgroundTasks,
+        request: Request,
         model: str,
         image: str = "",
         session_id: str = "",
@@ -41,7 +43,8 @@ def inference_endpoints(app: MONAILabelApp) -> list[Endpoint]:
             values = checked("infer", json_object(params, "`params`"))
             _check_form(label, output, values)
             with _image(app, image, session_id, file) as named:
-                result = app.infer({"model": model, **values, **named})
+                seen = {VIEWED: True} if is_viewed(request) else {}
+                result = app.infer({"model": model, **values, **named, **seen})
             return infer.send_response(app.datastore(), result, output, background)
 
     def infer_slide(model: str) -> None:
@@ -54,8 +57,8 @@ def inference_endpoints(app: MONAILabelApp) -> list[Endpoint]:
 
     return [
         Endpoint("/infer/{model}", infer_one, READER, ("image", "session_id", "output")),
-        Endpoint("/infer/wsi/{model}", infer_slide, READER, ("image", "session_id", "output")),
-        Endpoint("/infer/wsi_v2/{model}", infer_slide, READER, ("image", "session_id", "output")),
+        Endpoint("/infer/wsi/{model}", infer_slide, READER, ("image", "session_id", "output"), listed=False),
+        Endpoint("/infer/wsi_v2/{model}", infer_slide, READER, ("image", "session_id", "output"), listed=False),
     ]
 
 

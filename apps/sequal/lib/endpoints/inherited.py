@@ -27,7 +27,9 @@ def inherited_routes() -> list[APIRoute]:
             methods=sorted(route.methods or ()),
             dependencies=route.dependencies,
             response_model=None,
-            include_in_schema=False,
+            include_in_schema=route.include_in_schema,
+            summary=route.summary,
+            tags=route.tags,
         )
         for router in _ROUTERS
         for route in router.routes
@@ -45,7 +47,7 @@ def pacs_endpoints() -> list[Endpoint]:
             "server with the address of a DICOMweb service as `--studies`.",
         )
 
-    return [Endpoint("/proxy/dicom/{path:path}", refuse, READER, methods=("GET", "POST"), any_query=True)]
+    return [Endpoint("/proxy/dicom/{path:path}", refuse, READER, methods=("GET", "POST"), any_query=True, listed=False)]
 
 
 def _in_thread(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """The endpoints of the app in front of MONAI Label's of the same path."""
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 
@@ -9,6 +10,7 @@ from lib.endpoints.dataset import dataset_endpoints
 from lib.endpoints.inference import inference_endpoints
 from lib.endpoints.inherited import inherited_routes, pacs_endpoints
 from lib.endpoints.session_uploads import session_endpoints
+from lib.endpoints.stored_labels import stored_label_endpoints
 from lib.endpoints.submissions import submission_endpoints
 from lib.endpoints.task_queue import use_task_queues
 from lib.endpoints.tasks import task_endpoints
@@ -33,7 +35,15 @@ def serve_requests(server: FastAPI, app: MONAILabelApp) -> None:
         *session_endpoints(app),
         *dataset_endpoints(app),
         *submission_endpoints(app),
+        *stored_label_endpoints(app),
         *administration_endpoints(),
         *pacs_endpoints(),
     ]
-    put_in_front(server, [*(endpoint.route(root) for endpoint in ours), RELOAD.route("")])
+    described = {
+        (route.path, method): route
+        for route in reversed(server.routes)
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    routes = [endpoint.route(root, described.get((root + endpoint.path, endpoint.methods[0]))) for endpoint in ours]
+    put_in_front(server, [*routes, RELOAD.route("")])

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any
 
-from fastapi import Depends, File, Form, UploadFile
+from fastapi import Depends, File, Form, Request, UploadFile
 from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import DefaultLabelTag
 
+from lib.dicomweb import is_viewed
 from lib.endpoints.answering import ADMIN, ANNOTATOR, Endpoint, json_object, reasons
 from lib.endpoints.received import received
 from lib.imaging import image_stem, image_suffix
@@ -30,6 +31,7 @@ def submission_endpoints(app: MONAILabelApp) -> list[Endpoint]:
     """
 
     def put_label(
+        request: Request,
         image: str,
         label: Annotated[UploadFile, File()],
         user: _User,
@@ -40,7 +42,9 @@ def submission_endpoints(app: MONAILabelApp) -> list[Endpoint]:
             info = _noted(params, "`params`", user)
             bare = (label.filename or "").lower().endswith(_BARE)
             file = received(label, folder, "label", _BARE if bare else None)
-            kept = app.datastore().save_label(image, str(file), tag or DefaultLabelTag.FINAL.value, info)
+            store: Any = app.datastore()
+            seen = {"viewed": True} if is_viewed(request) else {}
+            kept = store.save_label(image, str(file), tag or DefaultLabelTag.FINAL.value, info, **seen)
             return {**(app.on_save_label(image, kept) or {}), "image": image, "label": kept}
 
     def put_image(

@@ -32,11 +32,13 @@ class Layout:
         axes: for columns, rows and frames of the frame, the axis of the file's array.
         flip_x: columns run against the file's.
         flip_y: rows run against the file's.
+        flip_frames: frames run against the file's.
     """
 
     axes: _Grid = _PLAIN_AXES
     flip_x: bool = False
     flip_y: bool = False
+    flip_frames: bool = False
 
     @classmethod
     def of_exif(cls, orientation: int) -> Self:
@@ -46,6 +48,10 @@ class Layout:
             orientation: EXIF tag 274, 1 to 8.
         """
         return cls(*_EXIF[orientation]) if orientation in _EXIF else cls()
+
+    @property
+    def _flips(self) -> tuple[bool, bool, bool]:
+        return self.flip_x, self.flip_y, self.flip_frames
 
     @property
     def plain(self) -> bool:
@@ -87,13 +93,14 @@ class Layout:
         """
         way = np.eye(4)
         way[:3, :3] = 0.0
-        for place, (axis, flip) in enumerate(zip(self.axes, (self.flip_x, self.flip_y, False), strict=True)):
+        for place, (axis, flip) in enumerate(zip(self.axes, self._flips, strict=True)):
             way[axis, place] = -1.0 if flip else 1.0
             way[axis, 3] = grid[place] - 1.0 if flip else 0.0
         return affine @ way
 
     def _turned(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values[:: -1 if self.flip_x else 1, :: -1 if self.flip_y else 1]
+        turned: NDArray[Any] = values[tuple(slice(None, None, -1 if flip else 1) for flip in self._flips)]
+        return turned
 
 
 PLAIN: Final = Layout()

@@ -14,6 +14,7 @@ import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.configs import Study, refusal
+from lib.dicomweb import as_viewed
 from lib.errors import ImageError, SequalError, SettingsError, StudyError
 from lib.imaging import Frame, read_frame
 from lib.imaging.claims import large_images_take_turns
@@ -23,7 +24,7 @@ from lib.labels import LABEL_NAMES
 from lib.measurement import combine_frames
 from lib.processor import Threads
 
-__all__ = ["IMAGE_ID", "CarotidInfer", "result_file"]
+__all__ = ["IMAGE_ID", "VIEWED", "CarotidInfer", "result_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 _FEW_AT_ONCE: Final = threading.BoundedSemaphore(max(2, (os.cpu_count() or 2) // 2))
 #: Request key under which the app adds the id of an image of the study, whose file is under `image`.
 IMAGE_ID: Final = "image_id"
+#: Request key under which the app says that the mask is to have the slices that the image has in a viewer. No client
+#: can send either of them.
+VIEWED: Final = "viewed"
 
 _THREADS: Final = Threads(torch.get_num_threads())
 
@@ -109,13 +113,14 @@ class CarotidInfer(InferTask):
     def _write(self, request: dict[str, Any], frame: Frame, prediction: Prediction) -> Path:
         """Write the result that the request asks for to a temporary file."""
         file = result_file(_result_suffix(request))
+        seen = as_viewed(frame) if request.get(VIEWED) else frame
         try:
             mask = prediction.mask.astype(_result_dtype(request))
-            write_on_frame(file, mask, frame, compress=_is_true(request.get("result_compress")))
+            write_on_frame(file, mask, seen, compress=_is_true(request.get("result_compress")))
         except BaseException:
             file.unlink(missing_ok=True)
             raise
-        if frame.duplicated and request.get(IMAGE_ID):
+        if seen.duplicated and request.get(IMAGE_ID):
             try:
                 self._study.state.shown.put(str(request[IMAGE_ID]), prediction.mask[:, :, 0])
             except StudyError as error:  # the mask is right all the same

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
-from fastapi import File, Form, HTTPException, UploadFile, params, status
+from fastapi import File, Form, HTTPException, Request, UploadFile, params, status
 from fastapi.routing import APIRoute
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from numpy.typing import NDArray
 
 from lib.configs import Study, not_found, refusal
 from lib.datastores import WARNINGS, LabelGuard
+from lib.dicomweb import is_viewed
 from lib.errors import SequalError, SettingsError, StorageError
 from lib.imaging import Frame, clean_label, image_suffix, read_frame, read_label
 from lib.measurement import combine_frames, label_warnings, measure_label
@@ -57,7 +58,7 @@ def measurement_routes(
         return {"image": image, **found}
 
     def drawn(
-        image: str, label: Annotated[UploadFile, File()], params: Annotated[str, Form()] = "{}"
+        request: Request, image: str, label: Annotated[UploadFile, File()], params: Annotated[str, Form()] = "{}"
     ) -> dict[str, Any]:
         file = _image_file(datastore(), image)
         info = _info(params)
@@ -67,7 +68,7 @@ def measurement_routes(
                 submitted = Path(folder) / f"label{image_suffix(name) or name.suffix}"
                 with submitted.open("wb") as copy:
                     shutil.copyfileobj(label.file, copy)
-                return _measured(image, *guard.read(image, file, submitted, info))
+                return _measured(image, *guard.read(image, file, submitted, info, viewed=is_viewed(request)))
         except SequalError as error:
             raise refusal(error) from error
         except OSError as error:
@@ -76,8 +77,20 @@ def measurement_routes(
 
     shared: dict[str, Any] = {"tags": ["SEQUAL"], "dependencies": list(dependencies)}
     return [
-        APIRoute(MEASUREMENT_PATH, known, methods=["GET"], **shared),
-        APIRoute(MEASUREMENT_PATH, drawn, methods=["POST"], **shared),
+        APIRoute(
+            MEASUREMENT_PATH,
+            known,
+            methods=["GET"],
+            summary="Thickness of the last prediction of an image, or with `of=label` of its stored label",
+            **shared,
+        ),
+        APIRoute(
+            MEASUREMENT_PATH,
+            drawn,
+            methods=["POST"],
+            summary="Thickness of a label that comes along; nothing is stored",
+            **shared,
+        ),
     ]
 
 

@@ -47,8 +47,22 @@ def model_routes(
         return {**listed(), "refined_labels_dropped": dropped}
 
     return [
-        APIRoute(MODELS_PATH, listed, methods=["GET"], tags=["SEQUAL"], dependencies=list(read)),
-        APIRoute(f"{MODELS_PATH}/{{number}}", put_back, methods=["PUT"], tags=["SEQUAL"], dependencies=list(change)),
+        APIRoute(
+            MODELS_PATH,
+            listed,
+            methods=["GET"],
+            tags=["SEQUAL"],
+            dependencies=list(read),
+            summary="Every kept model with its figures, and which one is in service",
+        ),
+        APIRoute(
+            f"{MODELS_PATH}/{{number}}",
+            put_back,
+            methods=["PUT"],
+            tags=["SEQUAL"],
+            dependencies=list(change),
+            summary="Put the model of a round into service; 0: the starting weights",
+        ),
     ]
 
 

@@ -7,11 +7,15 @@ from fastapi import FastAPI, params
 from monailabel.interfaces.datastore import Datastore
 
 from lib.configs import Study
+from lib.dicomweb import FolderService, take_series_uids
 from lib.ohif import LastPredictions
 from lib.ohif.in_front import put_in_front
+from lib.routes.address_page import address_routes
+from lib.routes.dicomweb import dicomweb_routes
 from lib.routes.measuring import measurement_routes
 from lib.routes.models import model_routes
 from lib.routes.skipping import skip_routes
+from lib.routes.start_page import start_routes
 
 __all__ = ["Access", "serve_study"]
 
@@ -32,7 +36,15 @@ class Access:
 
 
 def serve_study(
-    server: FastAPI, study: Study, datastore: Callable[[], Datastore], predictions: LastPredictions, access: Access
+    server: FastAPI,
+    study: Study,
+    datastore: Callable[[], Datastore],
+    predictions: LastPredictions,
+    access: Access,
+    service: FolderService | None = None,
+    *,
+    studies: str = "",
+    root: str = "",
 ) -> None:
     """Add the routes of a study to the server; called again, the new ones replace the old ones.
 
@@ -42,7 +54,18 @@ def serve_study(
         datastore: gives the images and labels of the study.
         predictions: what the infer task said last.
         access: who may use which route.
+        service: answers DICOMweb for a study that is a folder.
+        studies: the studies folder, or the address of a PACS.
+        root: what stands before the path of every endpoint of the server.
     """
+    if service is not None:
+        take_series_uids(server, service.study, service.uids)
+    web = dicomweb_routes(service, access.read, root=root)
     skips = skip_routes(study, datastore, access.annotate)
     measurements = measurement_routes(study, datastore, predictions, access.read)
-    put_in_front(server, [*skips, *measurements, *model_routes(study, access.read, access.train)])
+    pages = [
+        *start_routes(study, studies, datastore, access.read, folder=service is not None),
+        *address_routes(server, access.read),
+    ]
+    models = model_routes(study, access.read, access.train)
+    put_in_front(server, [*web, *skips, *measurements, *models, *pages])

@@ -58,8 +58,8 @@ def skip_routes(
 
     shared: dict[str, Any] = {"tags": ["SEQUAL"], "dependencies": list(dependencies)}
     return [
-        APIRoute(SKIP_PATH, skip, methods=["POST"], **shared),
-        APIRoute(SKIP_PATH, take_back, methods=["DELETE"], **shared),
+        APIRoute(SKIP_PATH, skip, methods=["POST"], summary="Ask nobody for an image, which is not usable", **shared),
+        APIRoute(SKIP_PATH, take_back, methods=["DELETE"], summary="Ask for an image again", **shared),
     ]
 
 
