@@ -33,6 +33,22 @@ def test_a_new_study_is_counted_and_left_untouched(run, studies, app_folder):
     assert not (studies / "datastore_v2.json").exists()
 
 
+def test_what_is_kept_of_refused_and_replaced_labels_and_what_was_damaged_is_shown(run, studies, app_folder, state):
+    refused = studies.parent / "refused.nii.gz"
+    refused.write_bytes(bytes(1_500_000))
+    state.rejected.put("im3", refused, "nothing was drawn")
+    (state.root / "replaced").mkdir()
+    (state.root / "replaced" / "im0.20260101T000000-000000001.nii.gz").write_bytes(bytes(2_500_000))
+    (state.root / "shown").mkdir()
+    (state.root / "shown" / "im4.npz").write_bytes(b"cut")
+    assert state.shown.get("im4") is None
+    result = run("status", studies, "--app", app_folder, "--state", state.root)
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines()]
+    assert ["labels refused, kept in rejected/", "2 files, 1.4 MiB"] in rows  # the label, and why
+    assert ["labels and images replaced, kept in replaced/", "1 files, 2.4 MiB"] in rows
+    assert "shown/im4.npz.damaged" in result.stdout.replace("\n", "")
+
+
 def test_labels_to_look_at_again_are_shown(run, studies, app_folder):
     def entry(*warnings):
         return {"image": {}, "labels": {"final": {"info": {"warnings": list(warnings)}}}}

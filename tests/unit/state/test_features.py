@@ -1,3 +1,4 @@
+import io
 import os
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from lib.errors import StudyError
 from lib.settings import Settings
-from lib.state import FeatureStore, StudyState
+from lib.state import FeatureStore, StudyState, state_warnings
 
 
 @pytest.fixture
@@ -45,12 +46,33 @@ def test_vectors_of_two_lengths_are_refused(store):
     assert store.tried("c1", "gradient") == set()
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file", b"\x93NUMPY", b"no archive"])
-def test_a_damaged_file_counts_as_none(store, tmp_path, content, caplog):
+def _saved(save, *args, **arrays):
+    buffer = io.BytesIO()
+    save(buffer, *args, **arrays)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 half a file",
+        b"\x93NUMPY",
+        b"no archive",
+        _saved(np.save, np.zeros(3)),
+        _saved(np.savez, images=np.array(["a", "b"]), vectors=np.zeros((1, 2))),
+        _saved(np.savez, images=np.array(["a"]), vectors=np.zeros(1)),
+    ],
+    ids=["empty", "zip", "npy", "text", "one array", "too few", "flat"],
+)
+def test_a_damaged_file_counts_as_none_and_is_told_of_once(store, tmp_path, content, caplog):
     store.put("c1", "gradient", {"a": np.float32([1, 2])})
     (tmp_path / "features" / "c1-gradient.npz").write_bytes(content)
     assert store.get("c1", "gradient") == {}
-    assert "count as none" in caplog.text
+    assert store.tried("c1", "gradient") == set()
+    assert caplog.text.count("was damaged") == 1
+    (warning,) = state_warnings(tmp_path)
+    assert "features/c1-gradient.npz.damaged" in warning
     store.put("c1", "gradient", {"b": np.float32([1, 2])})
     assert store.get("c1", "gradient").keys() == {"b"}
 

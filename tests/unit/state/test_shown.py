@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lib.errors import StudyError
-from lib.state import StudyState
+from lib.state import StudyState, state_warnings
 from lib.state.shown import ShownStore
 from unit.synthetic_study import settings
 
@@ -20,11 +20,18 @@ def test_the_last_mask_of_an_image_is_remembered_exactly(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", b"PK\x03\x04 and no more"])
-def test_a_damaged_file_counts_as_none(tmp_path, content):
-    store = ShownStore(tmp_path)
+def test_a_damaged_file_counts_as_none_and_is_told_of_once(tmp_path, content, caplog):
+    store = ShownStore(tmp_path / "shown")
     store.put("1.2", np.eye(3, dtype=np.uint8))
-    next(tmp_path.iterdir()).write_bytes(content)
+    next((tmp_path / "shown").iterdir()).write_bytes(content)
     assert store.get("1.2") is None
+    assert store.get("1.2") is None
+    assert caplog.text.count("was damaged") == 1
+    assert (tmp_path / "shown" / "1.2.npz.damaged").read_bytes() == content
+    (warning,) = state_warnings(tmp_path)
+    assert "shown/1.2.npz.damaged" in warning
+    store.put("1.2", np.eye(3, dtype=np.uint8))
+    np.testing.assert_array_equal(store.get("1.2"), np.eye(3, dtype=np.uint8))
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lib.phantom import simulate_frame
+from lib.state import state_warnings
 from lib.training import rehearsal
 from lib.training.phantom_patches import PhantomSample
 from lib.training.rehearsal import Rehearsal, rehearsal_frames
@@ -37,14 +38,17 @@ def test_frames_are_simulated_once_and_kept(quick, tmp_path):
         np.testing.assert_array_equal(one.label, other.label)
 
 
-def test_other_working_pixels_and_a_damaged_file_are_simulated_anew(quick, tmp_path):
+def test_other_working_pixels_and_a_damaged_file_are_simulated_anew(quick, tmp_path, caplog):
     cache = tmp_path / "rehearsal.npz"
     rehearsal_frames(settings(), cache)
     rehearsal_frames(settings(working_spacing_mm=0.08), cache)
     assert len(quick) == 48
     cache.write_bytes(cache.read_bytes()[:1000])
+    assert "was damaged" not in caplog.text
     rehearsal_frames(settings(working_spacing_mm=0.08), cache)
     assert len(quick) == 72
+    assert "was damaged" in caplog.text
+    assert "rehearsal.npz.damaged" in state_warnings(tmp_path)[0]
 
 
 def test_patches_are_drawn_by_seed_and_fully_annotated_inside_the_frame(quick, tmp_path):

@@ -10,6 +10,7 @@ from lib.state.checkpoints import (
     save_checkpoint,
 )
 from lib.state.claim import Claim, claim_study
+from lib.state.derived import read_derived
 from lib.state.features import FeatureStore
 from lib.state.folder import StudyState, study_state_folder
 from lib.state.health import kept_bytes, state_warnings, study_warnings
@@ -66,6 +67,7 @@ __all__ = [
     "process_name",
     "prune",
     "publish",
+    "read_derived",
     "repair_published",
     "retire_split",
     "round_lock",

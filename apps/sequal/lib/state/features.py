@@ -1,15 +1,16 @@
 """Feature vectors of a study's images, by the checkpoint that saw them."""
 
 import logging
-import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lib.errors import StudyError
 from lib.state.atomic import atomic_write, remove_abandoned
+from lib.state.derived import read_derived
 
 __all__ = ["FeatureStore"]
 
@@ -94,14 +95,10 @@ class FeatureStore:
         return self._folder / f"{digest}-{kind}.npz"
 
     def _read(self, digest: str, kind: str) -> dict[str, _Vector | None]:
-        path = self._path(digest, kind)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                images, vectors = file["images"], file["vectors"].astype(np.float32)
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            logger.warning("Features in %s cannot be read and count as none: %s", path, error)
-            return {}
-        known = np.isfinite(vectors).all(axis=1)
-        return {str(image): vector if ok else None for image, vector, ok in zip(images, vectors, known, strict=True)}
+        return read_derived(self._path(digest, kind), _vectors, "these features are computed again") or {}
+
+
+def _vectors(content: Mapping[str, NDArray[Any]]) -> dict[str, _Vector | None]:
+    images, vectors = content["images"], content["vectors"].astype(np.float32)
+    known = np.isfinite(vectors).all(axis=1)
+    return {str(image): vector if ok else None for image, vector, ok in zip(images, vectors, known, strict=True)}

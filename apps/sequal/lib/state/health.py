@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from lib.state.derived import damaged_files
 from lib.state.repair import DAMAGED
 from lib.storage import is_writable
 
@@ -12,6 +13,8 @@ __all__ = ["kept_bytes", "state_warnings", "study_warnings"]
 
 _CORRUPT_LEDGER: Final = "ledger.corrupt-"
 _CORRUPT_LIST: Final = "datastore_v2.json.corrupt-"
+#: Where files lie that can be made again; "" is the state folder itself.
+_DERIVED: Final = ("", "shown", "features")
 _LITTLE: Final = 500 * 2**20
 _MIB: Final = 2**20
 
@@ -51,6 +54,12 @@ def _of_state(state: Path) -> Iterator[str]:
         yield (
             f"The ledger was damaged and is kept as {name}; scores, leases and the history of rounds began afresh. "
             "Look at the disk, and delete that file when you have seen it."
+        )
+    derived = [f"{place}/{name}".lstrip("/") for place in _DERIVED for name in damaged_files(state / place)]
+    if derived:
+        yield (
+            f"{len(derived)} files that can be made again were damaged and are kept as {', '.join(derived[:3])}"
+            f"{', …' if len(derived) > 3 else ''}. Look at the disk, and delete them when you have seen it."
         )
     yield from _little_room(state, "the state")
 

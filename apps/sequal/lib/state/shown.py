@@ -1,7 +1,5 @@
 """The mask that an annotator was shown last on an image, to tell later what was changed."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +7,14 @@ from numpy.typing import NDArray
 
 from lib.errors import StudyError
 from lib.state.atomic import atomic_write
+from lib.state.derived import read_derived
 from lib.state.names import file_stem
 
 __all__ = ["ShownStore"]
 
 
 class ShownStore:
-    """One file for each image of which a mask was shown; a lost or damaged one counts as none.
+    """One file for each image of which a mask was shown; one that is lost or damaged counts as none.
 
     Args:
         folder: where the files are; made with the first.
@@ -45,12 +44,9 @@ class ShownStore:
 
     def get(self, image_id: str) -> NDArray[np.uint8] | None:
         """What was shown last: uint8 (W, H), or None when nothing is known."""
-        try:
-            with np.load(self._path(image_id), allow_pickle=False) as content:
-                mask: NDArray[np.uint8] = content["mask"]
-                return mask
-        except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
-            return None
+        lost = "what was changed in the next label of this image is judged without it"
+        mask: NDArray[np.uint8] | None = read_derived(self._path(image_id), lambda content: content["mask"], lost)
+        return mask
 
     def _path(self, image_id: str) -> Path:
         return self._folder / f"{file_stem(image_id)}.npz"

@@ -1,15 +1,15 @@
 """Simulated frames in the batches of a round, so that a network keeps what it learnt from many scanners."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lib.settings import Settings
-from lib.state import atomic_write
+from lib.state import atomic_write, read_derived
 from lib.training.phantom_patches import PatchCutter, PhantomSample, phantom_sample
 
 __all__ = ["Rehearsal", "rehearsal_frames"]
@@ -30,12 +30,15 @@ def rehearsal_frames(settings: Settings, cache: Path) -> list[PhantomSample]:
         cache: file; one that cannot be read is made anew.
     """
     name = f"spacing-{settings.working_spacing_mm:g}"
-    try:
-        with np.load(cache) as stored:
-            if name in stored:
-                return [PhantomSample(stored[f"image{i}"], stored[f"label{i}"]) for i in range(_FRAMES)]
-    except (OSError, ValueError, KeyError, BadZipFile):
-        pass  # not there yet, or damaged
+
+    def of_this_grid(stored: Mapping[str, NDArray[np.uint8]]) -> list[PhantomSample]:
+        if name not in stored:
+            return []
+        return [PhantomSample(stored[f"image{i}"], stored[f"label{i}"]) for i in range(_FRAMES)]
+
+    kept = read_derived(cache, of_this_grid, "the frames are simulated again")
+    if kept:
+        return kept
     frames = [
         phantom_sample(_SEED, index, settings, "no_wall" if index % _BARE_EVERY == 0 else None)
         for index in range(_FRAMES)
