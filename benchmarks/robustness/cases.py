@@ -40,6 +40,7 @@ def all_cases(mutations: int, seed: int) -> Iterator[Case]:
     yield from _parameters()
     yield from _names()
     yield from _missing()
+    yield from _own_routes()
     yield from _mutated(mutations, seed)
 
 
@@ -265,6 +266,60 @@ def _missing() -> Iterator[Case]:
     yield Case("an image again", "PUT", "/datastore/image", {"image": TARGET}, {"files": {"file": ("i.nii.gz", b"x")}})
     for method in ("PATCH", "TRACE", "OPTIONS", "DELETE"):
         yield Case(f"{method} /info/", method, "/info/")
+
+
+def _own_routes() -> Iterator[Case]:
+    """What the app answers below `/sequal/`."""
+    label = _nifti(_band())
+    files = {"x" * 3000 + ".nii.gz": label, "l." + "x" * 3000: label, "l.\x00": label, "../../l.nii.gz": label}
+    files |= {
+        "": label,
+        "l.exe": b"MZ",
+        "l.nii.gz": b"",
+        "l.nrrd": b"no file of this kind",
+        "l.png": _picture(_band()[:, :, 0]),
+    }
+    for name, content in files.items():
+        sent = {"files": {"label": (name, content)}}
+        yield Case(f"measure file {name[:20]!r}", "POST", "/sequal/measurement", {"image": TARGET}, sent)
+    for name in ("nobody", "../../etc/passwd", "\x00", "x" * 5000, "", "\ufffd"):
+        shown, image = repr(name[:20]), {"image": name}
+        yield Case(f"measure {shown}", "POST", "/sequal/measurement", image, {"files": {"label": ("l.nii.gz", label)}})
+        for of in ("label", "prediction", name):
+            yield Case(f"measurement of {of[:20]!r} of {shown}", "GET", "/sequal/measurement", {**image, "of": of})
+        for method in ("POST", "DELETE"):
+            yield Case(f"{method} skip {shown}", method, "/sequal/skip", image)
+    for text in (
+        "[]",
+        "3",
+        "{",
+        "\x00",
+        "[" * 5000,
+        '{"reason": 3}',
+        '{"reason": "\\ud800"}',
+        '{"reason": "' + "x" * 99_999 + '"}',
+    ):
+        more = {"data": text.encode(), "headers": {"Content-Type": "application/json"}}
+        yield Case(f"skip body {text[:20]!r}", "POST", "/sequal/skip", {"image": TARGET}, more)
+    for number in ("-1", "1e9", "x", "%00", "9" * 3000, "\u0661", ".."):
+        yield Case(f"model {number[:20]!r}", "PUT", f"/sequal/models/{number}")
+    for method, path in (
+        ("PUT", "/sequal/models/0/x"),
+        ("DELETE", "/sequal/models"),
+        ("GET", "/sequal/"),
+        ("GET", "/sequal"),
+    ):
+        yield Case(f"{method} {path}", method, path)
+    text = {"data": b"--x\r\nno form", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}
+    for method, path in (("POST", "/sequal/measurement"), ("PUT", "/datastore/label"), ("POST", "/infer/carotid")):
+        yield Case(f"{path} form", method, path, {"image": TARGET}, text)
+        yield Case(
+            f"{path} no boundary",
+            method,
+            path,
+            {"image": TARGET},
+            {**text, "headers": {"Content-Type": "multipart/form-data"}},
+        )
 
 
 def _mutated(count: int, seed: int) -> Iterator[Case]:

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from integration.data import AFFINE, HEIGHT, WIDTH, label_of, save_nifti
+from integration.data import AFFINE, HEIGHT, WIDTH, frame, label_of, save_nifti
 from integration.server import Server
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
@@ -70,6 +71,29 @@ def test_an_empty_label_says_that_there_is_no_layer(server: Server, tmp_path: Pa
         _accepted(server, save_nifti(tmp_path / "drawn.nii.gz", label_of(IMAGE)[:, :, None]))
         label = server.client().datastore()["objects"][IMAGE]["labels"]["final"]
         assert "no_layer" not in label["info"]
+
+
+def test_an_image_is_found_by_a_name_that_looks_like_its_id(server: Server, tmp_path: Path) -> None:
+    """macOS writes letters and their accents apart, others together."""
+    name, other = (unicodedata.normalize(form, "Jérôme") for form in ("NFC", "NFD"))
+    pixels = save_nifti(tmp_path / "image.nii.gz", frame(0)[0][:, :, None]).read_bytes()
+    sent = {"file": (f"{other}.nii.gz", pixels)}
+    assert server.request("PUT", "/datastore/image", params={"image": other}, files=sent).json() == {"image": name}
+    try:
+        again = server.request("PUT", "/datastore/image", params={"image": other}, files=sent)
+        assert again.status_code == 409
+        saved = server.save_label(other, save_nifti(tmp_path / "label.nii.gz", frame(0)[1][:, :, None]))
+        assert saved.json()["image"] == name
+        assert f"{name}.nii.gz" in server.labels()
+        for method, path, key in (
+            ("GET", "/datastore/image", "image"),
+            ("GET", "/datastore/label?tag=final", "label"),
+            ("POST", "/infer/carotid", "image"),
+            ("GET", "/sequal/measurement?of=label", "image"),
+        ):
+            assert server.request(method, path, params={key: other}).status_code == 200, path
+    finally:
+        assert server.request("DELETE", "/datastore/image", params={"id": other}).status_code == 200
 
 
 def _wrong_shape(path: Path) -> Path:

@@ -8,8 +8,10 @@ from typing import Final, Self
 
 from lib.errors import StudyError
 from lib.imaging import file_kind, image_stem, image_suffix
+from lib.imaging.names import is_storable_name
 from lib.items import Item
 from lib.state import MANIFEST_NAME, patient_of
+from lib.text_files import same_text
 
 __all__ = ["FINAL_LABELS", "STARTING_WEIGHTS", "StudyFiles", "images_by_id"]
 
@@ -36,7 +38,7 @@ def images_by_id(folder: Path, *, dicom_without_suffix: bool = False) -> dict[st
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         known = image_suffix(path) or (dicom_without_suffix and path.is_file() and file_kind(path) == "dicom")
-        if not known or not path.is_file():
+        if not known or not path.is_file() or not is_storable_name(path.name):
             continue
         image = image_stem(path)
         if image in found:
@@ -76,7 +78,10 @@ class StudyFiles:
                 f"Expected `{folder}` to hold images, got none. Copy NIfTI, DICOM, PNG, JPEG or TIFF files into it."
             )
         labels = images_by_id(folder / FINAL_LABELS)
-        return cls(folder, images, {image: path for image, path in labels.items() if image in images})
+        # As the server does, where a label's name only looks like that of its image.
+        looks = {same_text(label): path for label, path in labels.items() if label not in images}
+        found = {image: labels.get(image) or looks.get(same_text(image)) for image in images}
+        return cls(folder, images, {image: path for image, path in found.items() if path is not None})
 
     @property
     def labelled(self) -> list[str]:

@@ -95,6 +95,28 @@ def test_a_models_mask_never_takes_the_place_of_an_experts_label(folder: StudyFo
         assert refused.value.status_code == 400
     for tag in ("original", "model-2", "new"):
         check_storable(folder, "a", tag)
+    folder.save_label("a", str(label), "original", {"reader": "anna"})
+    with pytest.raises(HTTPException, match=r"got 'original'\. Name another one"):
+        check_storable(folder, "a", "original")
+
+
+@pytest.mark.parametrize("tag", ["final", "original", "reader-2"])
+def test_what_an_expert_drew_is_kept_under_every_tag_and_what_a_model_drew_is_not(
+    folder: StudyFolder, label: Path, tag: str
+) -> None:
+    replaced = Path(folder._datastore_path).parent / "state" / "replaced"
+    folder.save_label("a", str(label), tag, {"reader": "anna"})
+    first = Path(folder.get_label_uri("a", tag)).read_bytes()
+    other = np.asarray(nib.load(label).dataobj).copy()
+    other[2:9, 3] = 0
+    folder.save_label("a", str(_save(label.with_name("other.nii.gz"), other)), tag, {"reader": "ben"})
+    assert [path.read_bytes() for path in replaced.iterdir()] == [first]
+    folder.remove_label("a", tag)
+    assert len(list(replaced.iterdir())) == 2
+    if tag != "final":
+        for _ in range(2):
+            folder.save_label("a", str(label), tag, {"model": "carotid"})
+        assert len(list(replaced.iterdir())) == 2
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -3,8 +3,11 @@
 import errno
 import json
 import os
+import tempfile
 import threading
+import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +155,42 @@ def test_a_removed_image_is_kept_with_its_label(
 )
 def test_what_does_not_exist_is_not_found(folder: StudyFolder, call: Callable[[StudyFolder], object]) -> None:
     assert _refused(lambda: call(folder)).status_code == 404
+
+
+def test_labels_are_saved_while_the_study_is_packed(
+    tmp_path: Path, folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.save_label("a", str(_label(tmp_path / "first.nii.gz")), "final", {})
+    packing, saved = threading.Event(), threading.Event()
+    write = zipfile.ZipFile.write
+
+    def slow(archive: zipfile.ZipFile, *args: Any, **more: Any) -> None:
+        packing.set()
+        assert saved.wait(30)
+        write(archive, *args, **more)
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", slow)
+    with ThreadPoolExecutor(1) as other:
+        made = other.submit(folder.get_dataset_archive, None)
+        assert packing.wait(30)
+        assert folder.save_label("b", str(_label(tmp_path / "second.nii.gz")), "final", {}) == "b"
+        saved.set()
+        archive = Path(made.result())
+    with zipfile.ZipFile(archive) as content:
+        assert set(content.namelist()) == {"image/a.nii.gz", "label/a.nii.gz", "metadata.json"}
+    archive.unlink()
+
+
+def test_an_archive_that_has_no_room_leaves_nothing(
+    tmp_path: Path, folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.save_label("a", str(_label(tmp_path / "first.nii.gz")), "final", {})
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(zipfile.ZipFile, "write", _full)
+    with pytest.raises(OSError, match="No space left"):
+        folder.get_dataset_archive(None)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_an_upload_that_is_no_image_leaves_nothing(tmp_path: Path, studies: Path, folder: StudyFolder) -> None:

@@ -1,7 +1,9 @@
 import json
+import shutil
 import sys
 import threading
 import time
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from monailabel.datastore.local import LocalDatastore
 
 from lib.datastores import LabelGuard, StudyFolder
 from lib.state import StudyState
+from lib.study_folder import StudyFiles
 from unit.synthetic_study import settings
 
 SHAPE = (12, 9, 1)
+NFC, NFD = (unicodedata.normalize(form, "Jérôme") for form in ("NFC", "NFD"))
 
 
 def _image(path: Path) -> Path:
@@ -95,6 +99,60 @@ def test_a_label_copied_into_the_folder_is_found(studies: Path, folder: StudyFol
     folder.refresh()
     assert folder.get_labeled_images() == ["c"]
     assert folder.list_images() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("image", "label"), [(NFC, NFD), (NFD, NFC)])
+@pytest.mark.parametrize("later", ["image", "label", "neither"])
+def test_a_label_whose_name_only_looks_like_its_images_is_its_label(
+    studies: Path, guard: LabelGuard, image: str, label: str, later: str
+) -> None:
+    files = {"image": studies / f"{image}.nii.gz", "label": studies / "labels" / "final" / f"{label}.nii.gz"}
+    made = {"image": _image, "label": _label}
+    for name in [name for name in files if name != later]:
+        made[name](files[name])
+    folder = StudyFolder(str(studies), guard, auto_reload=False)
+    if later != "neither":
+        made[later](files[later])
+        folder.look(anew=True)
+    drawn = nib.load(folder.get_label_uri(image, "final")).get_fdata()
+    assert drawn.sum() == 21
+    assert folder.get_labeled_images() == [image]
+    assert StudyFiles.open(studies).labelled == [image]
+    assert folder.known_id(label) == folder.known_id(image) == image
+    assert folder.known_id("Jero") == "Jero"
+    (kept,) = (studies / "labels" / "final").iterdir()
+    assert kept.name == f"{image}.nii.gz"
+
+
+def test_where_both_forms_have_an_image_each_has_its_own_label(studies: Path, guard: LabelGuard) -> None:
+    for name in (NFC, NFD):
+        _image(studies / f"{name}.nii.gz")
+    _label(studies / "labels" / "final" / f"{NFD}.nii.gz")
+    folder = StudyFolder(str(studies), guard, auto_reload=False)
+    assert folder.get_labeled_images() == StudyFiles.open(studies).labelled == [NFD]
+    assert folder.known_id(NFC) == NFC
+
+
+def test_of_two_labels_that_look_like_one_none_replaces_the_other(studies: Path, guard: LabelGuard) -> None:
+    _image(studies / f"{NFC}.nii.gz")
+    for name in (NFC, NFD):
+        _label(studies / "labels" / "final" / f"{name}.nii.gz")
+    folder = StudyFolder(str(studies), guard, auto_reload=False)
+    assert folder.get_labeled_images() == [NFC]
+    assert len(list((studies / "labels" / "final").iterdir())) == 2
+
+
+def test_an_upload_whose_name_looks_like_an_images_is_of_that_image(studies: Path, folder: StudyFolder) -> None:
+    file = str(_image(studies.parent / "sent.nii.gz"))
+    assert folder.add_image(NFD, file, {}) == NFC
+    with pytest.raises(HTTPException) as refused:
+        folder.add_image(NFD, file, {})
+    assert refused.value.status_code == 409
+
+
+def test_the_command_line_takes_no_hidden_file_for_an_image(studies: Path) -> None:
+    shutil.copy(studies / "a.nii.gz", studies / "._a.nii.gz")
+    assert list(StudyFiles.open(studies).images) == ["a", "b", "c"]
 
 
 def test_a_missing_labels_folder_is_no_error(studies: Path, folder: StudyFolder) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.testclient import TestClient
 
-from lib.ohif import PacsRequest, PacsService, serve_pacs
+from lib.ohif import PacsRequest, PacsService, pacs_route, serve_pacs
 from unit.ohif.echo_pacs import EchoPacs, echo_pacs
 
 #: For what must happen; reached only by a test that fails.
@@ -68,6 +68,16 @@ def client(pacs: EchoPacs) -> TestClient:
 def test_a_request_reaches_the_pacs_with_its_query(client, method, asked, expected):
     said = client.request(method, f"/proxy/dicom/{asked}").json()
     assert (said["method"], said["path"]) == (method, f"/dicom-web/{expected}")
+
+
+def test_what_is_sent_to_the_pacs_has_a_limit(client, pacs, monkeypatch):
+    monkeypatch.setattr(pacs_route, "largest_upload", lambda: 1000)
+    assert client.post("/proxy/dicom/stow/studies", content=b"x" * 1000).status_code == 200
+    asked = len(pacs.asked)
+    refused = client.post("/proxy/dicom/stow/studies", content=b"x" * 1001)
+    assert refused.status_code == 413
+    assert "1000 bytes" in refused.json()["detail"]
+    assert len(pacs.asked) == asked
 
 
 def test_content_and_headers_go_both_ways(client):

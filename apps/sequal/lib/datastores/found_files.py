@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from lib.datastores.notes import is_storable_name
 from lib.imaging import IMAGE_SUFFIXES
+from lib.imaging.names import is_storable_name
 
 __all__ = ["FoundFiles", "split_name"]
 
@@ -81,6 +81,24 @@ class FoundFiles:
         changed = {image for image in {image for image, _ in parts} if self._look_at(image)}
         self._seen = seen if started - seen[0] / 1e9 > _COARSE_S else (-1, -1)
         return changed
+
+    def rename(self, name: str, other: str) -> set[str]:
+        """Give the file of an id another id, which no file of the folder has; ids that changed with it.
+
+        Nothing is replaced, whatever another program does meanwhile. Where that cannot be had, the file stays.
+        """
+        former = self._folder / (name + self._suffixes[name])
+        new = self._folder / (other + self._suffixes[name])
+        try:
+            os.link(former, new)
+            former.unlink()
+        except OSError as error:
+            logger.warning(
+                "%s looks like the label of %r and cannot get that name (%s). Rename it.", former, other, error
+            )
+            return set()
+        logger.info("Renamed %r to %r: both looked the same", former.name, new.name)
+        return self.changed(anew=True)
 
     def _stamp(self) -> tuple[int, int]:
         try:

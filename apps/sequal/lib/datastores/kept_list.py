@@ -24,6 +24,7 @@ from lib.errors import StorageError
 from lib.pool_index import PoolIndex
 from lib.state import atomic_write
 from lib.storage import is_writable
+from lib.text_files import same_text
 
 __all__ = ["KeptList"]
 
@@ -87,6 +88,15 @@ class KeptList(LocalDatastore):
     def pool_index(self) -> PoolIndex | None:
         """Which images are labelled, for whoever asks for the next one; None where the folder does not tell."""
         return self.index
+
+    def known_id(self, name: str) -> str:
+        """The id of the study that looks as a name does; the name itself where there is none."""
+        objects = self._datastore.objects
+        if name.isascii() or name in objects:
+            return name
+        wanted = same_text(name)
+        with self._turn:
+            return next((image for image in objects if not image.isascii() and same_text(image) == wanted), name)
 
     def refresh(self) -> None:
         """Bring the list up to date with the folder, whether or not the folder seems to have changed."""
@@ -250,7 +260,26 @@ class KeptList(LocalDatastore):
             if tag not in self._found:
                 folder = self._datastore.label_path(tag) if tag else self._datastore.image_path()
                 self._found[tag] = FoundFiles(Path(folder), Path(self._datastore_path))
-        return set().union(*(found.changed(anew=anew) for found in self._found.values()))
+        changed: set[str] = set().union(*(found.changed(anew=anew) for found in self._found.values()))
+        return changed | self._join_forms({image for image in changed if not image.isascii()})
+
+    def _join_forms(self, changed: set[str]) -> set[str]:
+        """Let labels have the very name of their image where both only look the same; ids of which that was done.
+
+        Args:
+            changed: ids that came, went or changed and have more than one form.
+        """
+        if not (changed and self._writes):
+            return set()
+        forms, known = {same_text(image) for image in changed}, self._suffixes("")
+        images = {form: image for image in known if not image.isascii() and (form := same_text(image)) in forms}
+        joined = set()
+        for found in [found for tag, found in self._found.items() if tag]:
+            for label in [label for label in found.suffixes if not label.isascii() and label not in known]:
+                image = images.get(same_text(label))
+                if image is not None and image not in found.suffixes:
+                    joined |= found.rename(label, image)
+        return joined
 
     def _look_at(self, image: str, images: dict[str, str]) -> bool:
         """Let the list say what the files say about one image; whether it said something else."""

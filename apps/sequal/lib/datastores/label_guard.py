@@ -33,7 +33,7 @@ from lib.imaging.writing import write_on_frame
 from lib.measurement import label_warnings
 from lib.state import StudyState, atomic_write
 
-__all__ = ["NO_LAYER", "WARNINGS", "LabelGuard"]
+__all__ = ["MADE_BY", "NO_LAYER", "WARNINGS", "LabelGuard"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 NO_LAYER: Final = "no_layer"
 #: What the annotator should know about his label, although it was stored.
 WARNINGS: Final = "warnings"
+#: The model that made a label; an expert's label has none.
+MADE_BY: Final = "model"
 #: Of an id in bytes: a file system takes 255, and copies in `replaced/` carry the date as well.
 _LONGEST_ID: Final = 180
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

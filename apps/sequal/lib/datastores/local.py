@@ -3,9 +3,11 @@
 import logging
 import os
 import shutil
+import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +18,11 @@ from monailabel.interfaces.datastore import DefaultLabelTag
 from lib.configs import not_found, refusal
 from lib.datastores.found_files import split_name
 from lib.datastores.kept_list import KeptList
-from lib.datastores.label_guard import LabelGuard
+from lib.datastores.label_guard import MADE_BY, LabelGuard
 from lib.datastores.notes import check_note
 from lib.errors import SequalError, StorageError
 from lib.state import atomic_write
+from lib.text_files import same_text
 
 __all__ = ["StudyFolder"]
 
@@ -76,7 +79,7 @@ class StudyFolder(KeptList):
         """
         file = Path(image_filename)
         stem, suffix = self._to_id(file.name)
-        image = image_id or stem
+        image = self.known_id(same_text(image_id or stem))
         with self._answering():
             self._guard.check_new_image(image, file)
             check_note(image_info or {})
@@ -155,7 +158,7 @@ class StudyFolder(KeptList):
                 return self._store(image_id, checked, label_tag, info)
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
-        """Take a label out of the study on a client's request; a submitted one is kept in `replaced/`.
+        """Take a label out of the study on a client's request; one that no model made is kept in `replaced/`.
 
         Raises:
             HTTPException: 404 for a label that is not there; 507 when no copy can be kept.
@@ -165,8 +168,7 @@ class StudyFolder(KeptList):
             if entry is None or label_tag not in entry.labels:
                 raise not_found("label", label_id)
             current = Path(LocalDatastore.get_label_uri(self, label_id, label_tag))
-            if label_tag == DefaultLabelTag.FINAL and current.exists():
-                self._guard.keep_replaced(label_id, current)
+            self._keep_of_expert(label_id, label_tag, current)
             current.unlink(missing_ok=True)
             entry.labels.pop(label_tag, None)
             self._write_notes_if_possible([label_id])
@@ -183,8 +185,8 @@ class StudyFolder(KeptList):
             current = LocalDatastore.get_label_uri(self, image_id, tag)
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                if tag == DefaultLabelTag.FINAL and current and Path(current).exists():
-                    self._guard.keep_replaced(image_id, Path(current))
+                if current:
+                    self._keep_of_expert(image_id, tag, Path(current))
                 with label.open("rb") as source, atomic_write(target) as file:
                     shutil.copyfileobj(source, file)
             except OSError as error:
@@ -263,16 +265,30 @@ class StudyFolder(KeptList):
             return LocalDatastore.json(self)
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
-        """Images, final labels and notes as a temporary archive.
+        """Images, final labels and notes as a temporary archive. Others are answered while it is made.
+
+        Args:
+            limit_cases: so many images at most; None, or a number that is none: all.
 
         Raises:
             HTTPException: 404 when no image has a label.
         """
+        pairs = self.datalist()
+        if not pairs:
+            raise not_found("dataset", "no labelled image")
+        pairs = pairs[: limit_cases if limit_cases and limit_cases > 0 else None]
         with self._turn:
-            if not self.datalist():
-                raise not_found("dataset", "no labelled image")
-            archive: str = LocalDatastore.get_dataset_archive(self, limit_cases)
-        return archive
+            notes = self._datastore.model_dump_json(exclude={"base_path"})
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            try:
+                with zipfile.ZipFile(file, mode="x") as archive:
+                    for pair in pairs:
+                        _add_pair(archive, pair)
+                    archive.writestr("metadata.json", notes)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+        return file.name
 
     def has_label_file(self, image_id: str) -> bool:
         """Whether a final label lies in the folder now, known here or just stored by another server."""
@@ -288,6 +304,13 @@ class StudyFolder(KeptList):
         files = [(Path(LocalDatastore.get_image_uri(self, image_id)), "image")]
         files += [(Path(LocalDatastore.get_label_uri(self, image_id, tag)), tag) for tag in entry.labels]
         return [(path, kind) for path, kind in files if path.exists()]
+
+    def _keep_of_expert(self, image_id: str, tag: str, label: Path) -> None:
+        """Copy a label that is about to go to `replaced/`, whatever its tag, unless a model made it."""
+        noted = self._datastore.objects[image_id].labels.get(tag)
+        by_model = tag != DefaultLabelTag.FINAL and noted is not None and MADE_BY in noted.info
+        if not by_model and label.exists():
+            self._guard.keep_replaced(image_id, label, tag)
 
     def _add_to(self, image_id: str, note: DataModel, info: dict[str, Any]) -> None:
         before = dict(note.info)
@@ -316,3 +339,11 @@ class StudyFolder(KeptList):
     def _to_id(self, file: str) -> tuple[str, str]:
         stem, suffix = split_name(file)
         return (stem, suffix) if suffix else os.path.splitext(file)
+
+
+def _add_pair(archive: zipfile.ZipFile, pair: dict[str, str]) -> None:
+    """Image and label, or nothing of a pair that was removed a moment ago."""
+    if all(map(os.path.exists, pair.values())):
+        for kind, path in pair.items():
+            with suppress(FileNotFoundError):
+                archive.write(path, arcname=f"{kind}/{os.path.basename(path)}")

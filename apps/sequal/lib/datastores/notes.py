@@ -12,8 +12,9 @@ from typing import Any, Final
 from monailabel.datastore.local import ImageLabelModel, LocalDatastoreModel
 
 from lib.errors import SettingsError
+from lib.imaging.names import is_storable_name
 
-__all__ = ["PREVIOUS", "check_note", "is_storable_name", "read_list", "rescued_list"]
+__all__ = ["PREVIOUS", "check_note", "read_list", "rescued_list"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +52,6 @@ def check_note(note: object, name: str = "params") -> None:
         raise SettingsError(f"{rule} finite numbers of ordinary length, got {error}. Leave them out.") from error
     if len(text) > _LARGEST_NOTE:
         raise SettingsError(f"{rule} at most {_LARGEST_NOTE} bytes, got {len(text)}. Send less.")
-
-
-def is_storable_name(name: str) -> bool:
-    r"""Whether a file name can be an id in the file: text in UTF-8, and not hidden.
-
-    macOS writes a `._name` beside each file on foreign disks: it ends as the image does and is none.
-
-    >>> [is_storable_name(name) for name in ("p01.nii.gz", "._p01.nii.gz", "p\udcff.nii.gz")]
-    [True, False, False]
-    """
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return not name.startswith(".")
 
 
 def read_list(file: Path) -> LocalDatastoreModel:

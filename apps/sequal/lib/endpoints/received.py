@@ -7,9 +7,11 @@ from fastapi import UploadFile
 
 from lib.imaging import image_suffix
 
-__all__ = ["received"]
+__all__ = ["received", "received_label"]
 
 _CHUNK: Final = 1 << 20
+#: OHIF sends the bare bytes of a label.
+_BARE: Final = ".bin"
 
 
 def received(file: UploadFile, folder: Path, name: str, suffix: str | None = None) -> Path:
@@ -30,3 +32,9 @@ def received(file: UploadFile, folder: Path, name: str, suffix: str | None = Non
         while piece := file.file.read(_CHUNK):
             copy.write(piece)
     return kept
+
+
+def received_label(file: UploadFile, folder: Path) -> Path:
+    """Keep a label that came; its file may hold bare bytes."""
+    bare = (file.filename or "").lower().endswith(_BARE)
+    return received(file, folder, "label", _BARE if bare else None)

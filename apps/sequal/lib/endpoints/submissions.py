@@ -13,14 +13,12 @@ from monailabel.interfaces.datastore import DefaultLabelTag
 
 from lib.dicomweb import is_viewed
 from lib.endpoints.answering import ADMIN, ANNOTATOR, Endpoint, json_object, reasons
-from lib.endpoints.received import received
+from lib.endpoints.received import received, received_label
 from lib.imaging import image_stem, image_suffix
 
 __all__ = ["submission_endpoints"]
 
 _User = Annotated[User, Depends(RBAC(ANNOTATOR))]
-#: OHIF sends bare bytes.
-_BARE = ".bin"
 
 
 def submission_endpoints(app: MONAILabelApp) -> list[Endpoint]:
@@ -40,8 +38,7 @@ def submission_endpoints(app: MONAILabelApp) -> list[Endpoint]:
     ) -> dict[str, Any]:
         with reasons(), _folder() as folder:
             info = _noted(params, "`params`", user)
-            bare = (label.filename or "").lower().endswith(_BARE)
-            file = received(label, folder, "label", _BARE if bare else None)
+            file = received_label(label, folder)
             store: Any = app.datastore()
             seen = {"viewed": True} if is_viewed(request) else {}
             kept = store.save_label(image, str(file), tag or DefaultLabelTag.FINAL.value, info, **seen)

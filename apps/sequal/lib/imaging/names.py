@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["IMAGE_SUFFIXES", "FileKind", "file_kind", "image_stem", "image_suffix"]
+__all__ = ["IMAGE_SUFFIXES", "FileKind", "file_kind", "image_stem", "image_suffix", "is_storable_name"]
 
 FileKind = Literal["nifti", "nrrd", "picture", "dicom"]
 
@@ -43,6 +43,21 @@ def image_stem(path: str | Path) -> str:
     """
     name = Path(path).name
     return name[: len(name) - len(image_suffix(name))]
+
+
+def is_storable_name(name: str) -> bool:
+    r"""Whether a file name can be the id of an image: text in UTF-8, and not hidden.
+
+    macOS writes a `._name` beside each file on foreign disks: it ends as the image does and is none.
+
+    >>> [is_storable_name(name) for name in ("p01.nii.gz", "._p01.nii.gz", "p\udcff.nii.gz")]
+    [True, False, False]
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return not name.startswith(".")
 
 
 def file_kind(path: str | Path) -> FileKind | None:

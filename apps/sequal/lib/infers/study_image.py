@@ -7,6 +7,7 @@ from typing import Any, Final
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from lib.configs import not_found, refusal
+from lib.datastores.label_guard import MADE_BY
 from lib.errors import LabelError
 
 __all__ = ["SENT_FILE", "check_storable", "image_file"]
@@ -40,13 +41,10 @@ def check_storable(store: Datastore, image: str, tag: str) -> None:
         HTTPException: 400 for the tag of submitted labels, and for a tag under which the image has a label that no
             model made.
     """
-    if tag == DefaultLabelTag.ORIGINAL:
+    taken = bool(store.get_label_uri(image, tag)) and MADE_BY not in store.get_label_info(image, tag)
+    if tag != DefaultLabelTag.FINAL and not taken:
         return
-    taken = bool(store.get_label_uri(image, tag)) and "model" not in store.get_label_info(image, tag)
-    if tag == DefaultLabelTag.FINAL or taken:
-        raise refusal(
-            LabelError(
-                f"Expected `label_tag` of a model's mask to be one without an expert's label, got {tag!r}. "
-                "Leave it out: the mask is then stored as 'original'."
-            )
-        )
+    cure = "Name another one." if tag == DefaultLabelTag.ORIGINAL else "Leave it out: the mask is then 'original'."
+    raise refusal(
+        LabelError(f"Expected `label_tag` of a model's mask to be one without an expert's label, got {tag!r}. {cure}")
+    )

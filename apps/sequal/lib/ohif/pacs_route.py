@@ -5,9 +5,10 @@ from typing import Final
 
 import anyio
 import anyio.to_thread
-from fastapi import FastAPI, Request, Response, params
+from fastapi import FastAPI, HTTPException, Request, Response, params, status
 from fastapi.routing import APIRoute
 
+from lib.imaging.claims import largest_upload
 from lib.ohif.in_front import put_in_front
 from lib.ohif.pacs_service import PacsRequest, PacsService
 
@@ -46,7 +47,7 @@ def serve_pacs(
     turns = anyio.Semaphore(at_once)
 
     async def hand_on(request: Request, path: str) -> Response:
-        asked = PacsRequest(request.method, path, request.url.query, request.headers, await request.body())
+        asked = PacsRequest(request.method, path, request.url.query, request.headers, await _body(request))
         try:
             with anyio.fail_after(turn_s):
                 await turns.acquire()
@@ -65,3 +66,21 @@ def serve_pacs(
         dependencies=list(dependencies),
     )
     put_in_front(server, [route])
+
+
+async def _body(request: Request) -> bytes:
+    """What a viewer sends to the PACS, as far as the server takes uploads.
+
+    Raises:
+        HTTPException: 413 for more.
+    """
+    parts, length, largest = list[bytes](), 0, largest_upload()
+    async for part in request.stream():
+        length += len(part)
+        if length > largest:
+            raise HTTPException(
+                status.HTTP_413_CONTENT_TOO_LARGE,
+                f"Expected a request to the PACS of at most {largest} bytes, got more. Send it to the PACS itself.",
+            )
+        parts.append(part)
+    return b"".join(parts)

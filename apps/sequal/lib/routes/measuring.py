@@ -1,7 +1,6 @@
 """`/sequal/measurement`: the thickness of the last prediction, of the stored label, or of what is being drawn."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,8 +15,10 @@ from numpy.typing import NDArray
 from lib.configs import Study, not_found, refusal
 from lib.datastores import WARNINGS, LabelGuard
 from lib.dicomweb import is_viewed
+from lib.endpoints.received import received_label
+from lib.endpoints.safe_route import SafeRoute
 from lib.errors import SequalError, SettingsError, StorageError
-from lib.imaging import Frame, clean_label, image_suffix, read_frame, read_label
+from lib.imaging import Frame, clean_label, read_frame, read_label
 from lib.measurement import combine_frames, label_warnings, measure_label
 from lib.ohif import LastPredictions
 
@@ -62,12 +63,9 @@ def measurement_routes(
     ) -> dict[str, Any]:
         file = _image_file(datastore(), image)
         info = _info(params)
-        name = Path(label.filename or "label.nii.gz")
         try:
             with tempfile.TemporaryDirectory() as folder:
-                submitted = Path(folder) / f"label{image_suffix(name) or name.suffix}"
-                with submitted.open("wb") as copy:
-                    shutil.copyfileobj(label.file, copy)
+                submitted = received_label(label, Path(folder))
                 return _measured(image, *guard.read(image, file, submitted, info, viewed=is_viewed(request)))
         except SequalError as error:
             raise refusal(error) from error
@@ -77,14 +75,14 @@ def measurement_routes(
 
     shared: dict[str, Any] = {"tags": ["SEQUAL"], "dependencies": list(dependencies)}
     return [
-        APIRoute(
+        SafeRoute(
             MEASUREMENT_PATH,
             known,
             methods=["GET"],
             summary="Thickness of the last prediction of an image, or with `of=label` of its stored label",
             **shared,
         ),
-        APIRoute(
+        SafeRoute(
             MEASUREMENT_PATH,
             drawn,
             methods=["POST"],

@@ -7,6 +7,7 @@ from fastapi import HTTPException, params, status
 from fastapi.routing import APIRoute
 
 from lib.configs import Study, refusal
+from lib.endpoints.safe_route import SafeRoute
 from lib.errors import CheckpointError, SequalError
 from lib.state import STARTING, KeptModel, StudyModels
 
@@ -47,7 +48,7 @@ def model_routes(
         return {**listed(), "refined_labels_dropped": dropped}
 
     return [
-        APIRoute(
+        SafeRoute(
             MODELS_PATH,
             listed,
             methods=["GET"],
@@ -55,7 +56,7 @@ def model_routes(
             dependencies=list(read),
             summary="Every kept model with its figures, and which one is in service",
         ),
-        APIRoute(
+        SafeRoute(
             f"{MODELS_PATH}/{{number}}",
             put_back,
             methods=["PUT"],

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from monailabel.interfaces.datastore import Datastore
 
 from lib.configs import Study, not_found, refusal
+from lib.endpoints.safe_route import SafeRoute
 from lib.errors import SequalError, SettingsError
 
 __all__ = ["SKIP_PATH", "skip_routes"]
@@ -58,8 +59,8 @@ def skip_routes(
 
     shared: dict[str, Any] = {"tags": ["SEQUAL"], "dependencies": list(dependencies)}
     return [
-        APIRoute(SKIP_PATH, skip, methods=["POST"], summary="Ask nobody for an image, which is not usable", **shared),
-        APIRoute(SKIP_PATH, take_back, methods=["DELETE"], summary="Ask for an image again", **shared),
+        SafeRoute(SKIP_PATH, skip, methods=["POST"], summary="Ask nobody for an image, which is not usable", **shared),
+        SafeRoute(SKIP_PATH, take_back, methods=["DELETE"], summary="Ask for an image again", **shared),
     ]
 
 
