@@ -25,7 +25,7 @@ from lib.datastores import (
     search_filter,
     viewed_pacs,
 )
-from lib.datastores.label_guard import WARNINGS
+from lib.datastores.label_guard import MADE_BY, WARNINGS
 from lib.dicomweb import FolderService
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.errors import SequalError
@@ -44,11 +44,13 @@ from lib.processor import step_back, wait_without_spinning
 from lib.routes import Access, serve_study
 from lib.scoring import AutoScoring, PldScoring
 from lib.state import (
+    claim_pacs,
     claim_study,
     end_with_parent,
     file_digest,
     repair_published,
     state_warnings,
+    study_identity,
     study_warnings,
 )
 from lib.trainers import CarotidTrain
@@ -101,11 +103,21 @@ class SequalApp(MONAILabelApp):
             if server_settings.MONAI_LABEL_DATASTORE:
                 return super().init_datastore()  # another kind of remote study
             archive, found = open_archive(self.studies, server_settings), search_filter(server_settings)
+            self._claim_study(found)
             return DicomWebStudy(archive, found, self.study.state, guard)
-        if not in_task_process():
-            state = self.study.state
-            self._claim = claim_study(Path(self.studies), state.name(self.study.settings), state.root)
+        self._claim_study()
         return StudyFolder(self.studies, guard, auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD)
+
+    def _claim_study(self, search: dict[str, Any] | None = None) -> None:
+        """Refuse to serve what another server serves with a state of its own; `search` is the filter of a PACS."""
+        if in_task_process():
+            return
+        state = self.study.state
+        name = state.name(self.study.settings)
+        if search is None:
+            self._claim = claim_study(Path(self.studies), name, state.root)
+        else:
+            self._claim = claim_pacs(study_identity(self.studies)[0], search, name, state.root)
 
     def init_infers(self) -> dict[str, Any]:
         """The one model, as a mask and as curves; the mask first, since clients take the first as their default."""
@@ -132,7 +144,9 @@ class SequalApp(MONAILabelApp):
     def info(self) -> dict[str, Any]:
         """What clients ask for first, with what is not well with the study."""
         known: dict[str, Any] = super().info()
-        return {**known, "warnings": [*self._study_warnings, *state_warnings(self.study.state.root)]}
+        store = self.datastore()
+        others = store.warnings() if isinstance(store, DicomWebStudy) else []
+        return {**known, "warnings": [*self._study_warnings, *others, *state_warnings(self.study.state.root)]}
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Segment an image of the study, or a file sent along.
@@ -155,7 +169,7 @@ class SequalApp(MONAILabelApp):
         named = {"image": file, IMAGE_ID: image, "save_label": False}
         result: dict[str, Any] = super().infer({**request, **named}, store)
         if image is not None and stored:
-            about = {"model": model, "params": result["params"]}
+            about = {MADE_BY: model, "params": result["params"]}
             result |= {"label": store.save_label(image, result["file"], tag, about), "tag": tag}
         if image is not None:
             self._predictions.keep(image, result["params"])
@@ -234,7 +248,7 @@ class SequalApp(MONAILabelApp):
         listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
         accept_tokens()
         serve_requests(server.app, self)
-        protect(server.app, settings.hosts, [*settings.origins, *listed])
+        protect(server.app, settings.hosts, [*settings.origins, *listed], self._known_id)
         risk = exposure(sys.argv, authenticated=server_settings.MONAI_LABEL_AUTH_ENABLE)
         if risk:
             logger.warning(risk)
@@ -244,6 +258,11 @@ class SequalApp(MONAILabelApp):
         store = self._datastore
         folder = isinstance(store, StudyFolder) and not isinstance(store, DicomWebStudy)
         return FolderService(ServedImages(store, self.study)) if folder else None
+
+    def _known_id(self, name: str) -> str:
+        """The study's own id for a name that looks the same."""
+        store = self.datastore()
+        return store.known_id(name) if isinstance(store, StudyFolder) else name
 
     def _serve_viewers(self) -> None:
         """The app's own routes, the way to the images, and OHIF; a process that trains has no server."""

@@ -1,6 +1,7 @@
 import json
 import logging
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -192,6 +193,71 @@ def test_a_label_of_another_station_counts_while_it_is_newer(archive, state, ope
     study.save_label(image, _file(tmp_path, mask(4)), "final", {})
     np.testing.assert_array_equal(_label(study, image), mask(4))
     assert len(list((state.root / "replaced").iterdir())) == 1
+
+
+def test_two_states_on_one_pacs_lose_no_label_agree_on_the_newest_and_say_so(
+    archive, state, opener, tmp_path, monkeypatch
+) -> None:
+    image, other = archive.put(*ultrasound(1)), archive.put(*ultrasound(2))
+    studies = [opener(state), opener(StudyState.open(tmp_path / "second", settings()))]
+    now = int(time.time()) + 10
+    monkeypatch.setattr(time, "time", lambda: now)
+    for study in studies:
+        study.list_images()
+    # Neither has seen the other's label yet, and both submit within one second.
+    with monkeypatch.context() as unseen:
+        unseen.setattr(DicomWebStudy, "_from_pacs", lambda _: {})
+        for column, study in enumerate(studies, 1):
+            study.save_label(image, _file(tmp_path, mask(column)), "final", {})
+    assert sorted(mask_.sum() for mask_ in _read(archive, image)) == [8, 8]
+    labels = [_label(study, image) for study in studies]
+    np.testing.assert_array_equal(labels[0], labels[1])
+    for study in studies:
+        assert study.get_unlabeled_images() == [other]
+        (warning,) = study.warnings()
+        assert image in warning
+        assert "--conf state" in warning
+    now += 10
+    studies[0].save_label(image, _file(tmp_path, mask(3)), "final", {})
+    for study in studies:
+        np.testing.assert_array_equal(_label(study, image), mask(3))
+
+
+def test_a_server_does_not_warn_of_its_own_labels_and_of_old_ones(archive, state, opener, tmp_path) -> None:
+    image = archive.put(*ultrasound(1))
+    first = opener(state)
+    for column in (1, 2):
+        first.save_label(image, _file(tmp_path, mask(column)), "final", {})
+    assert first.get_labeled_images() == [image]
+    assert first.warnings() == []
+    time.sleep(max(0.0, first.get_label_info(image, "final")["created"] + 0.01 - time.time()))
+    later = opener(StudyState.open(tmp_path / "later", settings()))
+    assert later.get_labeled_images() == [image]
+    assert later.warnings() == []
+
+
+def test_nobody_waits_for_a_pacs_that_somebody_elses_label_waits_for(
+    archive, state, opener, tmp_path, monkeypatch
+) -> None:
+    image = archive.put(*ultrasound(1))
+    study = opener(state)
+    study.get_image_uri(image)
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(_: DicomWebStudy) -> dict[str, object]:
+        asked.set()
+        assert answer.wait(30)
+        return {}
+
+    monkeypatch.setattr(DicomWebStudy, "_from_pacs", slow)
+    saving = threading.Thread(target=study.save_label, args=(image, _file(tmp_path, mask(1)), "final", {}))
+    saving.start()
+    assert asked.wait(30)
+    study.update_image_info(image, {"seen": True})
+    assert study.get_image_info(image)["seen"] is True
+    assert saving.is_alive()
+    answer.set()
+    saving.join()
 
 
 def test_what_is_no_label_of_this_app_is_left_out_and_named(archive, state, opener, caplog) -> None:

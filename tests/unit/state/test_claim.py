@@ -1,12 +1,13 @@
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from lib.errors import StudyError
 from lib.settings import Settings
-from lib.state import StudyState, claim_study
+from lib.state import StudyState, claim_pacs, claim_study
 from lib.state.claim import CLAIM
 
 APP = str(Path(__file__).parents[3] / "apps" / "sequal")
@@ -37,6 +38,32 @@ def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
     other.kill()
     other.wait()
     claim_study(tmp_path, "two", tmp_path).release()
+
+
+def test_a_pacs_is_claimed_by_address_and_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pacs, found = "http://pacs/dicom-web", {"Modality": "US", "BodyPart": "NECK"}
+    first = claim_pacs(pacs, found, "one", tmp_path / "state")
+    claim_pacs(pacs, dict(reversed(found.items())), "one", tmp_path / "state").release()
+    claim_pacs(pacs, {"Modality": "US"}, "two", tmp_path / "other").release()
+    claim_pacs("http://other/dicom-web", found, "two", tmp_path / "other").release()
+    with pytest.raises(StudyError, match=r"every server of http://pacs/dicom-web .*conf state"):
+        claim_pacs(pacs, found, "two", tmp_path / "other")
+    first.release()
+    claim_pacs(pacs, found, "two", tmp_path / "other").release()
+
+
+def test_a_link_in_the_place_of_a_claim_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of temporary files is everybody's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    claim_pacs("http://pacs", {}, "one", tmp_path).release()
+    (claim,) = tmp_path.iterdir()
+    claim.unlink()
+    victim = tmp_path / "victim"
+    victim.write_text("what another program wrote")
+    claim.symlink_to(victim)
+    claim_pacs("http://pacs", {}, "one", tmp_path).release()
+    assert victim.read_text() == "what another program wrote"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": 3}'])

@@ -14,7 +14,7 @@ from lib.configs import not_found, refusal
 from lib.datastores.archive import ImageArchive
 from lib.datastores.label_guard import NO_LAYER, LabelGuard
 from lib.datastores.outbox import Outbox
-from lib.datastores.outgoing import outgoing_segmentation
+from lib.datastores.outgoing import STATION, outgoing_segmentation, station_name
 from lib.datastores.pacs_images import IMAGE_SUFFIX, PacsImages
 from lib.datastores.segmentations import PacsLabel, PacsLabels
 from lib.errors import SequalError
@@ -55,6 +55,7 @@ class DicomWebStudy(PacsImages):
         self, archive: ImageArchive, search_filter: Mapping[str, Any], state: StudyState, guard: LabelGuard
     ) -> None:
         super().__init__(archive, search_filter, state, guard)
+        self._station, self._began = station_name(state.salt), time.time()
         self._pacs_labels = PacsLabels(archive, self._folder / "segmentations")
         self._outbox = Outbox(self._waiting, self._send)
         if self._writes:
@@ -173,6 +174,18 @@ class DicomWebStudy(PacsImages):
         state = "kept here" if self._outbox.is_given_up(image_id) else "waiting"
         return {"pacs": state, "reason": self._outbox.reason(image_id)}
 
+    def warnings(self) -> list[str]:
+        """What is not well: another server with a state of its own sends labels to this PACS since this one began."""
+        made = [label for label in self._pacs_labels.since(self._began) if label.station.startswith(STATION)]
+        others = [label for label in made if label.station != self._station]
+        if not others:
+            return []
+        return [
+            f"A server with a state of its own works on this PACS too ({others[-1].station}, last label of image "
+            f"{others[-1].image}). No label is lost, and the newest of an image counts, but images are asked for twice "
+            "and each server has a model of its own: give both the same `--conf state` and `--conf ledger`."
+        ]
+
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Image and label file of every labelled image; one that cannot be read is left out and named in the log."""
         pairs = []
@@ -233,17 +246,18 @@ class DicomWebStudy(PacsImages):
         if found is None or submitted is None:
             return found
         ours = submitted.info.get(_SENT_AS)
-        newer = ours is not None and found.uid != ours and found.created > submitted.info.get(_CREATED, 0)
-        return found if newer else None
+        # Of two in one second that with the greater UID counts, at every server.
+        others = ours is not None and found.uid != ours
+        return found if others and (found.created, found.uid) > (submitted.info.get(_CREATED, 0), ours) else None
 
     def _store(self, image_id: str, label: Path, tag: str, info: dict[str, Any]) -> str:
         if tag != _FINAL:
             return super()._store(image_id, label, tag, info)
+        newest = self._from_pacs().get(image_id)  # not below the lock: a slow PACS would stop everybody
         with self._exclusive():
             # Later than every label before, even within one second or after a clock that was wrong.
             before = self._note(image_id).labels.get(_FINAL)
-            known = [int(before.info.get(_CREATED, 0)) if before else 0]
-            known += [int(found.created) for found in [self._from_pacs().get(image_id)] if found]
+            known = [int(before.info.get(_CREATED, 0)) if before else 0, int(newest.created) if newest else 0]
             return super()._store(image_id, label, tag, info | {_CREATED: max(int(time.time()), 1 + max(known))})
 
     def _waiting(self) -> list[str]:
@@ -259,7 +273,7 @@ class DicomWebStudy(PacsImages):
             created = int(label.info.setdefault(_CREATED, int(label.info.get("ts", time.time()))))
             file = Path(LocalDatastore.get_label_uri(self, image_id, _FINAL))
         image = Path(self._fetch(image_id))
-        segmentation = outgoing_segmentation(image, file, self._instances(image_id), created)
+        segmentation = outgoing_segmentation(image, file, self._instances(image_id), created, self._station)
         self._archive.store(segmentation)
         with self._exclusive():
             label.info[_SENT_AS] = str(segmentation.SeriesInstanceUID)

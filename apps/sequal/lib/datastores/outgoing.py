@@ -1,6 +1,8 @@
 """An expert's label as the DICOM segmentation that goes to the PACS."""
 
+import hashlib
 from pathlib import Path
+from typing import Final
 
 from pydicom.dataset import Dataset
 
@@ -9,10 +11,22 @@ from lib.errors import LabelError, SequalError
 from lib.imaging import read_frame, read_label
 from lib.imaging.dicom_series import read_series_headers
 
-__all__ = ["outgoing_segmentation"]
+__all__ = ["STATION", "outgoing_segmentation", "station_name"]
+
+#: How the station name of a segmentation begins that a server of this app has sent.
+STATION: Final = "SEQUAL-"
 
 
-def outgoing_segmentation(image: Path, label: Path, instances: Path, created: int) -> Dataset:
+def station_name(salt: str) -> str:
+    """What a segmentation says of the state from which it was sent; as long as DICOM allows.
+
+    >>> station_name("the random text of a study")
+    'SEQUAL-d4ebbe4e6'
+    """
+    return STATION + hashlib.sha256(salt.encode()).hexdigest()[:9]
+
+
+def outgoing_segmentation(image: Path, label: Path, instances: Path, created: int, station: str) -> Dataset:
     """The segmentation of a label, on every instance of its series.
 
     Args:
@@ -21,6 +35,7 @@ def outgoing_segmentation(image: Path, label: Path, instances: Path, created: in
         instances: folder of the image's DICOM instances.
         created: when the label was submitted, seconds since the epoch; the same label submitted again later is
             another object.
+        station: name of the state that it comes from, see `station_name`.
 
     Raises:
         LabelError: the label cannot be written as a segmentation.
@@ -38,9 +53,8 @@ def outgoing_segmentation(image: Path, label: Path, instances: Path, created: in
         )
     try:
         headers = completed_headers(headers, frame.calibration.spacing_mm)
-        return label_segmentation(
-            headers, OutgoingLabel("final", read_label(label, frame.grid, layout=frame.layout), created), identity
-        )
+        values = read_label(label, frame.grid, layout=frame.layout)
+        segmentation = label_segmentation(headers, OutgoingLabel("final", values, created), identity)
     except SequalError:
         raise
     # highdicom asks much of images, and scanners write what they like.
@@ -49,3 +63,5 @@ def outgoing_segmentation(image: Path, label: Path, instances: Path, created: in
             f"Expected the images of series {series} to be fit for a DICOM segmentation, got "
             f"{type(error).__name__} ({str(error).rstrip('.')}). The label stays here, and is used all the same."
         ) from error
+    segmentation.StationName = station
+    return segmentation

@@ -47,6 +47,7 @@ class PacsLabel:
         instances: how many instances it had when it was looked at.
         unusable: why it is no label of this app; empty when it is one.
         no_layer: it says that the image shows no layer.
+        station: the station that made it; empty when it does not say.
     """
 
     uid: str
@@ -55,6 +56,7 @@ class PacsLabel:
     instances: int
     unusable: str = ""
     no_layer: bool = False
+    station: str = ""
 
 
 class PacsLabels:
@@ -81,6 +83,12 @@ class PacsLabels:
     def all_of(self, image: str) -> Collection[str]:
         """UIDs of every segmentation of an image that was looked at."""
         return {label.uid for label in self._known.values() if label.image == image}
+
+    def since(self, moment: float) -> list[PacsLabel]:
+        """What was made after a moment, of all that was looked at; the oldest first."""
+        return sorted(
+            (label for label in list(self._known.values()) if label.created > moment), key=lambda label: label.created
+        )
 
     def file(self, label: PacsLabel, image: Path, instances: Path) -> Path:
         """The label on its image's grid, as NIfTI.
@@ -134,7 +142,8 @@ class PacsLabels:
                 pydicom.dcmwrite(file, newest, write_like_original=False)
             self._path(f"{series.uid}.nii.gz").unlink(missing_ok=True)
         no_layer = not reason and segmentation_says_no_layer(newest)
-        return PacsLabel(series.uid, image, _created(newest), series.instances, reason, no_layer)
+        station = str(newest.get("StationName") or "")
+        return PacsLabel(series.uid, image, _created(newest), series.instances, reason, no_layer, station)
 
     def _keep(self, label: PacsLabel) -> None:
         if label.unusable:
@@ -144,9 +153,13 @@ class PacsLabels:
             file.write(json.dumps(asdict(label), indent=1).encode())
 
     def _noted(self, uid: str) -> PacsLabel | None:
+        path = self._folder / f"{uid}.json"
         try:
-            label = PacsLabel(**json.loads((self._folder / f"{uid}.json").read_bytes()))
-        except (OSError, ValueError, TypeError):
+            label = PacsLabel(**json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            logger.warning("%s cannot be read (%s); the segmentation is fetched again.", path, error)
             return None
         usable = label.unusable or (self._folder / f"{uid}.dcm").exists()
         return label if usable else None

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -60,10 +61,16 @@ class SeriesCache:
 
     def unusable(self, series: Series) -> str:
         """Why a series was found to be no image; empty when it was not, or has other instances by now."""
+        path = self._notes / f"{series.uid}.json"
         try:
-            note = json.loads((self._notes / f"{series.uid}.json").read_bytes())
+            note = json.loads(path.read_bytes())
             return str(note["reason"]) if int(note["instances"]) == series.instances else ""
-        except (OSError, ValueError, LookupError, TypeError):
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            logger.warning("%s cannot be read (%s); the series is looked at again.", path, error)
+            with suppress(OSError):
+                path.unlink()
             return ""
 
     def fetch(self, series: Series) -> Path:

@@ -14,8 +14,7 @@ T = TypeVar("T")
 class SharedCall(Generic[T]):
     """Makes a slow call in a thread of its own, one at a time.
 
-    Whoever asks while one is being made waits for that one; and once somebody has waited in vain, nobody waits for it
-    any more.
+    Whoever asks while a call is being made waits for that call. After one timeout, further callers fail at once.
 
     Args:
         call: what is called.

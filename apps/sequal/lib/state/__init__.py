@@ -9,10 +9,10 @@ from lib.state.checkpoints import (
     publish,
     save_checkpoint,
 )
-from lib.state.claim import Claim, claim_study
+from lib.state.claim import Claim, claim_pacs, claim_study
 from lib.state.derived import read_derived
 from lib.state.features import FeatureStore
-from lib.state.folder import StudyState, study_state_folder
+from lib.state.folder import StudyState, study_identity, study_state_folder
 from lib.state.health import kept_bytes, state_warnings, study_warnings
 from lib.state.kept_file import KeptFile
 from lib.state.leases import ANONYMOUS
@@ -55,6 +55,7 @@ __all__ = [
     "StudyModels",
     "StudyState",
     "atomic_write",
+    "claim_pacs",
     "claim_study",
     "create_once",
     "end_with_parent",
@@ -73,6 +74,7 @@ __all__ = [
     "round_lock",
     "save_checkpoint",
     "state_warnings",
+    "study_identity",
     "study_state_folder",
     "study_warnings",
 ]

@@ -22,7 +22,7 @@ from lib.state.shown import ShownStore
 from lib.state.split import Split
 from lib.study_address import split_address
 
-__all__ = ["StudyState", "study_state_folder"]
+__all__ = ["StudyState", "study_identity", "study_state_folder"]
 
 _LONGEST_NAME = 60
 
@@ -128,6 +128,30 @@ def _study_id(path: Path) -> str:
     return content.decode().strip()
 
 
+def study_identity(studies: str) -> tuple[str, str]:
+    """What tells a study from others, and its name.
+
+    Args:
+        studies: the studies folder, relative or not, or the URL of a DICOMweb server.
+
+    Returns:
+        The absolute path or the URL, without user name, password, query and slash at the end; its last part.
+
+    Raises:
+        StudyError: a URL that is none.
+
+    >>> study_identity("http://reader:secret@pacs:8042/dicom-web/?token=x")
+    ('http://pacs:8042/dicom-web', 'dicom-web')
+    """
+    if "://" not in studies:
+        folder = Path(studies).expanduser().resolve()
+        return str(folder), folder.name
+    parts = split_address(studies)
+    path = parts.path.rstrip("/")
+    identity = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+    return identity, Path(path).name or parts.hostname or ""
+
+
 def study_state_folder(app_dir: Path, studies: str) -> Path:
     """The state folder of a study that names none.
 
@@ -137,8 +161,7 @@ def study_state_folder(app_dir: Path, studies: str) -> Path:
 
     Returns:
         `<app>/model/<study name>-<hash>`: the name made fit for a file system, and 8 hexadecimal characters
-        of the SHA-256 of the absolute path or URL, so that studies of the same name keep apart. User name, password
-        and query of a URL are no part of it.
+        of the SHA-256 of its identity, so that studies of the same name keep apart.
 
     Raises:
         StudyError: a URL that is none.
@@ -148,14 +171,7 @@ def study_state_folder(app_dir: Path, studies: str) -> Path:
     >>> study_state_folder(Path("app"), "http://reader:secret@pacs:8042/dicom-web?token=x").name
     'dicom-web-c15e7029'
     """
-    if "://" in studies:
-        parts = split_address(studies)
-        path = parts.path.rstrip("/")
-        identity = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
-        name = Path(path).name or parts.hostname or ""
-    else:
-        folder = Path(studies).expanduser().resolve()
-        identity, name = str(folder), folder.name
+    identity, name = study_identity(studies)
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:_LONGEST_NAME] or "study"
     digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return app_dir / "model" / f"{safe}-{digest}"
