@@ -13,6 +13,7 @@ import pytest
 from fastapi import HTTPException
 from monailabel.datastore.local import LocalDatastore
 
+from lib.configs import Study
 from lib.datastores import LabelGuard, StudyFolder
 from lib.state import StudyState
 from lib.study_folder import StudyFiles
@@ -153,6 +154,21 @@ def test_an_upload_whose_name_looks_like_an_images_is_of_that_image(studies: Pat
 def test_the_command_line_takes_no_hidden_file_for_an_image(studies: Path) -> None:
     shutil.copy(studies / "a.nii.gz", studies / "._a.nii.gz")
     assert list(StudyFiles.open(studies).images) == ["a", "b", "c"]
+
+
+def test_a_manifest_may_name_images_that_a_round_does_not_look_at(
+    studies: Path, folder: StudyFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.save_label("a", str(_label(tmp_path / "l.nii.gz")), "final", {})
+    manifest = studies / "patients.csv"
+    manifest.write_text("image,patient\na,P\nb,P\nc,Q\n")
+    study = Study(settings(), StudyState.open(tmp_path / "state", settings()), None, Path(), manifest, None)
+    assert [item.patient for item in study.labelled(folder)] == ["P"]
+    assert [item.patient for item in study.unlabelled(folder)] == ["P", "Q"]
+    assert "does not have" not in caplog.text
+    manifest.write_text("image,patient\na,P\nbb,P\n")
+    study.labelled(folder)
+    assert "names 1 images that the study does not have" in caplog.text
 
 
 def test_a_missing_labels_folder_is_no_error(studies: Path, folder: StudyFolder) -> None:

@@ -23,7 +23,6 @@ from lib.state import (
     KeptFile,
     PatientNames,
     StudyState,
-    patient_of,
     repair_published,
     study_state_folder,
 )
@@ -90,7 +89,10 @@ class Study:
     def patients(self, image_ids: list[str], datastore: Datastore) -> dict[str, str]:
         """Patient of every image: from the manifest or the ids, or as a datastore that knows patients tells."""
         told = datastore.patients(image_ids) if isinstance(datastore, _KnowsPatients) else {}
-        return patient_of(image_ids, self.manifest, self.settings.patient_pattern) | told
+        # The manifest is of the whole study: names of other images of it are no mistakes.
+        every = datastore.list_images() if self.manifest is not None and self.manifest.is_file() else image_ids
+        names = PatientNames(self.manifest, self.settings.patient_pattern, dict.fromkeys(every))
+        return {image: names[image] for image in image_ids} | told
 
     def pool(self, datastore: Datastore) -> tuple[Pool, AbstractContextManager[object]]:
         """The pool that a strategy ranks, and the lock to hold while it does.
