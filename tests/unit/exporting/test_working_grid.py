@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.data import MetaTensor
 
-from lib.exporting.bundle_scripts import FromWorkingGridd, ToWorkingGridd, working_size
+from lib.exporting.bundle_scripts import CleanMaskd, FromWorkingGridd, ToWorkingGridd, working_size
 from lib.exporting.bundle_scripts.working_grid import WorkingGridRule
 from lib.exporting.metadata import working_grid_arguments
 from lib.imaging import calibrate
+from lib.imaging.normalisation import normalise_intensity
 from lib.imaging.working_grid import WorkingGrid
 
 SIDES = st.integers(1, 900)
@@ -44,20 +45,27 @@ def test_there_and_back_as_in_the_app(model, shape, pixel_mm):
     image = _image(shape, pixel_mm)
     grid = WorkingGrid.of(shape[:2], calibrate(*pixel_mm, "x"), model.settings.working_spacing_mm, 1_000_000)
     data = ToWorkingGridd("image", **arguments)({"image": image})
-    expected = grid.pad(grid.image_to_working(image.numpy().reshape(shape[:2]))[None])
-    torch.testing.assert_close(data["image"].as_tensor(), expected[0], rtol=0, atol=1e-6)
+    pixels = normalise_intensity(image.numpy().reshape(shape[:2]))
+    expected = grid.pad(grid.image_to_working(pixels).half().float()[None])
+    assert torch.equal(data["image"].as_tensor(), expected[0])
     assert all(side % 32 == 0 for side in data["image"].shape[1:])
 
-    layer = torch.rand(expected.shape[1:], generator=torch.Generator().manual_seed(2))
-    data["pred"] = torch.cat([1 - layer, layer])
+    logits = torch.randn((2, *expected.shape[2:]), generator=torch.Generator().manual_seed(2))
+    data["pred"] = logits
     found = FromWorkingGridd("pred", "image", **arguments)(data)["pred"]
     assert found.shape == shape
-    assert found.dtype == torch.uint8
-    native = grid.to_native(grid.crop(layer[None])[0])[0] > 0.5
-    np.testing.assert_array_equal(found.numpy().reshape(shape[:2]), native)
+    assert found.dtype == torch.float32
+    layer = torch.log_softmax(grid.crop(logits[None]), dim=1)[:, 1].exp()
+    np.testing.assert_array_equal(found.numpy().reshape(shape[:2]), grid.to_native(layer)[0])
     np.testing.assert_array_equal(found.affine, image.affine)
 
 
-def test_a_clip_is_refused_with_its_reason(model):
-    with pytest.raises(ValueError, match="frames of a clip one by one"):
-        ToWorkingGridd("image", **working_grid_arguments(model))({"image": _image((20, 10, 3), (0.06, 0.06))})
+@pytest.mark.parametrize(("min_piece_mm", "kept"), [(2.0, [True, False]), (0.0, [True, True])])
+def test_a_speck_is_left_out_unless_every_piece_stays(min_piece_mm, kept):
+    layer = torch.zeros(120, 90, 1)
+    layer[:, 60:68] = layer[60:64, 80:84] = 0.9
+    frame = _image((120, 90, 1), (0.09, 0.05))
+    data = {"pred": MetaTensor(layer, meta=frame.meta), "frame": frame}
+    mask = CleanMaskd("pred", "frame", min_piece_mm, 0.06, (0.005, 0.5))(data)["pred"]
+    assert mask.dtype == torch.uint8
+    assert [bool(mask[62, row, 0]) for row in (64, 82)] == kept

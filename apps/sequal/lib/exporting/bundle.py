@@ -24,6 +24,8 @@ from lib.exporting.model import ExportedModel
 from lib.exporting.reason import reason
 from lib.exporting.torchscript_file import save_torchscript
 from lib.exporting.written import Exported, staged
+from lib.imaging import normalisation
+from lib.inference import pieces
 from lib.networks import network_definition
 
 __all__ = ["export_bundle"]
@@ -63,6 +65,9 @@ def _write(model: ExportedModel, folder: Path) -> None:
     (folder / _README).write_text(bundle_readme(model), encoding="utf-8")
     scripts = Path(bundle_scripts.__path__[0])
     shutil.copytree(scripts, folder / SCRIPTS, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in (normalisation, pieces):
+        own = Path(str(module.__file__))
+        shutil.copyfile(own, folder / SCRIPTS / own.name)
     torch.save(model.network.state_dict(), folder / WEIGHTS)
     if network_definition(model.architecture) is None:
         save_torchscript(model, folder / WEIGHTS_TRACED)

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from lib.exporting.metadata import INPUT_NAME, OUTPUT_NAME, working_grid_arguments
 from lib.exporting.model import ExportedModel
-from lib.imaging.normalisation import HIGH_PERCENTILE, LOW_PERCENTILE
 from lib.networks import network_definition
 
 __all__ = ["SCRIPTS", "WEIGHTS", "WEIGHTS_TRACED", "inference_config"]
@@ -13,6 +12,8 @@ __all__ = ["SCRIPTS", "WEIGHTS", "WEIGHTS_TRACED", "inference_config"]
 SCRIPTS: Final = "scripts"
 WEIGHTS: Final = "models/model.pt"
 WEIGHTS_TRACED: Final = "models/model.ts"
+#: Key of the image as it was read, which the clean-up looks at.
+_FRAME: Final = "frame"
 
 
 def inference_config(model: ExportedModel) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def inference_config(model: ExportedModel) -> dict[str, Any]:
             "num_workers": 0,
         },
         "inferer": {"_target_": "SimpleInferer"},
-        "postprocessing": {"_target_": "Compose", "transforms": _postprocessing(grid)},
+        "postprocessing": {"_target_": "Compose", "transforms": _postprocessing(grid, model.settings.min_piece_mm)},
         "handlers": [
             {
                 "_target_": "CheckpointLoader",
@@ -67,22 +68,20 @@ def inference_config(model: ExportedModel) -> dict[str, Any]:
 def _preprocessing(grid: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"_target_": "LoadImaged", "keys": INPUT_NAME, "image_only": True, "ensure_channel_first": True},
-        {
-            "_target_": "ScaleIntensityRangePercentilesd",
-            "keys": INPUT_NAME,
-            "lower": LOW_PERCENTILE,
-            "upper": HIGH_PERCENTILE,
-            "b_min": 0.0,
-            "b_max": 1.0,
-            "clip": True,
-        },
+        {"_target_": "CopyItemsd", "keys": INPUT_NAME, "names": _FRAME},
         {"_target_": f"{SCRIPTS}.ToWorkingGridd", "keys": INPUT_NAME, **grid},
     ]
 
 
-def _postprocessing(grid: dict[str, Any]) -> list[dict[str, Any]]:
+def _postprocessing(grid: dict[str, Any], min_piece_mm: float) -> list[dict[str, Any]]:
+    cleaning = {
+        "frame_key": _FRAME,
+        "min_piece_mm": min_piece_mm,
+        "pixel_mm": grid["spacing_mm"][1],
+        "credible_mm": grid["credible_mm"],
+    }
     return [
-        {"_target_": "Activationsd", "keys": OUTPUT_NAME, "softmax": True},
         {"_target_": f"{SCRIPTS}.FromWorkingGridd", "keys": OUTPUT_NAME, "image_key": INPUT_NAME, **grid},
+        {"_target_": f"{SCRIPTS}.CleanMaskd", "keys": OUTPUT_NAME, **cleaning},
         {"_target_": f"{SCRIPTS}.SaveMaskd", "keys": OUTPUT_NAME, "output_dir": "@output_dir"},
     ]

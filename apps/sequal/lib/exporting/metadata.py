@@ -37,7 +37,7 @@ def bundle_metadata(model: ExportedModel) -> dict[str, Any]:
         "monai_version": version("monai"),
         "pytorch_version": version("torch"),
         "numpy_version": version("numpy"),
-        "required_packages_version": {name: version(name) for name in ("nibabel", "pytorch-ignite", "fire")},
+        "required_packages_version": {name: version(name) for name in ("nibabel", "scipy", "pytorch-ignite", "fire")},
         "name": "carotid intima-media",
         "task": "Segmentation of the far-wall intima-media layer of the common carotid artery in B-mode ultrasound",
         "description": "The teacher network of a SEQUAL study: trained by active learning from sparse, noisy labels.",
@@ -113,6 +113,12 @@ def _steps(model: ExportedModel) -> dict[str, Any]:
         "output": {
             "values": "logits; softmax over the channel axis gives probabilities",
             "to_image": "cut the padding off, resample the probability of channel 1 to the image as above",
-            "mask": "probability above 0.5",
+            "mask": "probability above 0.5, without pieces that cannot be a wall",
+            "clean_up": {
+                "min_piece_mm": model.settings.min_piece_mm,
+                "rules": "left out, in this order: pieces with less than 2 mm of the scan above them and mostly scan "
+                "in the 2 mm below; pieces laterally shorter than min_piece_mm or a quarter of the longest; of pieces "
+                "above each other all but the one with the greatest sum of probabilities; min_piece_mm 0: none of it",
+            },
         },
     }

@@ -1,6 +1,6 @@
 """To the grid on which the network works, and back to the grid of the image.
 
-This file travels with every exported bundle and needs torch and MONAI alone. It does what the app does
+This file travels with every exported bundle. It does what the app does
 (`lib/imaging/working_grid.py`); a test holds the two together.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from monai.config import KeysCollection
@@ -16,7 +17,9 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from torch import Tensor
 
-__all__ = ["FromWorkingGridd", "ToWorkingGridd", "WorkingGridRule", "working_size"]
+from .normalisation import normalise_intensity
+
+__all__ = ["FromWorkingGridd", "ToWorkingGridd", "WorkingGridRule", "pixel_size_mm", "working_size"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,19 @@ def working_size(native: Sequence[int], pixel_mm: Sequence[float], rule: Working
     return columns, rows
 
 
+def pixel_size_mm(affine: Tensor, credible_mm: Sequence[float]) -> tuple[float, float] | None:
+    """Lateral and axial size of a pixel; None for an image that is not calibrated."""
+    dx, dy = _sides_mm(affine)
+    low, high = credible_mm
+    return (dx, dy) if low <= dx <= high and low <= dy <= high else None
+
+
+def _sides_mm(affine: Tensor) -> tuple[float, float]:
+    # The values of a file are float32: 0.06 comes back as 0.05999999866.
+    dx, dy = (round(float(torch.linalg.vector_norm(affine[:3, axis].double())), 7) for axis in (0, 1))
+    return dx, dy
+
+
 class _WorkingGridTransform(MapTransform):
     """Reads the rule from the keywords of a configuration file."""
 
@@ -76,19 +92,18 @@ class _WorkingGridTransform(MapTransform):
     def _sizes(self, meta: Mapping[str, Any], affine: Tensor) -> tuple[tuple[int, ...], tuple[int, int]]:
         """Shape of the file's array, and columns and rows of its working grid."""
         shape = tuple(int(length) for length in meta["spatial_shape"])
-        pixel_mm = [round(float(torch.linalg.vector_norm(affine[:3, axis])), 7) for axis in (0, 1)]
-        return shape, working_size(shape[:2], pixel_mm, self.rule)
+        return shape, working_size(shape[:2], _sides_mm(affine), self.rule)
 
 
 class ToWorkingGridd(_WorkingGridTransform):
-    """Resample one frame, (1, W, H) or (1, W, H, 1), to the working grid and pad it at the far ends.
+    """Normalise one frame, (1, W, H) or (1, W, H, 1), resample it to the working grid and pad it at the far ends.
 
     Raises:
-        ValueError: the image holds more than one frame.
+        ValueError: the image holds more than one frame, or pixels that are no numbers.
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the image under each key by float32 (1, columns, rows)."""
+        """Replace the image under each key by float32 (1, columns, rows) in 0..1, of half precision as in the app."""
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = self._convert(result[key])
@@ -101,18 +116,20 @@ class ToWorkingGridd(_WorkingGridTransform):
                 f"Expected one grey frame a file, (W, H) or (W, H, 1), got {tuple(image.shape[1:])} with "
                 f"{image.shape[0]} channels. Save the frames of a clip one by one."
             )
-        frame = image.as_tensor().float().reshape(1, 1, *shape[:2])
-        frame = F.interpolate(frame, size=size, mode="bilinear", align_corners=False, antialias=True)
+        pixels = np.array(image.numpy().reshape(shape[:2]), dtype=np.float32, order="C")
+        if not np.isfinite(pixels).all():
+            raise ValueError("Expected every pixel to be a finite number, got others. Export the image again.")
+        frame = _resize(torch.from_numpy(normalise_intensity(pixels))[None, None], size).half().float()
         missing = [-length % self.rule.stride for length in size]
         padded = F.pad(frame, (0, missing[1], 0, missing[0]), mode="replicate")
         return MetaTensor(padded[0], meta=image.meta)
 
 
 class FromWorkingGridd(_WorkingGridTransform):
-    """Resample probabilities back to the grid of the image, and decide.
+    """The probability of the layer on the grid of the image.
 
     Args:
-        keys: of the probabilities, (classes, columns, rows).
+        keys: of the logits, (classes, columns, rows).
         image_key: of the image that they belong to, as `ToWorkingGridd` left it.
         spacing_mm: see `WorkingGridRule`, as all below.
         credible_mm: the same.
@@ -133,13 +150,19 @@ class FromWorkingGridd(_WorkingGridTransform):
         self.image_key = image_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the probabilities under each key by a uint8 mask in the shape of the file, with its affine."""
+        """Replace the logits under each key by float32 probabilities in the shape of the file, with its affine."""
         result = dict(data)
         image = result[self.image_key]
         shape, size = self._sizes(image.meta, image.affine)
         for key in self.key_iterator(result):
-            layer = torch.as_tensor(result[key]).float()[None, 1:2, : size[0], : size[1]]
-            native = F.interpolate(layer, size=shape[:2], mode="bilinear", align_corners=False, antialias=True)
-            mask = (native[0] > 0.5).to(torch.uint8).reshape(shape)
-            result[key] = MetaTensor(mask, meta=image.meta)
+            logits = torch.as_tensor(result[key]).as_subclass(Tensor).float()[None, :, : size[0], : size[1]]
+            layer = torch.log_softmax(logits, dim=1)[:, 1:2].exp()
+            native = _resize(layer, (shape[0], shape[1])).clamp(0.0, 1.0).cpu()
+            result[key] = MetaTensor(native.reshape(shape), meta=image.meta)
         return result
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(x.shape[-2:]) == size:
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
