@@ -106,7 +106,7 @@ def test_training_goes_on_and_names_what_it_leaves_out(bad: Server) -> None:
     assert task["status"] == "DONE", task
     stats = bad.stats()
     assert set(stats["left_out"]) == {"empty", "all_nan", "broken", "p04_left"}
-    assert "on the grid" in stats["left_out"]["p04_left"]
+    assert "the size of its frame" in stats["left_out"]["p04_left"]
     for image in stats["left_out"]:
         assert image in bad.log
     assert stats["epoch"] == 1

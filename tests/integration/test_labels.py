@@ -128,7 +128,7 @@ def _no_suffix(path: Path) -> Path:
 
 
 BAD = [
-    (_wrong_shape, "on the grid"),
+    (_wrong_shape, "the size of its frame"),
     (_swapped_axes, "axes are swapped"),
     (_unknown_classes, "intima-media"),
     (_not_an_image, "readable label"),

@@ -130,7 +130,7 @@ def test_nobody_else_says_that_there_is_no_layer(tmp_path, state, image, drawn):
     ("spoil", "words"),
     [
         (_empty, "got only"),
-        (_wrong_grid, "to be on the grid"),
+        (_wrong_grid, "the size of its frame"),
         (_swapped, "axes are swapped"),
         (_unreadable, "readable label"),
         (_only_strays, "got only"),

@@ -211,7 +211,7 @@ def test_a_label_far_larger_than_its_image_is_on_another_grid(tmp_path: Path) ->
     set_largest_image(100_000_000)
     path = tmp_path / "l.nii.gz"
     path.write_bytes(gzip.compress(_nifti_header((4000, 4000, 1))))
-    with pytest.raises(LabelError, match="on the grid of its image"):
+    with pytest.raises(LabelError, match="the size of its frame"):
         read_label(path, GRID)
 
 

@@ -301,18 +301,18 @@ def test_a_segmentation_without_a_drawn_voxel_is_an_empty_label(
 
 def test_an_empty_segmentation_larger_than_the_image_is_of_another_one(tmp_path: Path) -> None:
     nrrd.write(str(tmp_path / "s.seg.nrrd"), np.zeros((GRID[0] + 1, *GRID[1:]), np.uint8), _SLICER)
-    with pytest.raises(LabelError, match="on the grid"):
+    with pytest.raises(LabelError, match="the size of its frame"):
         read_label(tmp_path / "s.seg.nrrd", GRID)
 
 
 def test_an_empty_plain_file_must_have_the_grid_of_its_image(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(np.zeros((1, 1, 1), np.uint8), np.eye(4)), tmp_path / "s.nii.gz")
-    with pytest.raises(LabelError, match="on the grid"):
+    with pytest.raises(LabelError, match="the size of its frame"):
         read_label(tmp_path / "s.nii.gz", GRID)
 
 
 def test_label_of_another_image_is_refused(label: np.ndarray) -> None:
-    with pytest.raises(LabelError, match=r"p01\.nii\.gz to be on the grid \(6, 7, 1\), got \(5, 7, 1\)"):
+    with pytest.raises(LabelError, match=r"p01\.nii\.gz to have the size of its frame, 6 x 7 x 1, got 5 x 7 x 1"):
         check_label(label[..., np.newaxis], _frame((6, 7, 1)))
 
 

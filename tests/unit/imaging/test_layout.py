@@ -51,7 +51,7 @@ def test_a_label_drawn_on_the_upright_picture_is_taken_too(tmp_path):
     frame = read_frame(save(tmp_path / "a.png", 6))
     label = (frame.pixels > 200).astype(np.uint8)
     np.testing.assert_array_equal(label_to_grid(label, frame.grid, layout=frame.layout), label)
-    with pytest.raises(LabelError, match="on the grid"):
+    with pytest.raises(LabelError, match="the size of its frame"):
         label_to_grid(label[:-1], frame.grid, layout=frame.layout)
 
 

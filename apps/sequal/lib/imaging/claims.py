@@ -85,7 +85,7 @@ def check_pixels(name: str, pixels: int, most: int | None = None) -> None:
         )
     if most is not None and pixels > most:
         raise ImageError(
-            f"Expected `{name}` to be on the grid of its image, got a header that claims {pixels} pixels, while "
+            f"Expected `{name}` to have the size of its frame, got a header that claims {pixels} pixels, while "
             f"{most} are allowed for this image. Draw the label on the image it belongs to."
         )
 

@@ -110,7 +110,8 @@ def label_to_grid(
         return merge_copies(label.reshape(shape), shown)
     turned = len(shape) >= 2 and sorted(shape) in [sorted(form) for form in accepted]
     cure = "Its axes are swapped: write it as (W, H)." if turned else "Draw the label on the image it belongs to."
-    raise LabelError(f"Expected `{name}` to be on the grid {grid} of its image, got {label.shape}. {cure}")
+    size, came = (" x ".join(map(str, lengths)) for lengths in (grid, label.shape))
+    raise LabelError(f"Expected `{name}` to have the size of its frame, {size}, got {came}. {cure}")
 
 
 def stored_label_says_no_layer(path: Path) -> bool:

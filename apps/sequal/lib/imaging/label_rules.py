@@ -74,18 +74,19 @@ def check_label(label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, in
     """
     if label.shape != frame.grid:
         raise LabelError(
-            f"Expected the label of {frame.source.name} to be on the grid {frame.grid}, got {label.shape}. "
+            f"Expected the label of {frame.source.name} to have the size of its frame, "
+            f"{' x '.join(map(str, frame.grid))}, got {' x '.join(map(str, label.shape))}. "
             "Draw the label on the image it belongs to."
         )
     classes = {int(value) for value in np.unique(label)}
     if not classes <= ALLOWED_CLASSES:
         raise LabelError(
-            f"Expected the label of {frame.source.name} to hold classes {sorted(ALLOWED_CLASSES)}, "
-            f"got {sorted(classes)}. Remove the other segments."
+            f"Expected the label of {frame.source.name} to hold the layer alone, got {sorted(classes)} as values; "
+            f"{sorted(ALLOWED_CLASSES)} are known. Remove the other segments."
         )
     if INTIMA_MEDIA not in classes and (dropped or not says_no_layer(label)):
         raise LabelError(
-            f"Expected the label of {frame.source.name} to hold pixels of class {INTIMA_MEDIA} (intima-media) or to "
-            f"be empty throughout, got only {sorted(classes | set(dropped or ()))}. Draw the layer, or remove all "
-            f"else to say that there is none; {IGNORE} means not annotated."
+            f"Expected the label of {frame.source.name} to show the layer or to be empty throughout, got only "
+            f"{sorted(classes | set(dropped or ()))}, of which none is the layer ({INTIMA_MEDIA}). Draw the layer, or "
+            f"remove all else to say that the frame shows none; {IGNORE} means not annotated."
         )
