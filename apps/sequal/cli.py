@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from lib.commands.spelling import SettingsCommand, the_study
 from lib.errors import SequalError
 from lib.processor import wait_without_spinning
 from lib.settings import Settings
+from lib.version import VERSION
 
 wait_without_spinning()  # before a command loads torch
 
@@ -38,31 +40,63 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="SEQUAL for MONAI Label: annotate, measure, score, look at a study, make starting weights. "
     "A research tool, not a medical device.",
 )
 
-Studies = Annotated[Path, typer.Argument(help="The studies folder.", show_default=False)]
+Studies = Annotated[str | None, typer.Argument(help="The studies folder.", show_default=False)]
+#: Of commands that look at a study wherever it is.
+AnyStudies = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="STUDIES",
+        help="The studies folder, the DICOMweb address of a PACS, or the address of a running server.",
+        show_default=False,
+    ),
+]
+StudiesOption = Annotated[
+    str | None, typer.Option("--studies", help="STUDIES in the form that the server takes it.", show_default=False)
+]
 AppFolder = Annotated[Path, typer.Option("--app", help="Folder of the app.", show_default="this one")]
 State = Annotated[Path | None, typer.Option(help="The study's state folder.", show_default="as the server's")]
 Conf = Annotated[
     list[str] | None,
-    typer.Option(help="A setting as key=value, as the server's --conf; may be repeated.", show_default=False),
+    typer.Option(
+        "--conf",
+        "-c",
+        metavar="KEY VALUE",
+        help="A setting, as the server's --conf; key=value means the same. May be repeated.",
+        show_default=False,
+    ),
 ]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"SEQUAL for MONAI Label {VERSION}")
+        raise typer.Exit()
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
     """Show warnings of the library above the progress bars."""
     from lib.commands.console import log_warnings
 
     log_warnings()
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def annotate(
+    studies: Annotated[
+        str | None, typer.Argument(help="The studies folder, for truth and patients.", show_default=False)
+    ] = None,
+    studies_option: StudiesOption = None,
     server: Annotated[str, typer.Option(help="Address of a running server.")] = "http://127.0.0.1:8000",
-    studies: Annotated[Path | None, typer.Option(help="The studies folder, for truth and patients.")] = None,
     truth: Annotated[
         Path | None, typer.Option(help="Folder of true masks, <image id>.nii.gz.", show_default="STUDIES/truth")
     ] = None,
@@ -79,45 +113,58 @@ def annotate(
         Path | None, typer.Option(help="Start a server of its own on a copy of STUDIES in this folder; see there.")
     ] = None,
     app_folder: AppFolder = APP,
+    conf: Conf = None,
 ) -> None:
-    """Play an annotator over REST: next sample, auto-segment, submit, train, judge."""
+    """Play an annotator over REST: next sample, auto-segment, submit, train, judge.
+
+    Settings go to the server of a demo, or with every training to a server that runs.
+    """
     from lib.commands.annotate import AnnotateOptions, annotate_command
     from lib.commands.annotate_play import PlayOptions
 
+    named = studies is not None or studies_option is not None
+    folder = Path(the_study(studies, studies_option)) if named else None
     how = PlayOptions(strategy, rounds, per_round, test_images, seed)
-    annotate_command(AnnotateOptions(app_folder, server, studies, truth, out, demo, noisy, how))
+    annotate_command(AnnotateOptions(app_folder, server, folder, truth, out, demo, noisy, how, conf or ()))
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def status(
-    studies: Studies,
+    studies: AnyStudies = None,
+    studies_option: StudiesOption = None,
     app_folder: AppFolder = APP,
     state: State = None,
     strategy: Annotated[str | None, typer.Option(help="Query strategy.", show_default="as the settings say")] = None,
     conf: Conf = None,
 ) -> None:
-    """Show how a study stands, from its folders alone: labels, leases, rounds, model in service, next images."""
-    from lib.commands.place import StudyPlace
+    """Show how a study stands: labels, leases, rounds, model in service, next images. Nothing is changed."""
     from lib.commands.status import show_status
 
-    show_status(StudyPlace.find(studies, app_folder, state, conf or ()), strategy)
+    show_status(the_study(studies, studies_option), app_folder, state, conf or (), strategy)
 
 
-@app.command()
-def score(studies: Studies, app_folder: AppFolder = APP, state: State = None, conf: Conf = None) -> None:
+@app.command(cls=SettingsCommand)
+def score(
+    studies: Studies = None,
+    studies_option: StudiesOption = None,
+    app_folder: AppFolder = APP,
+    state: State = None,
+    conf: Conf = None,
+) -> None:
     """Score what the model in service has not scored yet, as the server does, and write it to the ledger."""
     from lib.commands.place import StudyPlace
     from lib.commands.score import show_scores
 
-    show_scores(StudyPlace.find(studies, app_folder, state, conf or ()))
+    show_scores(StudyPlace.find(the_study(studies, studies_option), app_folder, state, conf or ()))
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def measure(
-    folder: Annotated[Path, typer.Argument(help="Folder of images.", show_default=False)],
+    studies: AnyStudies = None,
+    studies_option: StudiesOption = None,
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")] = Path("measurements"),
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The model.", show_default="published for FOLDER, else the starting weights")
+        Path | None, typer.Option(help="The model.", show_default="the one in service, else the starting weights")
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Measure these labels, <image id>.nii.gz, instead.")] = None,
     spacing_mm: Annotated[
@@ -127,11 +174,11 @@ def measure(
     app_folder: AppFolder = APP,
     conf: Conf = None,
 ) -> None:
-    """Measure the intima-media thickness in every image of a folder."""
+    """Measure the intima-media thickness in every image of a folder, a PACS or a running server."""
     from lib.commands.measure import measure_command
 
     measure_command(
-        folder,
+        the_study(studies, studies_option),
         out,
         app=app_folder,
         checkpoint=checkpoint,
@@ -145,7 +192,10 @@ def measure(
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A folder of images, a DICOM or picture file.", show_default=False)],
-    studies: Annotated[Path, typer.Option(help="The studies folder to import into.", show_default=False)],
+    studies: Annotated[
+        str | None, typer.Argument(help="The studies folder to import into.", show_default=False)
+    ] = None,
+    studies_option: StudiesOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be done; write nothing.")] = False,
     spacing_mm: Annotated[
         str | None, typer.Option(help="Millimetres per pixel, X or X,Y, whatever the files say.")
@@ -189,14 +239,15 @@ def import_(
         keep_patient_ids=keep_patient_ids,
         final=final,
     )
-    import_command(source, studies, options, dry_run=dry_run)
+    import_command(source, Path(the_study(studies, studies_option)), options, dry_run=dry_run)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def export(
     studies: Annotated[
         str | None, typer.Argument(help="The study whose published model it is.", show_default="the starting weights")
     ] = None,
+    studies_option: StudiesOption = None,
     form: Annotated[str, typer.Option("--format", help="bundle (a MONAI Bundle), onnx or torchscript.")] = "bundle",
     out: Annotated[Path | None, typer.Option(help="File or folder.", show_default="in export/")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Another model.", show_default="the one in service")] = None,
@@ -207,7 +258,9 @@ def export(
     """Write the model for other programs, and check that it computes what the app computes."""
     from lib.commands.export import ExportOptions, export_command
 
-    export_command(ExportOptions(form, studies, out, checkpoint, app_folder, state, conf or ()))
+    named = studies is not None or studies_option is not None
+    study = the_study(studies, studies_option) if named else None
+    export_command(ExportOptions(form, study, out, checkpoint, app_folder, state, conf or ()))
 
 
 @app.command()
@@ -255,7 +308,7 @@ def pretrain(
     )
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def simulate(
     experiment: Annotated[Path, typer.Argument(help="Folder of the experiment.", show_default=False)],
     images: Annotated[str | None, typer.Option(help="Folder of images.")] = None,
@@ -314,12 +367,20 @@ def simulate(
         str | None,
         typer.Option(help="Of the pool, at each round: all, or needed (by the strategies).", show_default="all"),
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting as key=value; may be repeated.", show_default=False)
+    conf: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--conf",
+            "-c",
+            "--set",
+            metavar="KEY VALUE",
+            help="A setting; key=value means the same. May be repeated.",
+            show_default=False,
+        ),
     ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(help="Name of a variant of the settings; --set is then its own.", show_default=False),
+        typer.Option(help="Name of a variant of the settings; --conf is then its own.", show_default=False),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; may differ between machines.")] = "auto",
 ) -> None:
@@ -356,23 +417,38 @@ def simulate(
         "thumbnails": thumbnails,
         "scores": scores,
     }
-    simulate_command(experiment, given_options(options, set_ or (), variant), device)
+    simulate_command(experiment, given_options(options, conf or (), variant), device)
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def report(
-    experiment: Annotated[Path, typer.Argument(help="Folder of the experiment.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Folder to write to.", show_default="EXPERIMENT/report")] = None,
+    studies: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="EXPERIMENT|STUDIES",
+            help="Folder of an experiment, a studies folder, the DICOMweb address of a PACS, or that of a server.",
+            show_default=False,
+        ),
+    ] = None,
+    studies_option: StudiesOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write to.", show_default="EXPERIMENT/report, and `report` for a study"),
+    ] = None,
+    app_folder: AppFolder = APP,
+    state: State = None,
+    conf: Conf = None,
 ) -> None:
-    """Tables, figures and one page from the finished rounds of an experiment."""
+    """One page, with tables and figures, of the finished rounds of an experiment, or of how a study stands."""
     from lib.commands.report import report_command
 
-    report_command(experiment, out)
+    report_command(the_study(studies, studies_option), out, app_folder, state, conf or ())
 
 
-@app.command("to-dicom")
+@app.command("to-dicom", cls=SettingsCommand)
 def to_dicom(
-    studies: Studies,
+    studies: Studies = None,
+    studies_option: StudiesOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to, one below it for each image.")] = None,
     stow: Annotated[str | None, typer.Option(help="DICOMweb address of a PACS to send to.", show_default=False)] = None,
     salt: Annotated[
@@ -392,13 +468,16 @@ def to_dicom(
     from lib.commands.place import StudyPlace
     from lib.commands.to_dicom import ToDicomOptions, to_dicom_command
 
-    place = StudyPlace.find(studies, app_folder, state, conf or ())
+    place = StudyPlace.find(the_study(studies, studies_option), app_folder, state, conf or ())
     to_dicom_command(place, ToDicomOptions(out=out, stow=stow, salt=salt, refined=refined))
 
 
-@app.command()
+@app.command(cls=SettingsCommand)
 def pacs(
-    studies: Annotated[Path, typer.Argument(help="The study to load into the PACS.")] = Path("sample-data"),
+    studies: Annotated[
+        str | None, typer.Argument(help="The study to load into the PACS.", show_default="sample-data")
+    ] = None,
+    studies_option: StudiesOption = None,
     folder: Annotated[Path, typer.Option(help="Folder of the PACS: database, log, DICOM objects.")] = Path("pacs"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the server; OHIF's panel offers 8000.")] = 8000,
     pacs_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the PACS.")] = 8042,
@@ -409,7 +488,9 @@ def pacs(
     from lib.commands.pacs import PacsOptions, pacs_command
     from lib.commands.place import StudyPlace
 
-    place = StudyPlace.find(studies, app_folder, None, ())
+    named = studies is not None or studies_option is not None
+    study = the_study(studies, studies_option) if named else "sample-data"
+    place = StudyPlace.find(study, app_folder, None, ())
     pacs_command(place, PacsOptions(folder, app_folder, port, pacs_port, conf or ()))
 
 

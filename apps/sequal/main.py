@@ -54,6 +54,7 @@ from lib.state import (
     study_warnings,
 )
 from lib.trainers import CarotidTrain
+from lib.version import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class SequalApp(MONAILabelApp):
                 conf=conf,
                 name="SEQUAL - carotid intima-media",
                 description="Active learning from sparse, noisy labels of the intima-media layer in carotid ultrasound",
-                version="0.1.0",
+                version=VERSION,
                 labels=list(LABEL_NAMES),
             )
         except SequalError as error:

@@ -1,21 +1,56 @@
-"""What 3D Slicer's plugin does with the server, in its order; the labels as Slicer writes them."""
+"""What 3D Slicer's plugin does with the server, in its order, with its own client; the labels as Slicer writes them."""
 
+import importlib.util
+import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import requests
 import SimpleITK as sitk  # noqa: N813 - as its users write it
-from monailabel.client import MONAILabelClient
 from numpy.typing import NDArray
+
+#: The plugin, as the wheel of MONAI Label 0.8.5 brings it.
+PLUGIN = Path(sys.prefix) / "monailabel" / "plugins" / "slicer" / "MONAILabel"
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
+def _plugins_client() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("slicer_client", PLUGIN / "MONAILabelLib" / "client.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MONAILabelClient = _plugins_client().MONAILabelClient
+
+
+def calls_of_the_plugin() -> set[str]:
+    """Methods of its client that the plugin calls: its widget through its logic."""
+    source = (PLUGIN / "MONAILabel.py").read_text(encoding="utf-8")
+    logic = source[source.index("class MONAILabelLogic(") :]
+    methods = re.split(r"\n    def ", logic)[1:]
+    by_method = {
+        text.partition("(")[0]: set(re.findall(r"(?:self\._client\(\)|client|mc)\.(\w+)\(", text)) for text in methods
+    }
+    called = set(re.findall(r"self\.logic\.(\w+)\(", source))
+    return set().union(*(calls for name, calls in by_method.items() if name in called or name == "_client"))
+
+
+def replayed_calls() -> set[str]:
+    """Methods of its client that are called here."""
+    return set(re.findall(r"(?:self\._client\(\)|client)\.(\w+)\(", Path(__file__).read_text(encoding="utf-8")))
+
+
 @dataclass
 class Slicer:
-    """The calls of `MONAILabel.py`, the plugin in the wheel of MONAI Label 0.8.5.
+    """The calls of `MONAILabel.py`.
 
     Attributes:
         url: of the server.
@@ -29,7 +64,7 @@ class Slicer:
     info: dict[str, Any] = field(default_factory=dict)
     sample: dict[str, Any] = field(default_factory=dict)
 
-    def _client(self) -> MONAILabelClient:
+    def _client(self) -> Any:
         client = MONAILabelClient(self.url, str(self.folder), "user-xyz")
         assert not client.auth_enabled()  # it asks before every call
         return client
@@ -77,6 +112,19 @@ class Slicer:
         params = {**self.params("models", model), "result_extension": ".nrrd", "result_dtype": "uint8"}
         file, result = self._client().infer(model, self.sample["id"], params, None, None, more.get("session_id"))
         return Path(file), result
+
+    def open_own(self, volume: Path) -> str:
+        """A volume that the annotator opened, and `getSessionId` on its first run."""
+        self.sample = {"id": volume.name.partition(".")[0], "session": True}
+        self.volume = sitk.ReadImage(str(volume))
+        self.sample["session_id"] = self._client().create_session(str(volume))["session_id"]
+        assert self._client().get_session(self.sample["session_id"])
+        return str(self.sample["session_id"])
+
+    def upload(self, volume: Path) -> None:
+        """`onUploadImage`, which *Submit Label* begins with for such a volume."""
+        self._client().upload_image(str(volume), self.sample["id"])
+        self.sample["session"] = False
 
     def save(self, label: Path, segments: list[tuple[str, int]]) -> dict[str, Any]:
         """`onSaveLabel`: the file, and name and number of every segment."""

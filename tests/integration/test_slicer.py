@@ -1,7 +1,8 @@
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -16,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from integration.data import FRAMES, HEIGHT, SPACING_MM, WIDTH, frame, label_of, make_study, save_nifti
 from integration.server import QUICK, Server, running, wait_for
-from integration.slicer import Slicer, ras_affine, write_labelmap
+from integration.slicer import Slicer, calls_of_the_plugin, ras_affine, replayed_calls, write_labelmap
 from lib.imaging import read_frame
 from lib.inference import load_pair, predict_frame
 from lib.measurement import boundaries_from_mask, boundaries_from_probability
@@ -25,6 +26,9 @@ from lib.settings import Settings
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 
 CLIP_FRAMES = 3
+ONE = [("intima-media", 1)]
+#: Images that get an empty label, by the suffix in which Slicer sends it.
+EMPTY = {".nii.gz": FRAMES[6], ".nrrd": FRAMES[8], ".seg.nrrd": FRAMES[10]}
 #: Turned about all three axes, pixels not square, and one with mirrored depth.
 OBLIQUE = np.eye(4)
 OBLIQUE[:3, :3] = Rotation.from_euler("xyz", [20, 35, -50], degrees=True).as_matrix() @ np.diag([0.08, 0.07, 1.5])
@@ -206,13 +210,120 @@ def test_a_viewer_that_wants_a_mask_is_told_which_model_gives_one(server: Server
     assert server.client().datastore()["objects"][FRAMES[1]]["labels"] == before
 
 
-def test_a_volume_that_was_opened_in_slicer_is_segmented_in_a_session(server: Server, slicer: Slicer) -> None:
+def test_a_volume_that_was_opened_in_slicer_is_segmented_in_a_session_and_uploaded(
+    server: Server, slicer: Slicer
+) -> None:
     file = save_nifti(slicer.folder / "mine.nii.gz", frame(301)[0][:, :, None], MIRRORED)
-    session = server.client().create_session(str(file))["session_id"]
-    slicer.sample = {"id": "mine", "session": True}
+    session = slicer.open_own(file)
     mask, params = slicer.run("carotid", session_id=session)
-    np.testing.assert_allclose(ras_affine(sitk.ReadImage(str(mask))), MIRRORED, atol=1e-5)
+    image = sitk.ReadImage(str(mask))
+    np.testing.assert_allclose(ras_affine(image), MIRRORED, atol=1e-5)
     assert params["imt"]["columns"] > 0
+    slicer.upload(file)
+    label = sitk.GetArrayFromImage(image).T.reshape(*image.GetSize())
+    slicer.save(write_labelmap(slicer.folder / "tmpx8.nii.gz", label, slicer.volume), ONE)
+    np.testing.assert_array_equal(server.stored_label("mine"), label)
+
+
+def test_every_call_that_the_plugin_makes_is_replayed() -> None:
+    called = calls_of_the_plugin()
+    assert {"info", "next_sample", "infer", "save_label", "train_start", "auth_enabled", "upload_image"} <= called
+    # With a login: tests/integration/test_deployment.py.
+    assert called - replayed_calls() == {"update_auth", "auth_valid_token", "auth_token"}
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".seg.nrrd"])
+def test_an_empty_segment_says_that_the_frame_shows_no_layer(server: Server, slicer: Slicer, suffix: str) -> None:
+    """*Submit Label* with the segment that the plugin made and nobody drew in; a look with contours chosen before."""
+    image = EMPTY[suffix]
+    _open(slicer, server, image)
+    slicer.run("carotid_contours")
+    if suffix == ".seg.nrrd":  # of empty segments Slicer writes one voxel
+        nothing = np.zeros((1, 1, 1), np.uint8)
+        file = _segmentation(slicer.folder / "tmpx9.seg.nrrd", nothing, [("intima-media", 0, 1)], "0 0 0")
+    else:
+        nothing = np.zeros((WIDTH, HEIGHT, 1), np.uint8)
+        file = write_labelmap(slicer.folder / f"tmpx9{suffix}", nothing, slicer.volume)
+    slicer.save(file, ONE)
+    assert not server.stored_label(image).any()
+    assert server.client().datastore()["objects"][image]["labels"]["final"]["info"]["no_layer"] is True
+
+
+def _code_of_the_page(heading: str) -> str:
+    """The lines that docs/slicer.md gives for Slicer's Python console, below a heading."""
+    page = (Path(__file__).parents[2] / "docs" / "slicer.md").read_text(encoding="utf-8")
+    section = page.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return section.split("```python\n")[1].split("```")[0]
+
+
+class _Node:
+    """A curve in Slicer's scene."""
+
+    def __init__(self, name: str, points: NDArray[np.float64]) -> None:
+        self.name, self.points = name, points
+
+    def GetName(self) -> str:
+        return self.name
+
+
+def _console(slicer: Slicer, code: str, curves: Sequence[_Node] = ()) -> list[tuple[str, list[str]]]:
+    """Run lines as Slicer's Python console does; gives what reached the segmentation."""
+    loaded: list[tuple[str, list[str]]] = []
+    logic = SimpleNamespace(client_id="user-xyz", tmpdir=str(slicer.folder))
+    widget = SimpleNamespace(
+        current_sample=slicer.sample,
+        logic=logic,
+        serverUrl=lambda: slicer.url,
+        updateSegmentationMask=lambda file, labels: loaded.append((file, labels)),
+    )
+    module = SimpleNamespace(
+        modules=SimpleNamespace(MONAILabelWidget=widget),
+        util=SimpleNamespace(
+            getNodesByClass=lambda kind: list(curves) if kind == "vtkMRMLMarkupsCurveNode" else [],
+            arrayFromMarkupsCurvePoints=lambda node: node.points,
+        ),
+    )
+    exec(compile(code, "console", "exec"), {"slicer": module})
+    return loaded
+
+
+def test_the_page_tells_how_to_skip_an_image(server: Server, slicer: Slicer) -> None:
+    slicer.next_sample("random", local=True)
+    image = slicer.sample["id"]
+    _console(slicer, _code_of_the_page("Skip a frame"))
+    skips = {one["image"]: one for one in server.request("GET", "/sequal/status").json()["skips"]}
+    assert skips[image]["client"] == "user-xyz"
+    assert skips[image]["reason"]
+    slicer.next_sample("random", local=True)
+    assert slicer.sample["id"] != image
+    assert server.request("DELETE", "/sequal/skip", params={"image": image}).status_code == 200
+
+
+@pytest.mark.parametrize("image", ["oblique", "clip"])
+def test_the_page_tells_how_to_make_a_label_of_dragged_curves(server: Server, slicer: Slicer, image: str) -> None:
+    volume = _open(slicer, server, image)
+    file, _ = slicer.run("carotid_contours")
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(slicer.run("carotid")[0]))).T.reshape(*volume.GetSize())
+    shift = 5 * ras_affine(volume)[:3, 1]  # five pixels down
+    nodes = [
+        _Node(
+            curve["name"],
+            np.array([point["position"] for point in curve["controlPoints"]]) * [-1, -1, 1]
+            + (shift if curve["name"].startswith("MA") else 0),
+        )
+        for curve in _markups(file)
+    ]
+    ((drawn, labels),) = _console(slicer, _code_of_the_page("Draw with curves"), nodes)
+    assert labels == ["intima-media"]
+    after = sitk.GetArrayFromImage(sitk.ReadImage(drawn)).T.reshape(*volume.GetSize())
+    np.testing.assert_allclose(ras_affine(sitk.ReadImage(drawn)), ras_affine(volume), atol=1e-5)
+    both = after.any(axis=1) & mask.any(axis=1)
+    assert both.sum() > 0.9 * mask.any(axis=1).sum()
+    grown = (after.sum(axis=1, dtype=int) - mask.sum(axis=1, dtype=int))[both]
+    assert np.abs(grown - 5).max() <= 2
+    assert abs(grown.mean() - 5) < 0.3
+    slicer.save(write_labelmap(slicer.folder / "tmpx10.nii.gz", after, volume), ONE)
+    np.testing.assert_array_equal(server.stored_label(image), after)
 
 
 def test_an_original_label_is_shown_at_first(server: Server, slicer: Slicer) -> None:
@@ -226,7 +337,6 @@ def test_an_original_label_is_shown_at_first(server: Server, slicer: Slicer) -> 
 
 
 IMAGE = FRAMES[9]
-ONE = [("intima-media", 1)]
 #: The annotator's note came first, and `background`, which the plugin leaves out, was in between.
 NOTED = [("look here", 1), ("intima-media", 3)]
 
@@ -316,5 +426,5 @@ def test_a_segmentation_of_another_image_is_refused_and_nothing_changes(server: 
     file = _segmentation(slicer.folder / "tmpx7.seg.nrrd", other, [("intima-media", 0, 1)], "0 0 0")
     reply = server.save_label(IMAGE, file)
     assert reply.status_code == 400
-    assert "on the grid" in reply.json()["detail"]
+    assert "the size of its frame" in reply.json()["detail"]
     assert server.labels() == before

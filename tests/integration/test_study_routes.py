@@ -1,11 +1,14 @@
 """What the app answers below `/sequal/`, on a real server."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from integration.data import HEIGHT, WIDTH, label_of, save_nifti
+import cli
+from integration.data import HEIGHT, LABELLED, WIDTH, label_of, save_nifti
 from integration.server import Server
 from lib.settings import Settings
 from lib.state import StudyState
@@ -50,3 +53,35 @@ def test_what_is_drawn_is_measured_and_nothing_is_stored(server: Server, tmp_pat
     server.save_label(IMAGE, save_nifti(tmp_path / "label.nii.gz", label_of(IMAGE)))
     stored = server.request("GET", "/sequal/measurement", params={"image": IMAGE, "of": "label"}).json()["imt"]
     assert stored["columns"] == int(label_of(IMAGE).any(axis=1).sum())
+
+
+def test_the_command_line_shows_how_the_study_of_a_running_server_stands(server: Server) -> None:
+    reply = server.request("GET", "/sequal/status", params={"strategy": "random"}).json()
+    assert reply["images"] == len(server.client().datastore()["objects"])
+    assert reply["labelled"] >= len(LABELLED)
+    assert reply["in_service"] == "of another study"
+    assert reply["checkpoint"] == "published.pt"
+    assert reply["strategy"] == "random"
+    assert len(reply["next"]) == min(10, reply["images"] - reply["labelled"] - len(reply["leases"]))
+    assert str(server.state) not in str(reply)
+    assert server.request("GET", "/sequal/status", params={"strategy": "psychic"}).status_code == 404
+
+    shown = CliRunner().invoke(cli.app, ["status", server.url])
+    assert shown.exit_code == 0, shown.output
+    words = " ".join(shown.stdout.replace("│", " ").split())
+    assert f"images {reply['images']}" in words
+    assert f"labelled {reply['labelled']}" in words
+    refused = CliRunner().invoke(cli.app, ["status", server.url, "seed=1"])
+    assert refused.exit_code == 2
+    assert "leave them out" in " ".join(refused.stderr.split())
+
+
+def test_measure_asks_the_running_server_for_every_image(server: Server, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.app, ["measure", "--studies", server.url, "--out", str(tmp_path), "--no-overlays"])
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "frames.csv").open(newline="") as file:
+        rows = {row["image"]: row for row in csv.DictReader(file) if row["frame"] == "0"}
+    assert rows.keys() == server.client().datastore()["objects"].keys()
+    _, params = server.client().infer("carotid", IMAGE, {"result_extension": ".nii.gz"})
+    assert float(rows[IMAGE]["imt_mean_mm"]) == pytest.approx(params["imt"]["mean_mm"], rel=1e-5)
+    assert float(rows[IMAGE]["image_pld"]) == pytest.approx(params["pld"], rel=1e-5)

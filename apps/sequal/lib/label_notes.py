@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["noted_warnings"]
+__all__ = ["noted_warnings", "withdrawn_segmentations"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,21 @@ def noted_warnings(studies: Path) -> dict[str, list[str]]:
         if warnings:
             found[image] = warnings
     return dict(sorted(found.items()))
+
+
+def withdrawn_segmentations(studies: Path) -> set[str]:
+    """Segmentations of a PACS that no longer count, because their label was taken out of the study.
+
+    Args:
+        studies: the folder in which the server keeps what it notes about the PACS.
+    """
+    found: dict[str, list[str]] = {}
+    for image, entry in _entries(studies):
+        try:
+            found[image] = [str(uid) for uid in entry["image"]["info"].get("withdrawn", [])]
+        except (LookupError, TypeError, AttributeError):
+            continue
+    return {uid for uids in found.values() for uid in uids}
 
 
 def _entries(studies: Path) -> Iterator[tuple[str, Any]]:

@@ -239,8 +239,9 @@ def test_the_command_leaves_table_json_and_picture(run, server, studies, tmp_pat
     assert result.exit_code == 0, result.output
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines() if "│" in line]
     assert [row[:2] for row in rows] == [["start", "2"], ["1", "4"], ["2", "6"]]
-    assert rows[1][2:6] == ["0.75", "yes", "3", "120"]
-    assert rows[2][3] == "no: does not beat it"
+    assert rows[1][2:5] == ["0.75", "yes", "3"]
+    assert rows[2][3] == "no"
+    assert "Its model is not in service: does not beat it" in " ".join(result.output.split())
     saved = json.loads((out / "annotate.json").read_text())
     assert (saved["expert"], saved["options"]["rounds"]) == ("noisy", 2)
     assert [len(entry["answers"]) for entry in saved["rounds"]] == [2, 2]

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from lib.commands.looking import next_queries as ranked
 from lib.commands.place import StudyPlace
-from lib.commands.status import next_queries
 from lib.settings import Settings
 from lib.state import RefinedRecord, StudyState, file_digest
 from unit.commands.studies import random_checkpoint
@@ -13,6 +13,10 @@ from unit.commands.studies import random_checkpoint
 @pytest.fixture
 def state(tmp_path):
     return StudyState.open(tmp_path / "state", Settings())
+
+
+def next_queries(*arguments):
+    return list(ranked(*arguments))
 
 
 def place_of(studies, app_folder, state=None):

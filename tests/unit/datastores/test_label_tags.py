@@ -66,7 +66,7 @@ def test_a_known_suffix_does_not_make_a_label(folder: StudyFolder, tmp_path: Pat
 
 @pytest.mark.parametrize("tag", ["original", "reader-2"])
 def test_a_label_of_another_grid_belongs_to_no_tag(folder: StudyFolder, tmp_path: Path, tag: str) -> None:
-    with pytest.raises(HTTPException, match="grid"):
+    with pytest.raises(HTTPException, match="the size of its frame"):
         folder.save_label("a", str(_save(tmp_path / "other.nii.gz", np.ones((3, 3, 1), np.uint8))), tag, {})
 
 

@@ -10,7 +10,7 @@ import requests
 from dicomweb_client import DICOMwebClient
 
 from lib.dicom import Pacs
-from lib.dicom.stow import PASSWORD_VARIABLE, USER_VARIABLE
+from lib.dicom.connection import PASSWORD_VARIABLE, USER_VARIABLE
 from lib.errors import PacsError, SettingsError
 from pacs import running_orthanc
 from unit.dicom.frames import make_bundle, make_values

@@ -58,7 +58,7 @@ def test_clip_labels_and_the_grid_that_decides() -> None:
     # so.
     np.testing.assert_array_equal(label_to_grid(clip[:1], (1, 3, 4)), clip[:1])
     np.testing.assert_array_equal(label_to_grid(clip[:1], (3, 4, 1))[..., 0], clip[0])
-    with pytest.raises(LabelError, match="grid"):
+    with pytest.raises(LabelError, match="the size of its frame, 2 x 3 x 4, got 1 x 3 x 4"):
         label_to_grid(clip[:1], (2, 3, 4))
 
 

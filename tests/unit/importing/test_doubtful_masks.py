@@ -105,7 +105,7 @@ def half_as_large(path):
         (grey_picture, "grey picture"),
         (through_jpeg, "saved as JPEG"),
         (in_two_colours, "2 colours"),
-        (half_as_large, "grid"),
+        (half_as_large, "the size of its frame"),
     ],
 )
 def test_what_is_no_mask_is_named_and_its_image_comes_in(source, tmp_path, draw, words):

@@ -318,7 +318,7 @@ def test_a_corrupt_image_and_an_unusable_label_are_named(study):
     # The split may have taken one of the two for validation: it is named all the same.
     assert report.left_out.keys() == {"im3", "wrong", "broken"}
     assert "im3" in report.left_out["im3"]
-    assert "grid" in report.left_out["wrong"]
+    assert "size of its frame" in report.left_out["wrong"]
     assert report.pld["scored"] == 2
     for name in ACQUISITION_FUNCTIONS:
         scores = study.state.ledger.scores(report.digest, name)

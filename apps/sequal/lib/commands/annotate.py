@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +18,9 @@ from lib.commands.annotate_truth import Truth, exact_expert, noisy_expert
 from lib.commands.console import OUT, progress_bar, table
 from lib.commands.demo import prepare_demo, running_server
 from lib.commands.place import output_folder
+from lib.commands.spelling import setting_pairs
 from lib.errors import SettingsError
+from lib.settings import Settings
 from lib.study_folder import StudyFiles
 
 __all__ = ["CLIENT_ID", "AnnotateOptions", "annotate_command"]
@@ -40,6 +42,7 @@ class AnnotateOptions:
         demo: folder of a demo; None: annotate at `server`.
         noisy: draw as a simulated reader; else submit the truth itself.
         play: rounds, strategy and so on.
+        conf: `key=value` settings, for the server of a demo, or for every training of a server that runs.
     """
 
     app: Path
@@ -50,13 +53,15 @@ class AnnotateOptions:
     demo: Path | None
     noisy: bool
     play: PlayOptions
+    conf: Sequence[str] = ()
 
 
 def annotate_command(options: AnnotateOptions) -> None:
     """Play the annotator with progress bar and table, and leave the JSON file and the picture.
 
     Raises:
-        SettingsError: neither studies nor truth are named, or a demo without studies.
+        SettingsError: neither studies nor truth are named, a demo without studies, or a setting that is wrong or
+            that a running server does not take.
         SequalError: as `play` and `running_server`.
     """
     truth_folder = options.truth or (options.studies / "truth" if options.studies else None)
@@ -64,6 +69,12 @@ def annotate_command(options: AnnotateOptions) -> None:
         raise SettingsError("Expected --studies or --truth to be given, got neither. The annotator has to know truth.")
     if options.demo is not None and options.studies is None:
         raise SettingsError("Expected --studies with --demo, got none. Name the studies folder to copy.")
+    settings = setting_pairs(options.conf)
+    if options.demo is not None:
+        Settings.from_conf(settings)
+    else:
+        Settings().override(settings)
+        options = replace(options, play=replace(options.play, training=settings))
     truth = Truth.open(truth_folder)
     patients = StudyFiles.open(options.studies).patients() if options.studies else {}
     with _server(options) as server:
@@ -76,7 +87,8 @@ def _server(options: AnnotateOptions) -> AbstractContextManager[str]:
         return nullcontext(options.server)
     study = prepare_demo(options.demo, options.studies)
     OUT.print(f"Starting a server on a copy of {options.studies} in {options.demo} ...", markup=False)
-    return running_server(options.app, study, options.demo / "state", options.demo / "server.log")
+    state, log = options.demo / "state", options.demo / "server.log"
+    return running_server(options.app, study, state, log, setting_pairs(options.conf))
 
 
 def _annotate(options: AnnotateOptions, truth: Truth, patients: Mapping[str, str]) -> None:
@@ -123,12 +135,15 @@ class _Show:
 
     def round(self, number: int, played: PlayedRound) -> None:
         """Tell of a round as soon as it is over."""
-        dice = played.evaluation.dice
+        dice, stats = played.evaluation.dice, played.stats
         self._bar.console.print(
             f"Round {number} of {self._rounds}: {played.labels} labels, "
             f"test Dice {'-' if dice is None else f'{dice:.3f}'}, {played.seconds:.0f} s",
             markup=False,
         )
+        if not stats.get("published"):
+            reason = stats.get("published_reason") or "no reason given"
+            self._bar.console.print(f"Its model is not in service: {reason}", markup=False)
 
 
 def _print(result: Play) -> None:

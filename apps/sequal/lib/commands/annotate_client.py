@@ -4,7 +4,7 @@ import email
 import email.policy
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 
 import requests
 
+from lib.commands.address import THIS_MACHINE
 from lib.errors import ServerError
 from lib.imaging import image_suffix
+from lib.overview import StudyOverview
 
 __all__ = ["AnnotationClient", "Inference", "Sample"]
 
 TaskKind = Literal["train", "scoring"]
 _TIMEOUT_S = 300
 _POLL_S = 0.5
-_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 _NO_TASK_YET = 404
 _ALREADY_RUNNING = 429
 
@@ -66,12 +67,20 @@ class AnnotationClient:
         self._folder = folder
         self._poll_s = _POLL_S if poll_s is None else poll_s
         self._session = requests.Session()
-        # A proxy of the environment knows nothing of this machine's own ports.
-        self._session.trust_env = urlsplit(self._server).hostname not in _THIS_MACHINE
+        self._session.trust_env = urlsplit(self._server).hostname not in THIS_MACHINE
 
     def info(self) -> dict[str, Any]:
         """What the server says of itself: models, strategies, train stats."""
         return dict(self._json("GET", "/info/"))
+
+    def overview(self, strategy: str | None = None) -> StudyOverview:
+        """How the study stands.
+
+        Args:
+            strategy: by which the next images are ranked; None: the server's own.
+        """
+        params = {} if strategy is None else {"strategy": strategy}
+        return StudyOverview.from_json(self._json("GET", "/sequal/status", params=params))
 
     def labelled(self) -> dict[str, bool]:
         """Every image of the study, and whether it has a final label."""
@@ -117,12 +126,15 @@ class AnnotationClient:
             form = {"params": (None, params), "label": (label.name, file)}
             self._request("PUT", "/datastore/label", params={"image": image, "tag": "final"}, files=form)
 
-    def train(self, model: str, progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    def train(
+        self, model: str, progress: Callable[[dict[str, Any]], None], settings: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Train one round to its end.
 
         Args:
             model: to train.
             progress: called with the train stats (`epoch`, `total_epochs`, …) as they come.
+            settings: of this round.
 
         Returns:
             The stats at the end.
@@ -130,7 +142,7 @@ class AnnotationClient:
         Raises:
             ServerError: a training is running already, or this one failed.
         """
-        task = self._json("POST", f"/train/{model}", json={"client_id": self._client_id})
+        task = self._json("POST", f"/train/{model}", json={**(settings or {}), "client_id": self._client_id})
         state = self._wait("train", str(task["id"]), lambda: progress(self._running_stats(model)))
         stats: dict[str, Any] = self.info()["train_stats"].get(model) or {}
         if state["status"] != "DONE" or "error" in stats:

@@ -41,6 +41,7 @@ class PlayOptions:
         per_round: labels before each.
         test_images: images that are kept for judging; see `choose_test_images`.
         seed: chooses them.
+        training: settings that go with every training.
     """
 
     strategy: str | None = None
@@ -48,6 +49,7 @@ class PlayOptions:
     per_round: int = 4
     test_images: int = 8
     seed: int = 0
+    training: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +203,7 @@ class _Player:
         if not answers:
             return None
         labels = sum(self._client.labelled().values())
-        stats = self._client.train(MODEL, lambda stats: self._show_training(number, stats))
+        stats = self._client.train(MODEL, lambda stats: self._show_training(number, stats), self._options.training)
         evaluation = self.evaluate(f"Round {number}: segmenting the test images")
         seconds = round(time.monotonic() - start, 1)
         return PlayedRound(int(stats.get("round", number)), labels, answers, stats, evaluation, seconds)

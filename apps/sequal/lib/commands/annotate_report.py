@@ -15,9 +15,8 @@ COLUMNS: Final = (
     "round",
     "labels",
     "Dice on labels",
-    "published",
-    "refined images",
-    "refined pixels",
+    "in use",
+    "refined",
     "test Dice",
     "IMT bias mm",
     "seconds",
@@ -28,7 +27,7 @@ Row = tuple[object, ...]
 
 def start_row(play_labels: int, dice: float | None, imt_bias_mm: float | None) -> Row:
     """The row of the model that was in service at the start."""
-    return ("start", play_labels, None, "", None, None, dice, imt_bias_mm, None)
+    return ("start", play_labels, None, "yes", None, dice, imt_bias_mm, None)
 
 
 def round_row(number: int, played: PlayedRound) -> Row:
@@ -39,9 +38,8 @@ def round_row(number: int, played: PlayedRound) -> Row:
         number,
         played.labels,
         stats.get("best_metric"),
-        "yes" if stats.get("published") else f"no: {stats.get('published_reason', '')}",
+        "yes" if stats.get("published") else "no",
         refinement.get("images"),
-        refinement.get("pixels_changed"),
         played.evaluation.dice,
         played.evaluation.imt_bias_mm,
         played.seconds,

@@ -1,23 +1,28 @@
 """Where the commands write: tables to standard output, progress and messages to standard error."""
 
 import logging
-import sys
 import warnings
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
 from rich.text import Text
 
 __all__ = ["OUT", "log_warnings", "progress_bar", "table"]
 
-#: Columns that a table may take where the output is no terminal and has no width of its own.
-_FILE_WIDTH = 160
-
-OUT = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
-_ERR = Console(stderr=True, width=None if sys.stderr.isatty() else _FILE_WIDTH, highlight=False)
+#: As wide as the terminal, or as `COLUMNS` says; 80 columns where there is neither.
+OUT = Console(highlight=False)
+_ERR = Console(stderr=True, highlight=False)
 
 
 def log_warnings() -> None:
@@ -28,19 +33,34 @@ def log_warnings() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 
 
+class _Elapsed(TimeElapsedColumn):
+    """The time since the start, in words: two times side by side are a riddle."""
+
+    def render(self, task: Task) -> Text:
+        """As rich has it, with the word before it."""
+        return Text.assemble("elapsed ", super().render(task))
+
+
+class _Left(TimeRemainingColumn):
+    """The time that is left, in words."""
+
+    def render(self, task: Task) -> Text:
+        """As rich has it, with the word before it."""
+        return Text.assemble("left ", super().render(task))
+
+
 def progress_bar(memory_s: float = 30.0) -> Progress:
-    """A progress bar with the time left, on standard error; it disappears when it is done.
+    """A progress bar with the time elapsed and left, on standard error; it disappears when it is done.
 
     Args:
         memory_s: the speed is judged by the last so many seconds; longer than a step takes.
     """
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        _Elapsed(table_column=Column(no_wrap=True)),
+        _Left(table_column=Column(no_wrap=True)),
         console=_ERR,
         transient=True,
         speed_estimate_period=memory_s,
@@ -48,19 +68,23 @@ def progress_bar(memory_s: float = 30.0) -> Progress:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A table; numbers (int or float) stand at the right, None is shown as a dash.
+    """A table that fits 80 columns; numbers (int or float) stand at the right and whole, None is shown as a dash.
 
     Args:
         title: above the table.
-        columns: headers.
-        rows: cells; floats are shown with four significant digits.
+        columns: headers; they break at blanks where room is short.
+        rows: cells; floats are shown with four significant digits. Texts break at blanks, else anywhere.
     """
     result = Table(title=title, title_justify="left")
+    shown = [[_cell(value) for value in row] for row in rows]
     for index, column in enumerate(columns):
-        numeric = any(isinstance(row[index], int | float) for row in rows)
-        result.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        result.add_row(*(_cell(value) for value in row))
+        if any(isinstance(row[index], int | float) for row in rows):
+            widest = max(row[index].cell_len for row in shown)
+            result.add_column(column, justify="right", overflow="fold", min_width=widest)
+        else:
+            result.add_column(column, overflow="fold")
+    for row in shown:
+        result.add_row(*row)
     return result
 
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -72,7 +72,9 @@ def copy_study(files: StudyFiles, target: Path) -> Path:
 
 
 @contextmanager
-def running_server(app: Path, studies: Path, state: Path, log: Path) -> Iterator[str]:
+def running_server(
+    app: Path, studies: Path, state: Path, log: Path, conf: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """A MONAI Label server for the time of a `with` block; it is stopped however the block ends.
 
     Args:
@@ -80,6 +82,7 @@ def running_server(app: Path, studies: Path, state: Path, log: Path) -> Iterator
         studies: the studies folder.
         state: the state folder.
         log: file that its output goes to.
+        conf: its settings beside the state.
 
     Yields:
         The server's address, when it answers.
@@ -106,7 +109,8 @@ def running_server(app: Path, studies: Path, state: Path, log: Path) -> Iterator
         "--host",
         "127.0.0.1",
     ]
-    arguments += ["--port", str(port), "--conf", "state", state]
+    settings = {**(conf or {}), "state": state}
+    arguments += ["--port", str(port), *(word for pair in settings.items() for word in ("--conf", *pair))]
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches this process alone, which then stops the server in order.
         process = subprocess.Popen(

@@ -1,19 +1,25 @@
-"""`measure`: thickness tables and pictures of a folder of images."""
+"""`measure`: thickness tables and pictures of a folder of images, a PACS or a running server."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from lib.commands.address import is_server
+from lib.commands.annotate_client import AnnotationClient
 from lib.commands.console import OUT, progress_bar, table
 from lib.commands.measure_images import (
     Measurer,
     MeasureResult,
     from_labels,
     from_model,
-    images_to_measure,
-    measure_folder,
+    from_server,
+    measure_images,
 )
 from lib.commands.measure_overlay import write_overlay
+from lib.commands.measure_source import MeasureSource
 from lib.commands.measure_tables import patient_rows
+from lib.commands.pacs_study import PacsStudy
 from lib.commands.place import StudyPlace, output_folder
 from lib.errors import CheckpointError, SettingsError
 from lib.settings import Settings
@@ -26,7 +32,7 @@ _SHOWN = 20
 
 
 def measure_command(
-    folder: Path,
+    studies: str,
     out: Path,
     *,
     app: Path,
@@ -36,13 +42,13 @@ def measure_command(
     overlays: bool = True,
     conf: Sequence[str] = (),
 ) -> None:
-    """Measure a folder with a progress bar, and print the patients and what was left out.
+    """Measure every image of a study with a progress bar, and print the patients and what was left out.
 
     Args:
-        folder: the images.
+        studies: a folder, the DICOMweb address of a PACS, or the address of a running server.
         out: where tables and pictures go.
-        app: folder of the app, for the model in service of this folder.
-        checkpoint: the model; None: the one published for this folder as a study, else the starting weights.
+        app: folder of the app, for the model in service.
+        checkpoint: the model; None: the one in service for this study, else the starting weights.
         labels: measure these instead of predictions.
         spacing: as `parse_spacing`.
         overlays: make pictures.
@@ -55,20 +61,40 @@ def measure_command(
         raise SettingsError("Expected one of --checkpoint and --labels, got both. Leave one out.")
     settings = StudyPlace.settings_of(conf)
     spacing_mm = None if spacing is None else parse_spacing(spacing)
-    total = len(images_to_measure(folder))
-    measurer = _measurer(folder, app, checkpoint, labels, settings)
-    with progress_bar() as bar:
-        task = bar.add_task("Measuring", total=total)
-        result = measure_folder(
-            folder,
-            output_folder(out),
-            measurer,
-            spacing_mm=spacing_mm,
-            patient_pattern=settings.patient_pattern,
-            draw=write_overlay if overlays else None,
-            progress=lambda _: bar.update(task, advance=1),
-        )
+    with _source(studies, app, settings, spacing_mm) as (source, at_server):
+        if at_server is not None and checkpoint is None and labels is None:
+            measurer = from_server(at_server)
+        else:
+            measurer = _measurer(studies, app, checkpoint, labels, settings)
+        with progress_bar() as bar:
+            task = bar.add_task("Measuring", total=len(source.names))
+            result = measure_images(
+                source,
+                output_folder(out),
+                measurer,
+                draw=write_overlay if overlays else None,
+                progress=lambda _: bar.update(task, advance=1),
+            )
     _print(result, out)
+
+
+@contextmanager
+def _source(
+    studies: str, app: Path, settings: Settings, spacing_mm: tuple[float, float] | None
+) -> Iterator[tuple[MeasureSource, AnnotationClient | None]]:
+    """The images, and the server where there is one."""
+    if "://" not in studies:
+        yield MeasureSource.folder(Path(studies), settings.patient_pattern, spacing_mm), None
+    elif not is_server(studies):
+        yield MeasureSource.pacs(PacsStudy.find(studies, _state(studies, app, settings)), spacing_mm), None
+    else:
+        if spacing_mm is not None:
+            raise SettingsError(
+                f"Expected no --spacing-mm for {studies}, got one. A running server measures by what its images say."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            client = AnnotationClient(studies, "measure", Path(folder))
+            yield MeasureSource.server(studies, client, settings.patient_pattern), client
 
 
 def parse_spacing(text: str) -> tuple[float, float]:
@@ -92,11 +118,15 @@ def parse_spacing(text: str) -> tuple[float, float]:
     return numbers[0], numbers[-1]
 
 
-def _measurer(folder: Path, app: Path, checkpoint: Path | None, labels: Path | None, settings: Settings) -> Measurer:
+def _state(studies: str, app: Path, settings: Settings) -> Path:
+    return Path(settings.state).expanduser() if settings.state else study_state_folder(app, studies)
+
+
+def _measurer(studies: str, app: Path, checkpoint: Path | None, labels: Path | None, settings: Settings) -> Measurer:
     if labels is not None:
         return from_labels(labels)
     if checkpoint is None:
-        candidates = (study_state_folder(app, str(folder)) / "published.pt", app / "model" / STARTING_WEIGHTS)
+        candidates = (_state(studies, app, settings) / "published.pt", app / "model" / STARTING_WEIGHTS)
         checkpoint = next((path for path in candidates if path.exists()), None)
         if checkpoint is None:
             raise CheckpointError(
@@ -108,15 +138,16 @@ def _measurer(folder: Path, app: Path, checkpoint: Path | None, labels: Path | N
 
 def _print(result: MeasureResult, out: Path) -> None:
     rows = patient_rows(result.images)
-    columns = ["patient", "images", "frames"]
-    columns += [
+    keys = ["patient", "images", "frames"]
+    keys += [
         f"{name}_{unit}"
         for unit in ("mm", "px")
         for name in ("imt_mean", "imt_max")
         if any(f"{name}_{unit}" in row for row in rows)
     ]
-    columns.append("flags")
-    cells = [tuple(row.get(column) for column in columns) for row in rows[:_SHOWN]]
+    keys.append("flags")
+    cells = [tuple(row.get(key) for key in keys) for row in rows[:_SHOWN]]
+    columns = [key.removeprefix("imt_").replace("_", " ") for key in keys]
     OUT.print(table("Intima-media thickness", columns, cells))
     if len(rows) > _SHOWN:
         OUT.print(f"... and {len(rows) - _SHOWN} more patients in patients.csv")

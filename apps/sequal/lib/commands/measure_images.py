@@ -1,19 +1,22 @@
-"""The thickness in every frame of a folder, by the model or from labels, as tables and pictures."""
+"""The thickness in every frame of a study, by a model, a server or from labels, as tables and pictures."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.commands.annotate_client import AnnotationClient
+from lib.commands.annotate_play import MODEL
+from lib.commands.measure_source import MeasureSource
 from lib.commands.measure_tables import MeasuredFrame, MeasuredImage, write_frames, write_patients
 from lib.errors import ImageError, LabelError, MeasurementError, StudyError
-from lib.imaging import Frame, clean_label, given_calibration, read_frame, read_label
+from lib.imaging import Frame, clean_label, read_label
 from lib.inference import choose_device, load_pair, predict_frame
-from lib.measurement import boundaries_from_mask, boundaries_from_probability, measure_imt
+from lib.measurement import ImtMeasurement, boundaries_from_mask, boundaries_from_probability, measure_imt
 from lib.settings import Settings
-from lib.state import MANIFEST_NAME, patient_of
 from lib.study_folder import images_by_id
 
-__all__ = ["MeasureResult", "Measurer", "from_labels", "from_model", "images_to_measure", "measure_folder"]
+__all__ = ["MeasureResult", "Measurer", "from_labels", "from_model", "from_server", "measure_images"]
 
 #: Measures every frame of one image: (image id, its frames) to the measurement.
 Measurer = Callable[[str, Frame], list[MeasuredFrame]]
@@ -25,7 +28,7 @@ class MeasureResult:
 
     Attributes:
         images: one entry an image that could be read.
-        left_out: reason by image id of the others.
+        left_out: reason by name of the others.
     """
 
     images: list[MeasuredImage]
@@ -35,22 +38,6 @@ class MeasureResult:
     def measured_frames(self) -> int:
         """Frames in which the layer was found."""
         return sum(frame.imt.columns > 0 for image in self.images for frame in image.frames)
-
-
-def images_to_measure(folder: Path) -> dict[str, Path]:
-    """The images of a folder by id, DICOM files without a suffix included.
-
-    Raises:
-        StudyError: it is not a folder, or holds no image.
-    """
-    if not folder.is_dir():
-        raise StudyError(f"Expected `{folder}` to be a folder of images, got no such folder. Check the path.")
-    images = images_by_id(folder, dicom_without_suffix=True)
-    if not images:
-        raise StudyError(
-            f"Expected `{folder}` to hold images, got none. Copy NIfTI, DICOM, PNG, JPEG or TIFF files into it."
-        )
-    return images
 
 
 def from_model(checkpoint: Path, settings: Settings) -> Measurer:
@@ -100,49 +87,65 @@ def from_labels(folder: Path) -> Measurer:
     return measure
 
 
-def measure_folder(
-    folder: Path,
+def from_server(client: AnnotationClient) -> Measurer:
+    """Measure what a running server segments; the thickness is the server's own.
+
+    The boundaries, for the pictures, are those of its mask.
+
+    Raises:
+        ServerError: it does not answer, or refuses.
+    """
+
+    def measure(image: str, frame: Frame) -> list[MeasuredFrame]:
+        answer = client.infer(MODEL, image)
+        mask = read_label(answer.file, frame.grid, layout=frame.layout)
+        told = answer.params
+        measured = [
+            ImtMeasurement.from_params(params, frame.calibration)
+            for params in told.get("imt_frames") or [told.get("imt") or {}]
+        ]
+        return [
+            MeasuredFrame(index, imt, boundaries_from_mask(mask[:, :, index]), told.get("confidence"), told.get("pld"))
+            for index, imt in enumerate(measured)
+        ]
+
+    return measure
+
+
+def measure_images(
+    source: MeasureSource,
     out: Path,
     measurer: Measurer,
     *,
-    spacing_mm: tuple[float, float] | None = None,
-    patient_pattern: str = "",
     draw: Callable[[Path, str, Frame, MeasuredFrame], None] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> MeasureResult:
-    """Measure every image of a folder and write `frames.csv`, `patients.csv` and one picture a frame.
+    """Measure every image of a study and write `frames.csv`, `patients.csv` and one picture a frame.
 
     Args:
-        folder: the images; its `patients.csv` names the patients.
+        source: the images.
         out: where to write; exists.
-        measurer: `from_model` or `from_labels`.
-        spacing_mm: (dx, dy), overrides what the files say.
-        patient_pattern: finds the patient in an id that `patients.csv` does not name.
+        measurer: `from_model`, `from_labels` or `from_server`.
         draw: makes the picture of one frame at a path; None: no pictures.
         progress: called after each image with its id.
 
     Raises:
-        ImageError: `spacing_mm` is not credible.
-        StudyError: the folder or its `patients.csv` cannot be used.
         MeasurementError: the layer was found in no frame; the tables are written all the same.
+        SequalError: the tables cannot be written; the PACS or the server no longer answers.
     """
-    if spacing_mm is not None:
-        given_calibration(spacing_mm)
-    files = images_to_measure(folder)
-    patients = patient_of(files, folder / MANIFEST_NAME, patient_pattern)
     images: list[MeasuredImage] = []
     left_out: dict[str, str] = {}
-    for image, path in files.items():
+    for image, name in source.names.items():
         try:
-            frame = read_frame(path, spacing_mm=spacing_mm)
-            measured = MeasuredImage(image, patients[image], measurer(image, frame))
+            frame = source.read(image)
+            measured = MeasuredImage(image, source.patients[image], measurer(image, frame), name)
         except (ImageError, LabelError) as error:
-            left_out[image] = str(error)
+            left_out[name] = str(error)
         else:
             images.append(measured)
             if draw is not None:
-                for name, one in _pictures(measured):
-                    draw(out / name, image, frame, one)
+                for file, one in _pictures(measured):
+                    draw(out / file, name, frame, one)
         progress(image)
     result = MeasureResult(images, left_out)
     write_frames(out / "frames.csv", images)
@@ -150,7 +153,7 @@ def measure_folder(
     if not result.measured_frames:
         first = next(iter(left_out.values()), "The layer was found in no frame.")
         raise MeasurementError(
-            f"Expected the layer in at least one frame of `{folder}`, got {len(images)} readable images without it "
+            f"Expected the layer in at least one frame of {source.place}, got {len(images)} readable images without it "
             f"and {len(left_out)} left out. {first}"
         )
     return result
@@ -158,5 +161,6 @@ def measure_folder(
 
 def _pictures(image: MeasuredImage) -> Iterator[tuple[str, MeasuredFrame]]:
     """File name of each frame's picture."""
+    stem = re.sub(r"[^\w.-]+", "_", image.title) if image.title != image.id else image.id
     for frame in image.frames:
-        yield (f"{image.id}.png" if len(image.frames) == 1 else f"{image.id}_{frame.index:03d}.png"), frame
+        yield (f"{stem}.png" if len(image.frames) == 1 else f"{stem}_{frame.index:03d}.png"), frame

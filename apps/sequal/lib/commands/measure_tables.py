@@ -17,6 +17,7 @@ _UNITS: Final = ("mm", "px")
 _LENGTHS: Final = ("imt_mean", "imt_max", "imt_sd", "imt_polyline_mean", "length")
 _FRAME_COLUMNS: Final = (
     "image",
+    "image_id",
     "frame",
     "patient",
     *(f"{name}_{unit}" for unit in _UNITS for name in _LENGTHS),
@@ -64,11 +65,18 @@ class MeasuredImage:
         id: image id.
         patient: whose image it is.
         frames: in the order of the clip.
+        name: what people call it; empty: the id.
     """
 
     id: str
     patient: str
     frames: list[MeasuredFrame]
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call the image."""
+        return self.name or self.id
 
 
 def write_frames(path: Path, images: Iterable[MeasuredImage]) -> None:
@@ -131,7 +139,8 @@ def _frame_row(image: MeasuredImage, frame: MeasuredFrame) -> dict[str, object]:
     if imt.calibration.spacing_mm is not None:
         row["spacing_x_mm"], row["spacing_y_mm"] = imt.calibration.spacing_mm
     return row | {
-        "image": image.id,
+        "image": image.title,
+        "image_id": image.id,
         "frame": frame.index,
         "patient": image.patient,
         "columns": imt.columns,

@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from lib.commands.console import OUT, progress_bar, table
-from lib.errors import SettingsError, StudyError
+from lib.commands.spelling import setting_pairs
+from lib.errors import StudyError
 from lib.experiments import Cell, Experiment
 from lib.experiments.results import read_cells
 
@@ -26,18 +27,13 @@ def given_options(
 
     Args:
         options: None for what was not given.
-        settings: `key=value` pairs of `--set`.
+        settings: `key=value` pairs.
         variant: the variant whose settings they are; None: they hold for every cell.
 
     Raises:
         SettingsError: a pair is malformed.
     """
-    pairs = {}
-    for text in settings:
-        key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise SettingsError(f"Expected `--set` to be key=value, got {text!r}. Write for example --set epochs=4.")
-        pairs[key.strip()] = value
+    pairs = setting_pairs(settings)
     found = {name: value for name, value in options.items() if value is not None}
     if variant is not None:
         return {**found, "variants": {variant: pairs}}

@@ -1,166 +1,108 @@
-"""`status`: how a study stands, from its folders alone."""
+"""`status`: how a study stands, wherever it is."""
 
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.markup import escape
 
-from lib.acquisition import STRATEGIES, Query
 from lib.commands.console import OUT, table
-from lib.commands.place import StudyPlace
-from lib.errors import SettingsError
-from lib.imaging import stored_label_says_no_layer
-from lib.label_notes import noted_warnings
-from lib.state import (
-    STARTING,
-    RefinedRecord,
-    StudyModels,
-    StudyState,
-    file_digest,
-    kept_bytes,
-    state_warnings,
-    study_warnings,
-)
-from lib.study_pool import query_generator, study_pool
+from lib.commands.looking import look_at_study
+from lib.overview import StudyOverview
 
-__all__ = ["next_queries", "show_status"]
+__all__ = ["show_status", "shown"]
 
-_NEXT = 10
+_MEBIBYTE = 2**20
 
 
-def show_status(place: StudyPlace, strategy: str | None = None) -> None:
+def show_status(studies: str, app: Path, state: Path | None, conf: Sequence[str], strategy: str | None = None) -> None:
     """Print how many images have what, who holds or skipped which, the rounds, the model in service and what is next.
 
     Args:
-        place: the study; nothing in it is changed.
+        studies: a folder, the DICOMweb address of a PACS, or the address of a server; nothing in it is changed.
+        app: folder of the app.
+        state: the state folder; None: as the server finds it.
+        conf: `key=value` settings of the server.
         strategy: for the next images; None: the one in the settings.
 
     Raises:
-        SettingsError: there is no such strategy.
-        StudyError: the state cannot be read.
+        SequalError: as `look_at_study`.
     """
-    name = strategy or place.settings.strategy
-    if name not in STRATEGIES:
-        known = ", ".join(sorted(STRATEGIES))
-        raise SettingsError(f"Expected `--strategy` to be one of {known}, got {name!r}. Name one of these.")
-    with _state(place) as state:
-        _print_overview(place, state)
-        _print_leases(state)
-        _print_skips(state)
-        _print_doubts(place)
-        _print_rounds(state)
-        _print_next(place, state, name)
-
-
-def next_queries(place: StudyPlace, state: StudyState, strategy: str) -> list[Query]:
-    """What the strategy would ask a new annotator for, the most wanted first, leased images left out."""
-    checkpoint = place.checkpoint
-    digest = None if checkpoint is None else file_digest(checkpoint)
-    pool = study_pool(state, digest, place.files.unlabelled, place.files.labelled, place.patients)
-    ranked = STRATEGIES[strategy].rank(pool, query_generator(place.settings.seed, pool))
-    leased = state.ledger.leased()
-    return [query for query in ranked if query.id not in leased]
-
-
-@contextmanager
-def _state(place: StudyPlace) -> Iterator[StudyState]:
-    """The state of the study; an empty one elsewhere when there is none yet, since status makes no folders."""
-    if place.state.is_dir():
-        yield StudyState.open(place.state, place.settings)
+    study = look_at_study(studies, app, state, conf, strategy)
+    _print_counts(study)
+    _print_images("Asked for, and kept for the annotator", study, study.leases, ("client", "until"), ("by", "until"))
+    _print_images(
+        "Skipped: asked of nobody until taken back",
+        study,
+        study.skips,
+        ("client", "skipped_at", "reason"),
+        ("by", "at", "reason"),
+    )
+    _print_images("Labels to look at again", study, study.doubts, ("warnings",), ("why",))
+    _print_rounds(study)
+    if study.next:
+        _print_images(
+            f"Next {len(study.next)} by {study.strategy}", study, study.next, ("score", "reason"), ("score", "reason")
+        )
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            yield StudyState.open(Path(folder), place.settings)
+        OUT.print("No unlabelled image is free.")
 
 
-def _print_overview(place: StudyPlace, state: StudyState) -> None:
-    refined = _current(state.ledger.refined())
-    changed = float(np.mean([record.fraction_changed for record in refined])) if refined else None
-    checkpoint = place.checkpoint
+def _print_counts(study: StudyOverview) -> None:
     rows: list[tuple[str, object]] = [
-        ("studies", place.files.folder),
-        ("state", place.state if place.state.is_dir() else f"{place.state} (not there yet)"),
-        ("checkpoint in service", "none: train once, or run `cli.py pretrain`" if checkpoint is None else checkpoint),
-        ("model in service", _in_service(place, state)),
-        ("images", str(len(place.files.images))),
-        ("labelled", str(len(place.files.labelled))),
-        ("of these without a layer", str(sum(map(stored_label_says_no_layer, place.files.labels.values())))),
-        ("unlabelled", str(len(place.files.unlabelled))),
-        ("skipped", str(len(state.ledger.skipped()))),
-        ("leased", str(len(state.ledger.leased()))),
-        ("refined labels", str(len(refined))),
-        ("mean fraction of pixels changed", "-" if changed is None else f"{changed:.4f}"),
+        ("studies", study.studies),
+        ("state", study.state),
+        ("checkpoint in service", study.checkpoint or "none: train once, or run `cli.py pretrain`"),
+        ("model in service", study.in_service),
+        ("images", str(study.images)),
+        ("labelled", str(study.labelled)),
+        ("of these without a layer", str(study.no_layer)),
+        ("unlabelled", str(study.images - study.labelled)),
+        ("skipped", str(len(study.skips))),
+        ("leased", str(len(study.leases))),
+        ("refined labels", str(study.refined)),
+        ("mean part of pixels changed", "-" if study.pixels_changed is None else f"{study.pixels_changed:.4f}"),
     ]
-    for folder, meaning in (("rejected", "labels refused"), ("replaced", "labels and images replaced")):
-        count, size = kept_bytes(place.state / folder)
-        rows.append((f"{meaning}, kept in {folder}/", f"{count} files, {size / 2**20:.1f} MiB"))
+    for folder, meaning in (("rejected", "labels refused"), ("replaced", "labels, images replaced")):
+        count, size = study.kept[folder]
+        rows.append((f"{meaning}, in {folder}/", f"{count} files, {size / _MEBIBYTE:.1f} MiB"))
     OUT.print(table("Study", ("", ""), rows))
-    for warning in [*study_warnings(place.files.folder), *state_warnings(place.state)]:
+    for warning in study.warnings:
         OUT.print(f"[bold red]![/] {escape(warning)}")
 
 
-def _in_service(place: StudyPlace, state: StudyState) -> str:
-    model = StudyModels(state, place.starting_weights).in_service()
-    if model is None:
-        return "-" if place.checkpoint is None else "of another study"
-    return "starting weights" if model.round == STARTING else f"round {model.round}"
+def _print_images(
+    title: str,
+    study: StudyOverview,
+    found: Sequence[dict[str, object]],
+    keys: Sequence[str],
+    columns: Sequence[str],
+) -> None:
+    if found:
+        rows = [(study.name(str(one["image"])), *(shown(key, one[key]) for key in keys)) for one in found]
+        OUT.print(table(title, ("image", *columns), rows))
 
 
-def _current(records: list[RefinedRecord]) -> list[RefinedRecord]:
-    """The newest record of each image: `Ledger.refined` gives them by round."""
-    return list({record.image: record for record in records}.values())
-
-
-def _print_leases(state: StudyState) -> None:
-    terms = sorted(state.ledger.lease_terms().items(), key=lambda entry: entry[1][1])
-    if terms:
-        rows = [(image, client, _date(until)) for image, (client, until) in terms]
-        OUT.print(table("Leased", ("image", "by", "until"), rows))
-
-
-def _print_skips(state: StudyState) -> None:
-    rows = [(skip.image, skip.client, _date(skip.skipped_at), skip.reason) for skip in state.ledger.skips()]
-    if rows:
-        OUT.print(table("Skipped: asked of nobody until taken back", ("image", "by", "at", "reason"), rows))
-
-
-def _print_doubts(place: StudyPlace) -> None:
-    rows = [(image, " ".join(warnings)) for image, warnings in noted_warnings(place.files.folder).items()]
-    if rows:
-        OUT.print(table("Labels to look at again", ("image", "why"), rows))
-
-
-def _print_rounds(state: StudyState) -> None:
-    rows = [
-        (
-            record.round,
-            record.status,
-            (record.metrics or {}).get("metric"),
-            len(record.train_ids),
-            record.seconds,
-            _date(record.started_at),
-            record.reason,
-        )
-        for record in state.ledger.rounds()
-    ]
-    if not rows:
+def _print_rounds(study: StudyOverview) -> None:
+    if not study.rounds:
         OUT.print("No round yet.")
         return
-    OUT.print(
-        table("Rounds", ("round", "status", "Dice on labels", "trained on", "seconds", "started", "reason"), rows)
-    )
+    keys = ("round", "status", "dice_before", "dice", "labels", "seconds", "started_at")
+    rows = [tuple(shown(key, one[key]) for key in keys) for one in study.rounds]
+    columns = ("round", "status", "Dice before", "Dice after", "labels", "seconds", "started")
+    OUT.print(table("Rounds, judged on the labels", columns, rows))
+    for one in study.rounds:
+        if one["reason"]:
+            OUT.print(f"Round {one['round']}: {one['reason']}", markup=False)
 
 
-def _print_next(place: StudyPlace, state: StudyState, strategy: str) -> None:
-    rows = [(query.id, query.score, query.reason) for query in next_queries(place, state, strategy)[:_NEXT]]
-    if not rows:
-        OUT.print("No unlabelled image is free.")
-        return
-    OUT.print(table(f"Next {len(rows)} by {strategy}", ("image", "score", "reason"), rows))
+def shown(key: str, value: object) -> object:
+    """A value of an overview as people read it: times as date and clock, several texts as one.
 
-
-def _date(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    Args:
+        key: under which it stands.
+        value: a JSON value.
+    """
+    if key in ("until", "skipped_at", "started_at") and isinstance(value, int | float):
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(value))
+    return " ".join(map(str, value)) if isinstance(value, list) else value

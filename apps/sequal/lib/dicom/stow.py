@@ -1,22 +1,16 @@
 """Sending objects to a PACS over DICOMweb (STOW-RS)."""
 
-import os
 from collections.abc import Sequence
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 import requests
-from dicomweb_client import DICOMwebClient
 from pydicom.dataset import Dataset
 
-from lib.errors import PacsError, SettingsError
+from lib.dicom.connection import PASSWORD_VARIABLE, USER_VARIABLE, pacs_client
+from lib.errors import PacsError
 
-__all__ = ["PASSWORD_VARIABLE", "USER_VARIABLE", "Pacs"]
+__all__ = ["Pacs"]
 
-#: The names under which MONAI Label's server takes the same credentials.
-USER_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_USERNAME"
-PASSWORD_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_PASSWORD"
-_TIMEOUT_S: Final = 60.0
 #: Answers that speak of the objects, not of the PACS: bad request, conflict, too large, type not supported.
 _ABOUT_THE_OBJECTS: Final = (400, 409, 413, 415)
 _SHOWN_REASONS: Final = 3
@@ -35,25 +29,7 @@ class Pacs:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        session = _Session()
-        user = os.environ.get(USER_VARIABLE)
-        if user:
-            session.auth = (user, os.environ.get(PASSWORD_VARIABLE, ""))
-        try:
-            parts = urlsplit(url)
-            self._client = DICOMwebClient(self.url, session=session)
-        except ValueError as error:
-            raise SettingsError(
-                f"Expected `--stow` to be the address of a DICOMweb service, got {url!r}. "
-                "Write for example http://127.0.0.1:8042/dicom-web."
-            ) from error
-        if parts.username or parts.password:
-            raise SettingsError(
-                f"Expected `--stow` to be an address without user name and password, got both for {parts.hostname}. "
-                f"Set {USER_VARIABLE} and {PASSWORD_VARIABLE} instead."
-            )
-        # Its retries wait half a minute for a PACS that is down; the command can be run again.
-        self._client.set_http_retry_params(retry=False)
+        self._client = pacs_client(url, "--stow")
 
     def store(self, datasets: Sequence[Dataset]) -> str | None:
         """Send the objects of one study in one request; what the PACS has already stays as it is there.
@@ -86,15 +62,6 @@ class Pacs:
             return None
         reasons = ", ".join(sorted({_reason(item) for item in refused})[:_SHOWN_REASONS])
         return f"The PACS refused {len(refused)} of {len(datasets)} objects ({reasons}). Look into its log."
-
-
-class _Session(requests.Session):
-    """A session whose requests do not wait for ever."""
-
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as requests has it
-        """Send a request with a time limit."""
-        kwargs.setdefault("timeout", _TIMEOUT_S)
-        return super().request(*args, **kwargs)
 
 
 def _reason(item: Dataset) -> str:

@@ -1,11 +1,13 @@
 """Intima-media thickness: in millimetres where the image is calibrated, else in pixels and flagged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.errors import MeasurementError
 from lib.imaging.calibration import Calibration, not_calibrated
 from lib.measurement.boundaries import Boundaries
 from lib.measurement.polyline import distances_to_polyline
@@ -50,6 +52,36 @@ class ImtMeasurement:
     def unit(self) -> Literal["mm", "px"]:
         """Unit of the lengths."""
         return "mm" if self.calibration.calibrated else "px"
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], calibration: Calibration) -> Self:
+        """What `as_params` said, on the other side of a connection.
+
+        Args:
+            params: as `as_params` gives them.
+            calibration: of the same image; it counts where the thickness is in millimetres.
+
+        Raises:
+            MeasurementError: they are no measurement.
+
+        >>> found = measure_imt(Boundaries(np.full(9, 1.0), np.full(9, 3.0)), Calibration((0.1, 0.1), "given"))
+        >>> ImtMeasurement.from_params(found.as_params(), found.calibration) == found
+        True
+        """
+        try:
+            calibrated = bool(params["calibrated"])
+            unit = "mm" if calibrated else "px"
+            return cls(
+                **{name: params[f"{name}_{unit}"] for name in ("mean", "max", "sd", "polyline_mean", "length")},
+                columns=int(params["columns"]),
+                calibration=calibration if calibrated else Calibration(None, str(params["calibration_source"])),
+                flags=tuple(params["flags"]),
+            )
+        except (LookupError, TypeError, ValueError) as error:
+            raise MeasurementError(
+                f"Expected a measurement with `mean_mm` or `mean_px`, got {dict(params)!r}. "
+                "Is the server of this version?"
+            ) from error
 
     def as_params(self) -> dict[str, Any]:
         """JSON-ready form for the server's reply; the keys carry the unit (`mean_mm` or `mean_px`).

@@ -11,9 +11,11 @@ from lib.dicomweb import FolderService, take_series_uids
 from lib.ohif import LastPredictions
 from lib.ohif.in_front import put_in_front
 from lib.routes.address_page import address_routes
+from lib.routes.curves import curve_routes
 from lib.routes.dicomweb import dicomweb_routes
 from lib.routes.measuring import measurement_routes
 from lib.routes.models import model_routes
+from lib.routes.overview import overview_routes
 from lib.routes.skipping import skip_routes
 from lib.routes.start_page import start_routes
 
@@ -68,4 +70,5 @@ def serve_study(
         *address_routes(server, access.read),
     ]
     models = model_routes(study, access.read, access.train)
-    put_in_front(server, [*web, *skips, *measurements, *models, *pages])
+    looks = [*overview_routes(study, datastore, access.read), *curve_routes(datastore, access.read)]
+    put_in_front(server, [*web, *skips, *measurements, *models, *looks, *pages])
