@@ -300,7 +300,7 @@ def per_request_keys() -> frozenset[str]:
 
 
 def settings_table() -> str:
-    """The Markdown table of all settings for the README, with its legend.
+    """The Markdown table of all settings for `docs/settings.md`, with its legend.
 
     >>> settings_table().splitlines()[0]
     '| key | default | rule | meaning |'
@@ -340,4 +340,4 @@ def _parse(key: str, raw: object) -> object:
 
 def _hint(key: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(key, known, n=1)
-    return f"Did you mean `{close[0]}`?" if close else "The README lists all settings."
+    return f"Did you mean `{close[0]}`?" if close else "docs/settings.md lists all settings."

@@ -229,9 +229,9 @@ def test_a_mask_that_does_not_fit_is_named_and_its_image_comes_in(source, studie
     write_picture(tmp_path / "m" / "b.png", layer_mask(7) + (layer_mask(2) == 0))
     report = run_import(source, studies, ImportOptions(masks=tmp_path / "m"))
     assert [image.tags for image in report.imported] == [(), ()]
-    assert ["size of its frame" in problem.reason or "one other value" in problem.reason for problem in report.problems] == [
-        True
-    ] * 2
+    assert [
+        "size of its frame" in problem.reason or "one other value" in problem.reason for problem in report.problems
+    ] == [True] * 2
     assert not (studies / "labels").exists()
 
 
