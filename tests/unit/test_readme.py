@@ -35,7 +35,7 @@ def test_a_clinician_finds_what_matters_in_the_first_lines():
     for words in ("not a medical device", "Pseudo Label Divergence", "![", "real scans", "saving labels", "make serve"):
         assert words in start, words
     assert "**not shown**" in start
-    assert "http://127.0.0.1:8000/" in start
+    assert "http://127.0.0.1:8000" in start
     assert "cli.py import" in "\n".join([*first, *then])
 
 

@@ -7,7 +7,7 @@ from lib.networks import Architecture, DualNetwork
 from lib.state import save_checkpoint
 from unit.synthetic_study import SPACING_MM, band, write_image, write_label
 
-__all__ = ["SPACING_MM", "make_folder", "random_checkpoint"]
+__all__ = ["SPACING_MM", "make_folder", "random_checkpoint", "words"]
 
 
 def make_folder(folder, images=6, labelled=2, per_patient=2, truth=True):
@@ -43,3 +43,8 @@ def random_checkpoint(path, seed=0):
     weights = {"student": other.weights()["student"], "teacher": pair.weights()["teacher"]}
     save_checkpoint(path, {"format": 1, "architecture": {"name": "unet", "kwargs": {}}, **weights, "meta": {}})
     return path
+
+
+def words(output):
+    """What a command printed as one line, without the lines of its tables: a table breaks texts to fit."""
+    return " ".join(output.replace("│", " ").split())

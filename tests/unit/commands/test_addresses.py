@@ -11,7 +11,7 @@ from lib.dicom.series_list import ListedSeries, series_names
 from lib.errors import ServerError, SettingsError
 from lib.state import study_state_folder
 from pacs import running_orthanc
-from unit.commands.studies import make_folder, random_checkpoint
+from unit.commands.studies import make_folder, random_checkpoint, words
 from unit.synthetic_study import write_label
 
 IMAGES = 3
@@ -31,11 +31,6 @@ def pacs(tmp_path_factory):
         sent = CliRunner().invoke(cli.app, ["to-dicom", str(studies), "--stow", address, "--out", str(folder / "out")])
         assert sent.exit_code == 0, sent.output
         yield address
-
-
-def words(text):
-    """The output as one line, without the lines of the tables."""
-    return " ".join(text.replace("│", " ").split())
 
 
 def test_series_are_named_as_people_name_them(pacs, tmp_path):

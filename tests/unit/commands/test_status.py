@@ -48,8 +48,8 @@ def test_what_is_kept_of_refused_and_replaced_labels_and_what_was_damaged_is_sho
     assert state.shown.get("im4") is None
     result = run("status", studies, "--app", app_folder, "--state", state.root)
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines()]
-    assert ["labels refused, kept in rejected/", "2 files, 1.4 MiB"] in rows  # the label, and why
-    assert ["labels and images replaced, kept in replaced/", "1 files, 2.4 MiB"] in rows
+    assert ["labels refused, in rejected/", "2 files, 1.4 MiB"] in rows  # the label, and why
+    assert ["labels, images replaced, in replaced/", "1 files, 2.4 MiB"] in rows
     assert "shown/im4.npz.damaged" in result.stdout.replace("\n", "")
 
 
