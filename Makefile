@@ -23,7 +23,7 @@ serve: $(VENV)/.ready
 	. $(BIN)/activate && monailabel start_server --app apps/sequal --studies sample-data --host 127.0.0.1 --port $(PORT)
 
 demo: $(VENV)/.ready
-	$(BIN)/python apps/sequal/cli.py annotate --demo demo --studies sample-data
+	$(BIN)/python apps/sequal/cli.py annotate --demo demo --per-round 6 --test-images 14
 
 # Orthanc with the sample study on 127.0.0.1:8042 and the server on it; needs Debian's orthanc and orthanc-dicomweb.
 pacs: $(VENV)/.ready

@@ -110,7 +110,8 @@ def annotate(
     ] = True,
     out: Annotated[Path, typer.Option(help="Folder for annotate.json and annotate.png.")] = Path("annotate"),
     demo: Annotated[
-        Path | None, typer.Option(help="Start a server of its own on a copy of STUDIES in this folder; see there.")
+        Path | None,
+        typer.Option(help="Start a server of its own in this folder, on a copy of STUDIES or on simulated frames."),
     ] = None,
     app_folder: AppFolder = APP,
     conf: Conf = None,

@@ -36,9 +36,10 @@ def _images(server: Server) -> dict[str, str]:
     return {info["StudyInstanceUID"]: image for image, info in infos.items()}
 
 
-def _by_pld(server: Server) -> list[str]:
-    """The images' ids, the highest scored first."""
-    scores = StudyState.open(server.state, Settings()).ledger.scores(file_digest(STARTING_WEIGHTS), "pld")
+def _by_default(server: Server) -> list[str]:
+    """The images' ids, those that the default strategy asks for first in front."""
+    ledger = StudyState.open(server.state, Settings()).ledger
+    scores = ledger.scores(file_digest(STARTING_WEIGHTS), Settings().strategy)
     assert len(scores) == len(STUDY)
     return sorted(scores, key=lambda image: -scores[image])
 
@@ -52,7 +53,7 @@ def _readout_of(params: dict[str, object]) -> str:
 
 
 def test_an_annotator_works_entirely_in_the_browser(viewer: Viewer, server: Server, pictures: Path) -> None:
-    images, asked_for = _images(server), _by_pld(server)
+    images, asked_for = _images(server), _by_default(server)
     first = next(study for study, image in images.items() if image == asked_for[-1])
     before = server.client().info()["datastore"]["completed"]
     viewer.open_list()
@@ -67,13 +68,13 @@ def test_an_annotator_works_entirely_in_the_browser(viewer: Viewer, server: Serv
     assert viewer.study_uid == first
     expect(viewer.page.locator("[data-cy=viewport-pane]")).to_have_count(1)
     expect(viewer.part("sequal-count")).to_have_text(f"{before} of {len(STUDY)} annotated")
-    assert viewer.page.locator("[data-cy=sequal-strategy] option").count() == 9
-    expect(viewer.part("sequal-strategy")).to_have_value("pld")
+    assert viewer.page.locator("[data-cy=sequal-strategy] option").count() == 11
+    expect(viewer.part("sequal-strategy")).to_have_value(Settings().strategy)
 
-    # Next sample, by PLD: the highest scored image, and the reason stands in the bar.
+    # Next sample, by the default strategy: its first image, and the reason stands in the bar.
     second = viewer.next_sample()
     assert images[second] == asked_for[0]
-    assert viewer.answer(re.compile("rank 1 of")).startswith("This image was chosen: pld")
+    assert viewer.answer(re.compile("place 1 of")).startswith("This image was chosen: drawn by chance")
 
     # Auto-segmentation: the mask is on the screen and on both copies of the frame, the thickness in the bar.
     stored = BY_STUDY[second]

@@ -2,7 +2,7 @@ import pytest
 
 from integration.data import FRAMES, LABELLED
 from integration.server import Server
-from lib.settings import STRATEGY_NAMES
+from lib.settings import STRATEGY_NAMES, Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 
@@ -14,7 +14,7 @@ def test_info_names_model_labels_and_strategies(server: Server) -> None:
     assert info["labels"] == ["intima-media"]
     assert list(info["trainers"]) == ["carotid"]
     assert list(info["scoring"]) == ["pld"]
-    assert next(iter(info["strategies"])) == "pld"
+    assert next(iter(info["strategies"])) == Settings().strategy
     assert set(info["strategies"]) == set(STRATEGY_NAMES)
     assert set(info["train_stats"]) == {"carotid"}
 

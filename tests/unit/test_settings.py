@@ -109,6 +109,7 @@ def test_unknown_key_is_refused_with_a_suggestion():
 
 
 PAPER = {
+    "strategy": "pld",
     "optimizer": "sgd",
     "learning_rate": 0.01,
     "dice_weight": 0.0,

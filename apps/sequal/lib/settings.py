@@ -21,7 +21,17 @@ __all__ = [
 
 NetworkName = Literal["dynunet", "unet", "basic_unet", "attention_unet", "segresnet", "unetplusplus", "flexible_unet"]
 StrategyName = Literal[
-    "pld", "pld_diverse", "random", "entropy", "least_confidence", "margin", "bald", "coreset", "badge"
+    "layer_entropy_power",
+    "layer_entropy",
+    "pld",
+    "pld_diverse",
+    "random",
+    "entropy",
+    "least_confidence",
+    "margin",
+    "bald",
+    "coreset",
+    "badge",
 ]
 NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
 STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
@@ -32,9 +42,10 @@ _UNRECORDED = frozenset({"state", "ledger", "allowed_hosts", "allowed_origins", 
 _THIN_LAYER_MM = 0.2
 
 
-def _fixed(default: object, rule: Rule, meaning: str) -> Any:  # noqa: ANN401 - as dataclasses.field does
-    """A setting that holds for the whole life of the server."""
-    return field(default=default, metadata={"rule": rule, "meaning": meaning, "per_request": False})
+def _fixed(default: object, rule: Rule, meaning: str, *, paper: object = None) -> Any:  # noqa: ANN401 - as dataclasses.field does
+    """A setting that holds for the whole life of the server; `paper` is its default under `preset=paper`."""
+    metadata = {"rule": rule, "meaning": meaning, "per_request": False}
+    return field(default=default, metadata=metadata if paper is None else {**metadata, "paper": paper})
 
 
 def _per_request(default: object, rule: Rule, meaning: str, *, paper: object = None) -> Any:  # noqa: ANN401
@@ -216,7 +227,7 @@ class Settings:
         False, boolean(), "keep images that clients send for a session, so that they need not send them again"
     )
     strategy: StrategyName = _fixed(  # noqa: RUF009 - a Literal, immutable
-        "pld", choice(STRATEGY_NAMES), "query strategy when the client names none"
+        "layer_entropy_power", choice(STRATEGY_NAMES), "query strategy when the client names none", paper="pld"
     )
 
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
@@ -259,7 +270,7 @@ class Settings:
 
     @property
     def thin_layer_px(self) -> float:
-        """Thickness of PLD's thin layer (`pld_form=layer`) in working pixels: about a quarter of a wall's."""
+        """Thin layer of `layer_entropy` and `pld_form=layer` in working pixels: about a quarter of a wall."""
         return _THIN_LAYER_MM / self.working_spacing_mm
 
     @property

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from lib.acquisition import (
     ACQUISITION_FUNCTIONS,
     entropy,
+    layer_entropy,
     least_confidence,
     margin,
     pseudo_label_divergence,
@@ -27,6 +29,8 @@ def random_pair(seed, batch=3, classes=3, size=(5, 4)):
     logits = torch.randn(2, batch, classes, *size, generator=generator, dtype=torch.float64) * 3
     return logits.log_softmax(dim=2).unbind(0)
 
+
+BY_LAYER = {"pld": partial(pseudo_label_divergence, form="layer"), "layer_entropy": layer_entropy}
 
 # Two pixels, worked by hand.
 TEACHER = log_probabilities((0.8, 0.2), (0.4, 0.6))
@@ -52,10 +56,14 @@ STUDENT = log_probabilities((0.5, 0.5), (0.9, 0.1))
             (-math.log(0.5) - math.log(0.1)) / (2 * 0.25 + 0.2 + 0.6),
         ),
         (entropy(TEACHER, STUDENT), (0.5004024235381879 + 0.6730116670092565) / 2),
+        (
+            layer_entropy(TEACHER, STUDENT, thin_px=0.25),
+            (0.5004024235381879 + 0.6730116670092565) / (2 * 0.25 + 0.2 + 0.6),
+        ),
         (least_confidence(TEACHER, STUDENT), (0.2 + 0.4) / 2),
         (margin(TEACHER, STUDENT), ((1 - 0.6) + (1 - 0.2)) / 2),
     ],
-    ids=["kl", "pseudo_label", "layer", "entropy", "least_confidence", "margin"],
+    ids=["kl", "pseudo_label", "layer", "entropy", "layer_entropy", "least_confidence", "margin"],
 )
 def test_worked_by_hand(score, by_hand):
     assert score.shape == (1,)
@@ -141,7 +149,7 @@ def test_ranges(seed, classes):
 def test_score_all_names_every_function():
     teacher, student = random_pair(4)
     scores = score_all(teacher, student, pld_form="kl")
-    assert list(scores) == ["pld", "entropy", "least_confidence", "margin"]
+    assert list(scores) == ["pld", "layer_entropy", "entropy", "least_confidence", "margin"]
     assert all(values.dtype == torch.float64 and values.shape == (3,) for values in scores.values())
     torch.testing.assert_close(
         scores["pld"], pseudo_label_divergence(teacher.float(), student.float(), form="kl").double()
@@ -163,30 +171,41 @@ def test_half_precision_is_scored_in_single():
     torch.testing.assert_close(halves["pld"], exact["pld"], rtol=2e-3, atol=2e-3)
 
 
-def test_layer_form_counts_valid_pixels_alone():
+@pytest.mark.parametrize("score", BY_LAYER.values(), ids=BY_LAYER)
+def test_scores_by_layer_count_valid_pixels_alone(score):
     generator = torch.Generator().manual_seed(0)
     teacher, student = (torch.randn(2, 2, 6, 5, generator=generator).log_softmax(1) for _ in range(2))
     mask = torch.zeros(2, 1, 6, 5)
     mask[:, :, :3] = 1
-    whole = pseudo_label_divergence(teacher, student, mask, form="layer")
-    cut = pseudo_label_divergence(teacher[:, :, :3], student[:, :, :3], form="layer")
-    torch.testing.assert_close(whole, cut)
+    torch.testing.assert_close(score(teacher, student, mask), score(teacher[:, :, :3], student[:, :, :3]))
 
 
-def test_layer_form_asks_for_a_doubtful_wall_before_specks_and_before_a_long_certain_wall():
-    def pair(probability):
-        p = torch.as_tensor(probability, dtype=torch.float64).clamp(1e-4, 1 - 1e-4)
-        both = torch.stack([1 - p, p])[None].log()
-        return both, both
-
+@pytest.mark.parametrize("score", BY_LAYER.values(), ids=BY_LAYER)
+def test_scores_by_layer_ask_for_a_doubtful_wall_before_specks_and_before_a_long_certain_wall(score):
     specks, doubtful, certain = (np.full((40, 30), 0.0) for _ in range(3))
     specks[5, 5:7] = specks[30, 20:22] = 0.4
     doubtful[5:20, 10:12] = 0.7
     certain[:, 10:16] = 1.0
     certain[:, [9, 16]] = 0.25  # the edge of every wall is in doubt
     by_layer, by_frame = (
-        [pseudo_label_divergence(*pair(frame), form=form, thin_px=0.5).item() for frame in (specks, doubtful, certain)]
-        for form in ("layer", "pseudo_label")
+        [function(*pair_of(frame)).item() for frame in (specks, doubtful, certain)]
+        for function in (partial(score, thin_px=0.5), entropy)
     )
     assert by_layer[1] > max(by_layer[0], by_layer[2])
     assert by_frame[2] > by_frame[1]  # more wall, more edge
+
+
+def test_layer_entropy_asks_for_traces_of_a_missed_wall_before_a_good_mask_and_before_nothing():
+    missed, good, nothing = (np.full((40, 30), 0.0) for _ in range(3))
+    missed[:, 10:16] = 0.2  # no mask comes out of it
+    good[:, 10:16] = 1.0
+    good[:, [9, 16]] = 0.25
+    asked = [layer_entropy(*pair_of(frame), thin_px=0.5).item() for frame in (missed, good, nothing)]
+    assert asked[0] > asked[1] > asked[2]
+
+
+def pair_of(probability):
+    """Two networks that agree on the probability of the layer, float (W, H)."""
+    p = torch.as_tensor(probability, dtype=torch.float64).clamp(1e-4, 1 - 1e-4)
+    both = torch.stack([1 - p, p])[None].log()
+    return both, both

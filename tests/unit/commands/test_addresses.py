@@ -9,6 +9,7 @@ from lib.commands.address import is_server
 from lib.commands.pacs_study import PacsStudy
 from lib.dicom.series_list import ListedSeries, series_names
 from lib.errors import ServerError, SettingsError
+from lib.settings import Settings
 from lib.state import study_state_folder
 from pacs import running_orthanc
 from unit.commands.studies import make_folder, random_checkpoint, words
@@ -56,7 +57,7 @@ def test_the_status_counts_what_the_state_knows(run, pacs, app_folder):
     assert "images 3" in shown
     assert "labelled 2" in shown
     assert "without a layer 2" in shown
-    assert "Next 1 by pld" in shown
+    assert f"Next 1 by {Settings().strategy}" in shown
     assert "p0 / im0" in shown
     assert uid not in shown
 

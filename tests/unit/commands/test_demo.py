@@ -4,7 +4,7 @@ import psutil
 import pytest
 import requests
 
-from lib.commands.demo import prepare_demo, running_server
+from lib.commands.demo import copied_demo, running_server
 from lib.errors import ServerError, StudyError
 from unit.commands.studies import make_folder
 
@@ -52,7 +52,7 @@ def is_running(pid):
 
 def test_the_copy_holds_images_labels_and_manifest_and_no_truth(studies, tmp_path):
     (studies / "datastore_v2.json").write_text("{}")
-    copy = prepare_demo(tmp_path / "demo", studies)
+    copy = copied_demo(tmp_path / "demo", studies)
     names = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
     images = {f"im{index}.nii.gz" for index in range(6)}
     assert names == images | {"patients.csv", "labels/final/im0.nii.gz", "labels/final/im1.nii.gz"}
@@ -61,9 +61,9 @@ def test_the_copy_holds_images_labels_and_manifest_and_no_truth(studies, tmp_pat
 
 def test_a_former_demo_is_replaced(studies, tmp_path):
     demo = tmp_path / "demo"
-    (prepare_demo(demo, studies) / "old.nii.gz").write_bytes(b"x")
+    (copied_demo(demo, studies) / "old.nii.gz").write_bytes(b"x")
     (demo / "annotate.json").write_text("{}")
-    assert not (prepare_demo(demo, studies) / "old.nii.gz").exists()
+    assert not (copied_demo(demo, studies) / "old.nii.gz").exists()
     assert not (demo / "annotate.json").exists()
 
 
@@ -72,17 +72,17 @@ def test_other_files_are_never_removed(studies, tmp_path):
     demo.mkdir()
     (demo / "thesis.txt").write_text("years of work")
     with pytest.raises(StudyError, match="former demo"):
-        prepare_demo(demo, studies)
+        copied_demo(demo, studies)
     assert (demo / "thesis.txt").read_text() == "years of work"
     (tmp_path / "file").write_text("x")
     with pytest.raises(StudyError, match="former demo"):
-        prepare_demo(tmp_path / "file", studies)
+        copied_demo(tmp_path / "file", studies)
 
 
 def test_a_demo_cannot_replace_the_studies_that_it_copies(studies, tmp_path):
-    copy = prepare_demo(tmp_path / "demo", studies)
+    copy = copied_demo(tmp_path / "demo", studies)
     with pytest.raises(StudyError, match="outside the studies"):
-        prepare_demo(tmp_path / "demo", copy)
+        copied_demo(tmp_path / "demo", copy)
     assert (copy / "im0.nii.gz").exists()
 
 

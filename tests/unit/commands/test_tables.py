@@ -80,7 +80,9 @@ def test_the_status_of_a_study(screen, monkeypatch):
 def test_every_row_of_annotate(screen):
     stats = {"best_metric": 0.8673, "published": False, "refinement": {"images": 1234, "pixels_changed": 123456}}
     played = PlayedRound(12, 1234, [], stats, Evaluation(0.9412, {}, -0.0312, 0.04, {}), 1234.5)
-    console.OUT.print(table("Annotated", COLUMNS, [start_row(8, 0.8123, -0.0123), round_row(12, played)]))
+    console.OUT.print(
+        table("Annotated", COLUMNS, [start_row(8, Evaluation(0.8123, {}, -0.0123, 0.04, {})), round_row(12, played)])
+    )
     check(screen.getvalue(), "0.8673", "0.9412", "-0.0312", "0.8123", "-0.0123", "1234")
 
 

@@ -137,6 +137,19 @@ def test_the_markdown_table_has_a_row_a_strategy(experiment):
     assert all((experiment / "out" / name).exists() for name in re.findall(r"\]\((\S+\.png)\)", "\n".join(lines)))
 
 
+def test_the_confidence_that_was_stated_stands_beside_the_dice(experiment):
+    assert "## Stated confidence" not in (
+        write_report(experiment, experiment / "r") and (experiment / "r/report.md").read_text()
+    )
+    entry = record("random", "on", 0, 1, 0.4, 10)
+    entry["test"]["images"][0]["confidence"] = 0.88
+    write(experiment, entry)
+    write_report(experiment, experiment / "r")
+    assert "| 10 | 0.85 to 0.90 | 1 | 0.880 | 0.400 |" in (experiment / "r/report.md").read_text()
+    assert "0.480" in (experiment / "r/index.html").read_text()
+    assert (experiment / "r/reliability.png").exists()
+
+
 def test_an_experiment_that_its_steps_bind_says_so(experiment):
     pages = [experiment / "report" / name for name in ("index.html", "report.md")]
     write_report(experiment, experiment / "report")

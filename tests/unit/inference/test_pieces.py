@@ -59,6 +59,16 @@ def test_a_second_layer_above_the_wall_goes_whole():
     np.testing.assert_array_equal(keep_one_layer(_wall(wall, vein)) > 0.5, _wall(wall) > 0.5)
 
 
+def test_of_two_layers_alike_the_deeper_is_the_wall_of_the_artery():
+    wall, vein = (10, 90, 25), (0, 95, 8)
+    np.testing.assert_array_equal(keep_one_layer(_wall(wall, vein)) > 0.5, _wall(wall) > 0.5)
+
+
+def test_a_short_deeper_layer_does_not_take_the_place_of_a_long_one():
+    wall, below = (0, 95, 8), (20, 60, 25)
+    np.testing.assert_array_equal(keep_one_layer(_wall(wall, below)) > 0.5, _wall(wall) > 0.5)
+
+
 def test_pieces_of_one_wall_side_by_side_stay():
     both = _wall((0, 45, 20), (50, 100, 23))
     assert keep_one_layer(both) is both

@@ -9,7 +9,7 @@ from lib.errors import SettingsError
 from lib.imaging import NOT_CALIBRATED, Calibration, Frame
 from lib.imaging.working_frames import to_working
 from lib.inference import choose_device, log_probabilities, predict_frame, predict_pair, predict_probability
-from lib.inference.prediction import expected_dice
+from lib.inference.confidence import expected_dice
 from unit.synthetic_study import band, settings
 
 CPU = torch.device("cpu")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.acquisition import ACQUISITION_FUNCTIONS
+from lib.acquisition import ACQUISITION_FUNCTIONS, POWER, power_score
 from lib.imaging.working_frames import WorkingFrames
 from lib.inference import score_items, score_pool, unscored_items
 from lib.items import Item
@@ -93,8 +93,10 @@ def test_the_pool_goes_to_the_ledger(tmp_path, items, loaded):
     assert seen == ["im00", "im01", "im02", "im04", "im05"]
     assert found.unreadable.keys() == {"bad"}
     expected = _score([item for item in pool if item.id != "bad"], loaded)
+    for image, scores in expected.items():
+        scores[POWER] = power_score(scores["layer_entropy"], image, f"0 {loaded.digest}")
     assert found.scores == expected
-    for name in ACQUISITION_FUNCTIONS:
+    for name in (*ACQUISITION_FUNCTIONS, POWER):
         stored = state.ledger.scores(loaded.digest, name)
         assert math.isnan(stored.pop("bad"))
         assert stored == {image: scores[name] for image, scores in expected.items()}

@@ -1,3 +1,4 @@
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -51,6 +52,18 @@ def test_weights_that_know_another_structure_are_none(study):
     anchor = _found(study, _Pair(-1.0))
     assert anchor.pair is None
     assert anchor.agreement < 0.3
+
+
+def test_the_convention_is_that_of_the_labels(study):
+    plain = _found(study, _Pair(1.0)).convention
+    for item in study.labelled:
+        drawn = np.asarray(nib.load(item.label).dataobj)
+        deeper = np.where(np.roll(drawn, 2, axis=1) == 1, 1, drawn)  # MA two pixels deeper
+        write_label(item.label, deeper)
+    moved = _found(study, _Pair(1.0)).convention
+    share = len(study.labelled) / (len(study.labelled) + 2)
+    assert moved.li_px == plain.li_px
+    assert moved.ma_px == pytest.approx(plain.ma_px + 2 * share, abs=0.01)
 
 
 def test_labels_without_a_layer_say_nothing(study):

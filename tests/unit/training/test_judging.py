@@ -92,6 +92,19 @@ def test_a_frame_without_a_layer_is_right_when_nothing_is_found(study):
     assert {(label.before, label.after) for label in judges.figures()} == {(1.0, 0.0)}
 
 
+def test_new_labels_say_what_the_masks_in_service_promised_and_were(study):
+    judges, _ = _judges(study, known={"im0"}, chosen=settings())
+    judges.look("before", _Pair(_Bright()))
+    pairs = judges.expected_and_found()
+    assert len(pairs) == 2
+    for expected, found in pairs:
+        assert 0.9 < expected < 1  # sure where the frame is bright, and 0.01 elsewhere
+        assert found > 0.95
+    nothing, _ = _judges(study)
+    nothing.look("before", _Pair(_Nothing()))
+    assert nothing.expected_and_found() == []  # no mask, no promise
+
+
 def test_without_an_early_look_the_end_counts_and_held_out_labels_have_none(study):
     judges, _ = _judges(study, held_out=study.labelled[2:])
     judges.look("before", _Pair(_Nothing()))

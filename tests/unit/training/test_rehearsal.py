@@ -7,6 +7,7 @@ import torch
 from lib.phantom import simulate_frame
 from lib.state import state_warnings
 from lib.training import rehearsal
+from lib.training.convention import Convention
 from lib.training.phantom_patches import PhantomSample
 from lib.training.rehearsal import Rehearsal, rehearsal_frames
 from unit.synthetic_study import settings
@@ -53,7 +54,7 @@ def test_other_working_pixels_and_a_damaged_file_are_simulated_anew(quick, tmp_p
 
 def test_patches_are_drawn_by_seed_and_fully_annotated_inside_the_frame(quick, tmp_path):
     frames = rehearsal_frames(settings(), tmp_path / "rehearsal.npz")
-    runs = [list(islice(Rehearsal(frames, (32, 32), seed), 12)) for seed in (1, 1, 2)]
+    runs = [list(islice(Rehearsal(frames, (32, 32), seed, Convention()), 12)) for seed in (1, 1, 2)]
     for (image, label), (same_image, same_label) in zip(runs[0], runs[1], strict=True):
         assert torch.equal(image, same_image)
         assert torch.equal(label, same_label)
@@ -67,3 +68,12 @@ def test_patches_are_drawn_by_seed_and_fully_annotated_inside_the_frame(quick, t
 def test_frames_are_other_than_those_of_trainings_and_of_judges():
     first = simulate_frame(np.random.default_rng([rehearsal._SEED, 1])).pixels
     assert first.shape != simulate_frame(np.random.default_rng([0, 1])).pixels.shape
+
+
+def test_patches_are_labelled_in_the_convention_of_the_study(quick, tmp_path):
+    frames = [frame for frame in rehearsal_frames(settings(), tmp_path / "rehearsal.npz") if frame.label.any()]
+    plain, moved = (
+        sum(int((label == 1).sum()) for _, label in islice(Rehearsal(frames, (32, 32), 1, convention), 60))
+        for convention in (Convention(), Convention(-1.0, 1.0))
+    )
+    assert moved == pytest.approx(plain * 7 / 5, rel=0.1)  # five rows become seven

@@ -468,7 +468,9 @@ def test_the_published_preset_stops_after_fusion(study, monkeypatch):
     assert report.refinement.epoch == 2
     assert epochs == [1, 2]
     assert report.published
-    assert load_checkpoint(study.state.published).meta["iterations"] == 4
+    meta = load_checkpoint(study.state.published).meta
+    assert meta["iterations"] == 4
+    assert set(meta["confidence"]) == {"doubt", "error"}
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ from lib.acquisition.bald_strategy import BaldStrategy
 from lib.acquisition.coreset import CoresetStrategy, k_centre_greedy
 from lib.acquisition.entropy import entropy
 from lib.acquisition.extras import BALD, EXTRAS, FEATURE_KINDS, FEATURES, FeatureKind, extras_for, parse_extras
-from lib.acquisition.functions import ACQUISITION_FUNCTIONS, PLD, AcquisitionFunction, score_all
+from lib.acquisition.functions import ACQUISITION_FUNCTIONS, LAYER_ENTROPY, PLD, AcquisitionFunction, score_all
+from lib.acquisition.layer_entropy import layer_entropy
 from lib.acquisition.least_confidence import least_confidence
 from lib.acquisition.margin import margin
 from lib.acquisition.pld import PLD_FORMS, PldForm, pseudo_label_divergence
 from lib.acquisition.pld_diverse import PldDiverseStrategy
+from lib.acquisition.power import POWER, power_score
 from lib.acquisition.random import RandomStrategy
 from lib.acquisition.registry import STRATEGIES
 from lib.acquisition.scored import ScoredStrategy
@@ -22,8 +24,10 @@ __all__ = [
     "EXTRAS",
     "FEATURES",
     "FEATURE_KINDS",
+    "LAYER_ENTROPY",
     "PLD",
     "PLD_FORMS",
+    "POWER",
     "STRATEGIES",
     "AcquisitionFunction",
     "BadgeStrategy",
@@ -43,9 +47,11 @@ __all__ = [
     "extras_for",
     "k_centre_greedy",
     "k_means_plus_plus",
+    "layer_entropy",
     "least_confidence",
     "margin",
     "parse_extras",
+    "power_score",
     "pseudo_label_divergence",
     "score_all",
 ]

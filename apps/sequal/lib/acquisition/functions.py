@@ -6,13 +6,15 @@ from typing import Final, Protocol
 from torch import Tensor
 
 from lib.acquisition.entropy import entropy
+from lib.acquisition.layer_entropy import layer_entropy
 from lib.acquisition.least_confidence import least_confidence
 from lib.acquisition.margin import margin
 from lib.acquisition.pld import PldForm, pseudo_label_divergence
 
-__all__ = ["ACQUISITION_FUNCTIONS", "PLD", "AcquisitionFunction", "score_all"]
+__all__ = ["ACQUISITION_FUNCTIONS", "LAYER_ENTROPY", "PLD", "AcquisitionFunction", "score_all"]
 
 PLD: Final = "pld"
+LAYER_ENTROPY: Final = "layer_entropy"
 
 
 class AcquisitionFunction(Protocol):
@@ -24,6 +26,7 @@ class AcquisitionFunction(Protocol):
 
 ACQUISITION_FUNCTIONS: dict[str, AcquisitionFunction] = {
     PLD: pseudo_label_divergence,
+    LAYER_ENTROPY: layer_entropy,
     "entropy": entropy,
     "least_confidence": least_confidence,
     "margin": margin,
@@ -48,19 +51,19 @@ def score_all(
         log_p_teacher: log-softmax of the published teacher, for the other scores; None: it is the reference.
         mask: valid pixels `(B, 1, W, H)`; None: all.
         pld_form: form of PLD.
-        thin_px: of its form `layer`.
+        thin_px: thin layer of `layer_entropy` and of the form `layer` of PLD.
 
     Returns:
         Scores by image, float64 `(B,)` on the CPU, by name of the acquisition function. Higher is asked for
         first.
     """
     teacher = log_p_reference if log_p_teacher is None else log_p_teacher
+    with_settings: dict[str, AcquisitionFunction] = {
+        PLD: partial(pseudo_label_divergence, form=pld_form, thin_px=thin_px),
+        LAYER_ENTROPY: partial(layer_entropy, thin_px=thin_px),
+    }
     scores = {}
-    for name, function in ACQUISITION_FUNCTIONS.items():
-        if name == PLD:
-            compare = partial(pseudo_label_divergence, form=pld_form, thin_px=thin_px)
-            values = compare(log_p_reference.float(), log_p_other.float(), mask)
-        else:
-            values = function(teacher.float(), log_p_other.float(), mask)
-        scores[name] = values.detach().cpu().double()
+    for name, function in (ACQUISITION_FUNCTIONS | with_settings).items():
+        first = log_p_reference if name == PLD else teacher
+        scores[name] = function(first.float(), log_p_other.float(), mask).detach().cpu().double()
     return scores

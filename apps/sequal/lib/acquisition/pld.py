@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lib.acquisition.pixels import mean_over_pixels
+from lib.acquisition.pixels import mean_height, mean_over_pixels
 from lib.labels import INTIMA_MEDIA
 
 __all__ = ["PLD_FORMS", "PldForm", "pseudo_label_divergence"]
@@ -70,13 +70,5 @@ def pseudo_label_divergence(
     score = mean_over_pixels(divergence, mask).clamp_min(0)  # rounding can leave the KL of equals below
     if form == "layer":
         expected = mean_over_pixels(log_p_teacher[:, INTIMA_MEDIA].exp(), mask)
-        score = score / (thin_px / _height(divergence, mask) + expected)
+        score = score / (thin_px / mean_height(divergence, mask) + expected)
     return score
-
-
-def _height(values: Tensor, mask: Tensor | None) -> Tensor | int:
-    """Mean number of valid pixels in the columns `(B, W)` that have any; NaN where none has."""
-    if mask is None:
-        return values.shape[2]
-    by_column = mask[:, 0].bool().sum(dim=2)
-    return by_column.sum(dim=1) / (by_column > 0).sum(dim=1)

@@ -5,6 +5,7 @@ from lib.acquisition.bald_strategy import BaldStrategy
 from lib.acquisition.coreset import CoresetStrategy
 from lib.acquisition.functions import ACQUISITION_FUNCTIONS
 from lib.acquisition.pld_diverse import PldDiverseStrategy
+from lib.acquisition.power_strategy import PowerStrategy
 from lib.acquisition.random import RandomStrategy
 from lib.acquisition.scored import ScoredStrategy
 from lib.acquisition.strategy import QueryStrategy
@@ -14,6 +15,7 @@ __all__ = ["STRATEGIES"]
 _ALL: tuple[QueryStrategy, ...] = (
     RandomStrategy(),
     *(ScoredStrategy(acquisition) for acquisition in ACQUISITION_FUNCTIONS),
+    PowerStrategy(),
     PldDiverseStrategy(),
     BaldStrategy(),
     CoresetStrategy(),

@@ -16,7 +16,8 @@ from lib.commands.annotate_play import Play, PlayedRound, PlayOptions, play
 from lib.commands.annotate_report import COLUMNS, Row, play_as_json, round_row, start_row, write_json
 from lib.commands.annotate_truth import Truth, exact_expert, noisy_expert
 from lib.commands.console import OUT, progress_bar, table
-from lib.commands.demo import prepare_demo, running_server
+from lib.commands.demo import copied_demo, copy_study, empty_demo, running_server
+from lib.commands.demo_study import simulate_demo_study
 from lib.commands.place import output_folder
 from lib.commands.spelling import setting_pairs
 from lib.errors import SettingsError
@@ -36,7 +37,8 @@ class AnnotateOptions:
     Attributes:
         app: folder of the app, for the demo's server.
         server: address of a running server; not used by a demo.
-        studies: the studies folder, for its truth and patients, and as what a demo copies; None: not known.
+        studies: the studies folder, for its truth and patients, and as what a demo copies; None: not known, and a demo
+            simulates frames.
         truth: masks by image id; None: `truth` in the studies folder.
         out: where `annotate.json` and `annotate.png` go.
         demo: folder of a demo; None: annotate at `server`.
@@ -60,35 +62,47 @@ def annotate_command(options: AnnotateOptions) -> None:
     """Play the annotator with progress bar and table, and leave the JSON file and the picture.
 
     Raises:
-        SettingsError: neither studies nor truth are named, a demo without studies, or a setting that is wrong or
-            that a running server does not take.
-        SequalError: as `play` and `running_server`.
+        SettingsError: neither studies nor truth are named, or a setting that is wrong or that a running server does not
+            take.
+        SequalError: as `play`, `running_server` and `simulate_demo_study`.
     """
-    truth_folder = options.truth or (options.studies / "truth" if options.studies else None)
-    if truth_folder is None:
-        raise SettingsError("Expected --studies or --truth to be given, got neither. The annotator has to know truth.")
-    if options.demo is not None and options.studies is None:
-        raise SettingsError("Expected --studies with --demo, got none. Name the studies folder to copy.")
     settings = setting_pairs(options.conf)
     if options.demo is not None:
         Settings.from_conf(settings)
     else:
         Settings().override(settings)
         options = replace(options, play=replace(options.play, training=settings))
+    simulated = False
+    if options.demo is not None and options.studies is None:
+        options, simulated = replace(options, studies=_simulated(options.demo)), True
+    truth_folder = options.truth or (options.studies / "truth" if options.studies else None)
+    if truth_folder is None:
+        raise SettingsError("Expected --studies or --truth to be given, got neither. The annotator has to know truth.")
     truth = Truth.open(truth_folder)
     patients = StudyFiles.open(options.studies).patients() if options.studies else {}
-    with _server(options) as server:
+    with _server(options, simulated=simulated) as server:
         _annotate(replace(options, server=server), truth, patients)
 
 
-def _server(options: AnnotateOptions) -> AbstractContextManager[str]:
+def _server(options: AnnotateOptions, *, simulated: bool) -> AbstractContextManager[str]:
     if options.demo is None or options.studies is None:
         output_folder(options.out)
         return nullcontext(options.server)
-    study = prepare_demo(options.demo, options.studies)
+    if simulated:  # its folder is the demo's already
+        study = copy_study(StudyFiles.open(options.studies), options.demo / "study")
+    else:
+        study = copied_demo(options.demo, options.studies)
     OUT.print(f"Starting a server on a copy of {options.studies} in {options.demo} ...", markup=False)
     state, log = options.demo / "state", options.demo / "server.log"
     return running_server(options.app, study, state, log, setting_pairs(options.conf))
+
+
+def _simulated(demo: Path) -> Path:
+    """Frames for a demo that nobody gave any."""
+    empty_demo(demo)
+    with progress_bar() as bar:
+        task = bar.add_task("Simulating a hospital's frames", total=None)
+        return simulate_demo_study(demo, lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def _annotate(options: AnnotateOptions, truth: Truth, patients: Mapping[str, str]) -> None:
@@ -147,6 +161,6 @@ class _Show:
 
 
 def _print(result: Play) -> None:
-    rows: list[Row] = [start_row(result.labels_before, result.before.dice, result.before.imt_bias_mm)]
+    rows: list[Row] = [start_row(result.labels_before, result.before)]
     rows += [round_row(number, played) for number, played in enumerate(result.rounds, 1)]
     OUT.print(table(f"Annotated by a simulated expert, judged on {len(result.test)} test images", COLUMNS, rows))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.commands.annotate_client import AnnotationClient
+from lib.experiments.judging import FAILED_DICE
 from lib.imaging import Frame, read_label
 from lib.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 from lib.measurement import combine_frames, measure_label, score_segmentation
@@ -49,10 +50,16 @@ class Evaluation:
     imt_error_mm: float | None
     masks: Mapping[str, NDArray[np.uint8]] = field(repr=False)
 
+    @property
+    def failures(self) -> int:
+        """Images with a Dice under 0.5."""
+        return sum(dice < FAILED_DICE for dice in self.dice_by_image.values())
+
     def as_json(self) -> dict[str, Any]:
         """Everything but the masks."""
         return {
             "dice": self.dice,
+            "failures": self.failures,
             "dice_by_image": dict(self.dice_by_image),
             "imt_bias_mm": self.imt_bias_mm,
             "imt_error_mm": self.imt_error_mm,

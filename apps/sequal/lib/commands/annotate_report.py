@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from lib.commands.annotate_evaluation import Evaluation
 from lib.commands.annotate_play import Play, PlayedRound
 from lib.errors import StudyError
 
@@ -18,6 +19,7 @@ COLUMNS: Final = (
     "in use",
     "refined",
     "test Dice",
+    "failed",
     "IMT bias mm",
     "seconds",
 )
@@ -25,9 +27,9 @@ COLUMNS: Final = (
 Row = tuple[object, ...]
 
 
-def start_row(play_labels: int, dice: float | None, imt_bias_mm: float | None) -> Row:
+def start_row(labels: int, before: Evaluation) -> Row:
     """The row of the model that was in service at the start."""
-    return ("start", play_labels, None, "yes", None, dice, imt_bias_mm, None)
+    return ("start", labels, None, "yes", None, before.dice, before.failures, before.imt_bias_mm, None)
 
 
 def round_row(number: int, played: PlayedRound) -> Row:
@@ -41,6 +43,7 @@ def round_row(number: int, played: PlayedRound) -> Row:
         "yes" if stats.get("published") else "no",
         refinement.get("images"),
         played.evaluation.dice,
+        played.evaluation.failures,
         played.evaluation.imt_bias_mm,
         played.seconds,
     )

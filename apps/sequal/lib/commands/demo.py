@@ -17,7 +17,7 @@ from lib.errors import ServerError, StudyError
 from lib.state import MANIFEST_NAME
 from lib.study_folder import FINAL_LABELS, StudyFiles
 
-__all__ = ["copy_study", "prepare_demo", "running_server"]
+__all__ = ["copied_demo", "copy_study", "empty_demo", "running_server"]
 
 _MARK: Final = "made-by-the-demo.txt"
 _STARTS_WITHIN_S: Final = 300
@@ -25,8 +25,8 @@ _POLL_S: Final = 0.5
 _LOG_LINES: Final = 3
 
 
-def prepare_demo(demo: Path, studies: Path) -> Path:
-    """An empty demo folder with a copy of the study in it; a former demo is replaced.
+def copied_demo(demo: Path, studies: Path) -> Path:
+    """An empty demo folder with a copy of a study in it; a former demo is replaced.
 
     Args:
         demo: the folder.
@@ -43,6 +43,19 @@ def prepare_demo(demo: Path, studies: Path) -> Path:
         raise StudyError(
             f"Expected `{demo}` to lie outside the studies, got `{studies}` within it. Name another --demo folder."
         )
+    empty_demo(demo)
+    try:
+        return copy_study(files, demo / "study")
+    except OSError as error:
+        raise _not_writable(demo, error) from error
+
+
+def empty_demo(demo: Path) -> None:
+    """An empty demo folder; a former demo is replaced.
+
+    Raises:
+        StudyError: `demo` holds something else, or cannot be written.
+    """
     try:
         if demo.exists() and (not demo.is_dir() or any(demo.iterdir())):
             if not (demo / _MARK).is_file():
@@ -53,9 +66,12 @@ def prepare_demo(demo: Path, studies: Path) -> Path:
             shutil.rmtree(demo)
         demo.mkdir(parents=True, exist_ok=True)
         (demo / _MARK).write_text("`cli.py annotate --demo` made this folder, and replaces it when it is run again.\n")
-        return copy_study(files, demo / "study")
     except OSError as error:
-        raise StudyError(f"Expected `{demo}` to be writable, got: {error}. Name another --demo folder.") from error
+        raise _not_writable(demo, error) from error
+
+
+def _not_writable(demo: Path, error: OSError) -> StudyError:
+    return StudyError(f"Expected `{demo}` to be writable, got: {error}. Name another --demo folder.")
 
 
 def copy_study(files: StudyFiles, target: Path) -> Path:

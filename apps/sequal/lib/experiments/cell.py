@@ -20,7 +20,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import nn
 
-from lib.acquisition import BALD, FEATURES, Query, extras_for
+from lib.acquisition import BALD, FEATURES, LAYER_ENTROPY, POWER, Query, extras_for, power_score
 from lib.errors import StudyError
 from lib.experiments.dataset import Dataset
 from lib.experiments.evaluation import evaluate_pool, evaluate_test
@@ -195,9 +195,7 @@ class CellPlayer:
         )
         state.ledger.put_scores(loaded.digest, pool.scores)
         return {
-            "test": evaluate_test(
-                self.dataset, loaded.pair.teacher, self._test_frames, self.settings, self._torch_device
-            ),
+            "test": evaluate_test(self.dataset, loaded, self._test_frames, self.settings, self._torch_device),
             "labels": label_quality(self.dataset, items, state.refined),
             "training": training,
             "errors": pool.errors,
@@ -260,6 +258,13 @@ class CellPlayer:
             items = [self.dataset.item("pool", image) for image in sorted(self.dataset.frames["pool"])]
             store_features(items, loaded, state.features, self.settings, self._torch_device, frames=self._frames)
             state.features.prune(1, {loaded.digest})
+        if self.cell.strategy == POWER:  # the scores of the first round are shared by all seeds, the draw is not
+            by_layer = state.ledger.scores(loaded.digest, LAYER_ENTROPY)
+            drawn = {
+                image: power_score(score, image, f"{self.cell.seed} {loaded.digest}")
+                for image, score in by_layer.items()
+            }
+            state.ledger.put_scores(loaded.digest, {POWER: drawn})
         patients = {image: frame.patient for image, frame in self.dataset.frames["pool"].items()}
         pool = study_pool(state, loaded.digest, unlabelled, labelled, patients)
         return PLAYABLE[self.cell.strategy].rank(pool, query_generator(self.cell.seed, pool))

@@ -16,7 +16,7 @@ from lib.experiments.judging import judge_frame, mean_figures
 from lib.experiments.overlap import dice
 from lib.experiments.playable import FORM_SCORES
 from lib.imaging.working_frames import WorkingFrames
-from lib.inference import LoadedPair, groups_of_one_grid, log_probabilities, without_mistakes
+from lib.inference import LoadedPair, expected_dice, groups_of_one_grid, log_probabilities, without_mistakes
 from lib.inference.mc_dropout import bald_of_frames
 from lib.labels import IGNORE, INTIMA_MEDIA
 from lib.settings import Settings
@@ -98,15 +98,16 @@ def evaluate_pool(
 
 
 def evaluate_test(
-    dataset: Dataset, teacher: nn.Module, frames: WorkingFrames, settings: Settings, device: torch.device
+    dataset: Dataset, loaded: LoadedPair, frames: WorkingFrames, settings: Settings, device: torch.device
 ) -> dict[str, Any]:
     """Every figure of every test image, and their means, as JSON values.
 
     Returns:
-        `images`: a record each with `id`, `kind` and what `judge_frame` gives; `mean`: what `mean_figures` makes of
-        them. A frame that nobody traced at all is left out.
+        `images`: a record each with `id`, `kind`, `confidence` (as an annotator is told it; None without a mask) and
+        what `judge_frame` gives; `mean`: what `mean_figures` makes of them. A frame that nobody traced at all is left
+        out.
     """
-    records = []
+    records, teacher = [], loaded.pair.teacher
     items = [dataset.item("test", image) for image in dataset.frames["test"]]
     for group in groups_of_one_grid(items, frames):
         pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
@@ -117,7 +118,9 @@ def evaluate_test(
                 continue
             probability = _shown(frame.grid.to_native(layer[None])[0], dataset, "test", item.id, settings)
             figures = judge_frame(probability, truth, known.spacing_mm)
-            records.append({"id": item.id, "kind": known.kind, **figures})
+            expected = expected_dice(probability)
+            said = None if expected is None else loaded.confidence.of(expected)
+            records.append({"id": item.id, "kind": known.kind, "confidence": said, **figures})
     return {"images": records, "mean": mean_figures(records)}
 
 

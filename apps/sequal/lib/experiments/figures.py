@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from lib.experiments.reliability import reliability
 from lib.experiments.results import Round
 from lib.experiments.summary import thickness_pairs
 from lib.experiments.variants import Variant
@@ -46,6 +47,7 @@ def draw_figures(
         "difference_to_random.png": _differences(summary),
         "refinement.png": _refinement(variants),
         "instrument.png": _instrument(cells),
+        "reliability.png": _reliability(cells),
         "bland_altman.png": _bland_altman(variants),
     }
     found = {name: _png(figure) for name, figure in drawn.items() if figure is not None}
@@ -144,6 +146,21 @@ def _rank(entry: Round, name: str) -> float | None:
 def _gain(entry: Round, name: str) -> float | None:
     top = entry["instrument"]["scores"].get(name, {}).get("top_error")
     return None if top is None else float(top - entry["instrument"]["pool_error"])
+
+
+def _reliability(cells: Sequence[Sequence[Round]]) -> Figure | None:
+    found = reliability(entry for rounds in cells for entry in rounds)
+    if not found:
+        return None
+    figure, axes = _single("stated confidence, mean of a range", "Dice, mean of the same frames")
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8)
+    for index, labels in enumerate(sorted({one.labels for one in found})):
+        ranges = [one for one in found if one.labels == labels]
+        stated, dice = [one.stated for one in ranges], [one.dice for one in ranges]
+        axes.plot(stated, dice, linestyle=_line_style(index), linewidth=1.0, label=f"{labels} labels")
+        axes.scatter(stated, dice, s=[4 + one.frames / 2 for one in ranges])
+    axes.legend(fontsize=8, loc="upper left")
+    return figure
 
 
 def _bland_altman(variants: Sequence[Variant]) -> Figure | None:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lib.errors import StudyError
 from lib.experiments.figures import draw_figures
 from lib.experiments.plan import Plan, option_name
+from lib.experiments.reliability import calibration_error, reliability
 from lib.experiments.results import Round, read_cells
 from lib.experiments.summary import TARGETS, full_dice, summarise
 from lib.experiments.variants import variants_of
@@ -28,6 +29,10 @@ CAPTIONS: Final = {
     "instrument.png": (
         "Every score against the true error (1 − Dice) over the unlabelled pool, mean over all cells: rank "
         "correlation, and how much worse than the pool the images are that it would ask for."
+    ),
+    "reliability.png": (
+        "Reliability of the confidence that an annotator is told: frames of a stated confidence against their mean "
+        "Dice, all cells; larger dots stand for more frames."
     ),
     "bland_altman.png": (
         "Intima-media thickness on the test images after the last round, all seeds: bias and 95 % limits of agreement."
@@ -58,6 +63,7 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
         )
     summary = summarise(variants, full_dice(plan, cells))
     judged = [rounds for variant in variants for rounds in variant.by_seed.values()]
+    reliable = reliability(entry for rounds in judged for entry in rounds)
     figures = draw_figures(variants, summary, judged, experiment / "thumbnails")
     finished = sum(len(rounds) == len(plan.round_numbers) for rounds in cells.values())
     context = {
@@ -67,6 +73,8 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
         "targets": TARGETS,
         "captions": {name: CAPTIONS[name] for name in figures},
         "followed": all("failures" in entry["test"]["mean"] for rounds in judged for entry in rounds),
+        "reliability": reliable,
+        "calibration_error": calibration_error(reliable),
         "machines": _machines(judged),
         "bound_by_steps": _bound_by_steps(summary),
         "finished": finished,

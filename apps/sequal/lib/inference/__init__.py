@@ -1,5 +1,6 @@
 """From a frame and a pair of networks to probabilities, a mask, scores and a measurement."""
 
+from lib.inference.confidence import Confidence, expected_dice
 from lib.inference.curves import contour_markups
 from lib.inference.device import choose_device
 from lib.inference.features import ImageFeatures, image_features
@@ -12,6 +13,7 @@ from lib.inference.scoring import groups_of_one_grid, score_items
 from lib.inference.serving import ServedModel
 
 __all__ = [
+    "Confidence",
     "ImageFeatures",
     "LoadedPair",
     "PairPrediction",
@@ -20,6 +22,7 @@ __all__ = [
     "ServedModel",
     "choose_device",
     "contour_markups",
+    "expected_dice",
     "groups_of_one_grid",
     "image_features",
     "load_pair",

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lib.errors import CheckpointError
+from lib.inference.confidence import Confidence
 from lib.networks import Architecture, DualNetwork
 from lib.state import load_checkpoint
 
@@ -25,6 +26,7 @@ class LoadedPair:
         other: the network that PLD compares with it: the student, unless the round stored another pair.
         digest: digest of the checkpoint file, the key of its scores in the ledger.
         meta: what the round noted (round, iterations, settings, metrics).
+        confidence: what labels found about its masks.
     """
 
     pair: DualNetwork
@@ -32,6 +34,7 @@ class LoadedPair:
     other: nn.Module
     digest: str
     meta: dict[str, Any]
+    confidence: Confidence = Confidence()  # noqa: RUF009 - frozen
 
 
 def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> LoadedPair:
@@ -63,4 +66,5 @@ def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> Load
         ) from error
     for network in (pair, reference, other):
         network.to(device).eval()
-    return LoadedPair(pair, reference, other, checkpoint.digest, checkpoint.meta)
+    confidence = Confidence.from_meta(checkpoint.meta)
+    return LoadedPair(pair, reference, other, checkpoint.digest, checkpoint.meta, confidence)

@@ -1,6 +1,6 @@
 """Pieces of a predicted layer that cannot be a wall: specks, a second layer, and the upper edge of the scan."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ _PART_OF_LONGEST: Final = 0.25
 _SAME_GREY: Final = 0.008
 #: A wall has at least this much of the scan above it.
 _SCAN_ABOVE_MM: Final = 2.0
+#: A deeper layer with this part of the evidence of the one above it is the artery's wall.
+_COMPARABLE: Final = 0.6
 _NEIGHBOURS: Final = np.ones((3, 3), dtype=np.uint8)
 
 
@@ -51,8 +53,10 @@ def drop_short_pieces(probability: NDArray[np.float32], pixel_mm: float, min_len
 def keep_one_layer(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     """The probability with one layer in a column: there is one far wall, so a second one is a mistake.
 
-    The pieces of the mask (p > 0.5, eight neighbours) are taken by their summed probability, the greatest first. A
-    later piece is set to 0 in columns that are taken, and it goes altogether when more than half of its columns are.
+    The pieces of the mask (p > 0.5, eight neighbours) are taken by their summed probability, the greatest first. But
+    of two pieces above each other the deeper one comes first when its sum is at least 0.6 of the other's: the jugular
+    vein lies above the artery, and its wall looks like the artery's. A later piece is set to 0 in columns that are
+    taken, and it goes altogether when more than half of its columns are.
 
     Args:
         probability: float32 (W, H), of the layer.
@@ -69,7 +73,7 @@ def keep_one_layer(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     weights = np.bincount(pieces.ravel(), probability.ravel(), count + 1)[1:]
     taken = np.zeros(len(probability), dtype=bool)
     kept = probability.copy()
-    for number in 1 + np.argsort(-weights, kind="stable"):
+    for number in _artery_before_vein(pieces, weights):
         piece = pieces == number
         columns = piece.any(axis=1)
         if np.count_nonzero(columns & taken) > 0.5 * np.count_nonzero(columns):
@@ -78,6 +82,26 @@ def keep_one_layer(probability: NDArray[np.float32]) -> NDArray[np.float32]:
         kept[piece & taken[:, None]] = 0.0
         taken |= columns
     return kept if (kept != probability).any() else probability
+
+
+def _artery_before_vein(pieces: NDArray[np.int32], weights: NDArray[Any]) -> list[int]:
+    """Numbers of the pieces, from 1, in the order in which they are taken."""
+    masks = [pieces == number for number in range(1, len(weights) + 1)]
+    columns = [mask.any(axis=1) for mask in masks]
+    depths = [float(np.nonzero(mask)[1].mean()) for mask in masks]
+
+    def goes_first(one: int, other: int) -> bool:
+        shared = np.count_nonzero(columns[one] & columns[other])
+        above_each_other = shared > 0.5 * min(np.count_nonzero(columns[one]), np.count_nonzero(columns[other]))
+        return above_each_other and depths[one] > depths[other] and weights[one] >= _COMPARABLE * weights[other]
+
+    order: list[int] = []
+    for piece in np.argsort(-weights, kind="stable").tolist():
+        place = len(order)
+        while place and goes_first(piece, order[place - 1]):
+            place -= 1
+        order.insert(place, piece)
+    return [piece + 1 for piece in order]
 
 
 def drop_pieces_at_margin(

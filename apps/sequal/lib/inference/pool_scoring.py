@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lib.acquisition import ACQUISITION_FUNCTIONS, BALD
+from lib.acquisition import ACQUISITION_FUNCTIONS, BALD, LAYER_ENTROPY, POWER, power_score
 from lib.imaging.working_frames import WorkingFrames
 from lib.inference.loading import LoadedPair
 from lib.inference.scoring import score_items
@@ -75,6 +75,7 @@ def score_pool(
     frames = frames or WorkingFrames(settings, cache_bytes=0)
 
     def keep(image: str, scores: dict[str, float]) -> None:
+        scores[POWER] = power_score(scores[LAYER_ENTROPY], image, f"{settings.seed} {loaded.digest}")
         ledger.put_scores(loaded.digest, {name: {image: value} for name, value in scores.items()})
         logger.info("Scored %s: %s", image, {name: round(value, 5) for name, value in scores.items()})
         on_scored(image)
@@ -89,4 +90,4 @@ def score_pool(
 
 
 def _names(acquisitions: Collection[str]) -> list[str]:
-    return [*ACQUISITION_FUNCTIONS, *(name for name in (BALD,) if name in acquisitions)]
+    return [*ACQUISITION_FUNCTIONS, POWER, *(name for name in (BALD,) if name in acquisitions)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lib.acquisition import pseudo_label_divergence
 from lib.imaging import Frame
 from lib.imaging.working_frames import to_working
+from lib.inference.confidence import expected_dice
 from lib.inference.loading import LoadedPair
 from lib.inference.pair import predict_pair
 from lib.inference.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
@@ -27,7 +28,8 @@ class Prediction:
         mask: uint8 (W, H, F) in {0, 1}.
         probability: float32 (W, H, F) in 0..1, the teacher's, without short pieces and those at the scan's edge.
         pld: Pseudo Label Divergence, mean over the frames, ≥ 0; higher is asked for first.
-        confidence: 0..1, see `expected_dice`; the lowest over the frames in which a layer was found, None without any.
+        confidence: Dice to be expected, 0..1, see `Confidence`; the lowest over the frames in which a layer was found,
+            None without any.
         imt: one measurement a frame.
     """
 
@@ -66,7 +68,7 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         mask=mask,
         probability=probability,
         pld=float(pld.mean()),
-        confidence=min(sure, default=None),
+        confidence=loaded.confidence.of(min(sure)) if sure else None,
         imt=tuple(
             measure_imt(boundaries_from_probability(probability[:, :, f]), frame.calibration) for f in range(count)
         ),
@@ -92,20 +94,3 @@ def without_mistakes(
     dx, dy = spacing_mm or (settings.working_spacing_mm, settings.working_spacing_mm)
     inside = drop_pieces_at_margin(probability, pixels, dy)
     return keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm))
-
-
-def expected_dice(probability: NDArray[np.float32]) -> float | None:
-    """The Dice that a mask p > 0.5 has with the truth if the probabilities are right: 2Σpm / (Σp + Σm).
-
-    An empty mask has none: a network that finds nothing is as sure of a frame without a wall as of a wall it misses.
-
-    Args:
-        probability: float32 (W, H) in 0..1.
-
-    >>> expected_dice(np.array([[1.0, 0.0]], dtype=np.float32))
-    1.0
-    """
-    mask = probability > 0.5
-    if not mask.any():
-        return None
-    return float(2.0 * probability[mask].sum(dtype=np.float64) / (probability.sum(dtype=np.float64) + mask.sum()))

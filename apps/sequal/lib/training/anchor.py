@@ -7,10 +7,13 @@ from typing import Final
 import numpy as np
 import torch
 
+from lib.errors import LabelError
 from lib.imaging.working_frames import WorkingFrames
+from lib.inference import predict_probability
 from lib.items import Item
 from lib.networks import DualNetwork
-from lib.training.evaluation import label_dice
+from lib.training.convention import Convention, offsets
+from lib.training.evaluation import mask_dice
 from lib.training.labels_in_use import LabelsInUse
 
 __all__ = ["Anchor", "find_anchor"]
@@ -29,10 +32,12 @@ class Anchor:
         pair: the starting weights; None when there are none, or the labels show something else. Then a round learns
             from the labels alone.
         agreement: median Dice of the starting weights with the labels; None when it was not asked.
+        convention: how the labels differ from what the starting weights draw.
     """
 
     pair: DualNetwork | None = None
     agreement: float | None = None
+    convention: Convention = Convention()  # noqa: RUF009 - frozen
 
     def hold(self, trained: DualNetwork, labels: int, anchor_labels: float) -> None:
         """Take the mean of the trained weights and the anchor's into `trained`.
@@ -70,8 +75,30 @@ def find_anchor(
         return Anchor()
     shown = [item for item in items if not labels.no_layer(item)]
     asked = [shown[i] for i in np.unique(np.linspace(0, len(shown) - 1, _ASKED).astype(int))] if shown else []
-    found = [dice for item in asked if (dice := label_dice(starting, item, frames, labels, device)) is not None]
-    if not found:
+    seen = [one for item in asked if (one := _compare(starting, item, frames, labels, device)) is not None]
+    if not seen:
         return Anchor(starting)
-    agreement = float(np.median(found))
-    return Anchor(starting if agreement >= _KNOWN else None, agreement)
+    agreement = float(np.median([dice for dice, _ in seen]))
+    if agreement < _KNOWN:
+        return Anchor(None, agreement)
+    return Anchor(
+        starting, agreement, Convention.of(moved for dice, found in seen if dice >= _KNOWN for moved in found)
+    )
+
+
+def _compare(
+    starting: DualNetwork, item: Item, frames: WorkingFrames, labels: LabelsInUse, device: torch.device
+) -> tuple[float, list[tuple[float, float]]] | None:
+    """Dice with one label, and by frame how much deeper it has the boundaries, in working pixels."""
+    frame = frames.get(item)
+    if frame is None:
+        return None
+    try:
+        expert = labels.expert(item)
+    except LabelError as error:
+        labels.unusable[item.id] = str(error)
+        return None
+    mask = predict_probability(starting.teacher, frame, device) > 0.5
+    scale = frame.grid.working[1] / frame.grid.native[1]
+    moved = [offsets(mask[:, :, f].astype(np.uint8), expert[:, :, f]) for f in range(mask.shape[2])]
+    return mask_dice(mask, expert), [(scale * one[0], scale * one[1]) for one in moved if one is not None]

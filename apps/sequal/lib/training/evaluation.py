@@ -1,18 +1,11 @@
 """Dice with the expert's own labels."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from lib.errors import LabelError
-from lib.imaging.working_frames import WorkingFrames
-from lib.inference import predict_probability
-from lib.items import Item
 from lib.labels import IGNORE, INTIMA_MEDIA
-from lib.networks import DualNetwork
-from lib.training.labels_in_use import LabelsInUse
 
-__all__ = ["label_dice", "mask_dice"]
+__all__ = ["mask_dice"]
 
 
 def mask_dice(mask: NDArray[np.bool_], label: NDArray[np.uint8]) -> float:
@@ -30,18 +23,3 @@ def mask_dice(mask: NDArray[np.bool_], label: NDArray[np.uint8]) -> float:
     found, drawn = mask & (label != IGNORE), label == INTIMA_MEDIA
     total = int(np.count_nonzero(found)) + int(np.count_nonzero(drawn))
     return 2.0 * int(np.count_nonzero(found & drawn)) / total if total else 1.0
-
-
-def label_dice(
-    pair: DualNetwork, item: Item, frames: WorkingFrames, labels: LabelsInUse, device: torch.device
-) -> float | None:
-    """Dice of the teacher with one expert's label on annotated pixels; None where image or label cannot be used."""
-    frame = frames.get(item)
-    if frame is None:
-        return None
-    try:
-        expert = labels.expert(item)
-    except LabelError as error:
-        labels.unusable[item.id] = str(error)
-        return None
-    return mask_dice(predict_probability(pair.teacher, frame, device) > 0.5, expert)

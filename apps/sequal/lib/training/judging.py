@@ -9,8 +9,9 @@ import torch
 
 from lib.errors import LabelError
 from lib.imaging.working_frames import WorkingFrames
-from lib.inference import predict_probability
+from lib.inference import expected_dice, predict_probability
 from lib.items import Item
+from lib.labels import IGNORE
 from lib.networks import DualNetwork
 from lib.settings import Settings
 from lib.training.evaluation import mask_dice
@@ -76,6 +77,7 @@ class LabelJudges:
         order.sort(key=lambda item: item.id in self._known)
         self._items = sorted(order[:_MOST_JUDGES], key=lambda item: item.id)
         self._seen: dict[str, dict[Moment, float]] = {item.id: {} for item in self._items}
+        self._expected: dict[str, float | None] = {}
 
     def look(self, moment: Moment, pair: DualNetwork) -> None:
         """Let every label judge a pair: its teacher, which annotators see, or early in the round its student."""
@@ -91,9 +93,19 @@ class LabelJudges:
             except LabelError as error:
                 logger.warning("The label of %s cannot judge: %s", item.id, error)
                 continue
-            mask = predict_probability(network, frame, self._device) > 0.5
-            self._seen[item.id][moment] = mask_dice(mask, expert)
+            probability = predict_probability(network, frame, self._device)
+            self._seen[item.id][moment] = mask_dice(probability > 0.5, expert)
+            if moment == "before":
+                self._expected[item.id] = expected_dice(np.where(expert != IGNORE, probability, np.float32(0)))
         network.train(training)
+
+    def expected_and_found(self) -> list[tuple[float, float]]:
+        """The Dice promised and the Dice found of each new label whose image got a mask from the model in service."""
+        return [
+            (expected, self._seen[image]["before"])
+            for image, expected in self._expected.items()
+            if expected is not None and image not in self._known
+        ]
 
     def figures(self) -> list[LabelFigures]:
         """What each label saw; without an early look its value is that at the end."""

@@ -1,6 +1,7 @@
 """Simulated frames in the batches of a round, so that a network keeps what it learnt from many scanners."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from lib.settings import Settings
 from lib.state import atomic_write, read_derived
+from lib.training.convention import Convention
 from lib.training.phantom_patches import PatchCutter, PhantomSample, phantom_sample
 
 __all__ = ["Rehearsal", "rehearsal_frames"]
@@ -57,10 +59,13 @@ class Rehearsal:
         frames: to draw from.
         patch: (W, H) in working pixels.
         seed: of draw and geometry.
+        convention: of the study's readers, in which the simulated frames are labelled.
     """
 
-    def __init__(self, frames: Sequence[PhantomSample], patch: tuple[int, int], seed: int) -> None:
-        self._frames = list(frames)
+    def __init__(
+        self, frames: Sequence[PhantomSample], patch: tuple[int, int], seed: int, convention: Convention
+    ) -> None:
+        self._frames, self._convention = list(frames), convention
         draw, geometry = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
         self._rng = np.random.default_rng(draw)
         self._cut = PatchCutter(patch, geometry)
@@ -68,4 +73,5 @@ class Rehearsal:
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Image float32 (1, W, H) in 0..1 and label uint8 (1, W, H), one patch after the other."""
         while True:
-            yield self._cut(self._frames[int(self._rng.integers(len(self._frames)))])
+            frame = self._frames[int(self._rng.integers(len(self._frames)))]
+            yield self._cut(replace(frame, label=self._convention.draw(frame.label, self._rng)))

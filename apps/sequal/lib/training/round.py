@@ -22,7 +22,7 @@ from monai.handlers import TensorBoardStatsHandler
 from lib.acquisition import FEATURES, PLD, extras_for
 from lib.errors import CheckpointError, StudyError
 from lib.imaging.working_frames import WorkingFrames
-from lib.inference import LoadedPair, choose_device, load_pair, score_pool, store_features
+from lib.inference import Confidence, LoadedPair, choose_device, load_pair, score_pool, store_features
 from lib.items import Item
 from lib.networks import Architecture, DualNetwork
 from lib.settings import Settings
@@ -323,7 +323,9 @@ class _Round:
 
     def _rehearsal(self) -> Rehearsal:
         frames = rehearsal_frames(self.settings, self.state.root / "rehearsal.npz")
-        return Rehearsal(frames, (self.settings.patch, self.settings.patch), self.seed + 1)
+        logger.info("Rehearsal in the convention of the labels: %s", self.anchor.convention)
+        patch = self.settings.patch, self.settings.patch
+        return Rehearsal(frames, patch, self.seed + 1, self.anchor.convention)
 
     def _refine(self, trainer: MeanTeacherTrainer, epoch: int) -> None:
         self.at_trigger = self.pair.weights()
@@ -369,7 +371,11 @@ class _Round:
 
     def _save(self) -> tuple[Path, str]:
         path = self.state.checkpoint_of(self.number)
-        payload = self._payload({"train_ids": [i.id for i in self.train_items]})
+        confidence = Confidence() if self.previous is None else self.previous.confidence
+        judged = confidence.judged(self.judges.expected_and_found())
+        payload = self._payload(
+            {"train_ids": [i.id for i in self.train_items], "confidence": judged.as_meta()},
+        )
         query_pair = self._query_pair({"student": payload["student"], "teacher": payload["teacher"]})
         if query_pair is not None:
             payload["query_pair"] = query_pair

@@ -1,0 +1,21 @@
+"""Queries by chance, in which images that the model is unsure of are drawn more often."""
+
+from dataclasses import dataclass
+
+from lib.acquisition.power import POWER
+from lib.acquisition.scored import ScoredStrategy
+from lib.acquisition.strategy import Candidate
+
+__all__ = ["PowerStrategy"]
+
+
+@dataclass(frozen=True)
+class PowerStrategy(ScoredStrategy):
+    """Images in the order of `power_score` of their layer entropy; see `ScoredStrategy` for the rest."""
+
+    acquisition: str = POWER
+
+    def _reason(self, candidate: Candidate, rank: int, count: int, cold: str | None) -> str:
+        if candidate.score is None or candidate.last or cold is not None:
+            return super()._reason(candidate, rank, count, cold)
+        return f"drawn by chance, of frames that the model is unsure of more often: place {rank} of {count} unlabelled"
