@@ -174,6 +174,39 @@ def test_a_form_without_extent_is_not_used_and_not_handed_on(tmp_path):
     np.testing.assert_allclose(nib.load(tmp_path / "mask.nii.gz").affine, place, atol=1e-6)
 
 
+@pytest.mark.parametrize("code", [7, 99, 0])
+@pytest.mark.parametrize("other", [0, 2, -3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_masks_of_images_whose_codes_are_none_of_the_standard(tmp_path, code, other, shape):
+    def edit(header):
+        header["pixdim"][1:4] = 0.1, 0.2, 0.3
+        header["qform_code"], header["sform_code"] = code, other
+        header["qoffset_x"], header["qoffset_y"] = 0.5, -7.0
+        header["srow_x"], header["srow_y"], header["srow_z"] = [0.1, 0, 0, 3], [0, 0.2, 0, 4], [0, 0, 0.3, 5]
+
+    path = tmp_path / "image.nii.gz"
+    save_with_header(path, shape, edit)
+    for mask in write_both(path, tmp_path):
+        check_on_image(path, mask)
+
+
+@pytest.mark.parametrize("origin", [1e30, -2e6])
+def test_an_origin_kilometres_away_is_refused(tmp_path, origin):
+    directions = {"space directions": np.eye(3), "space origin": [0.0, origin, 0.0]}
+    nrrd.write(
+        str(tmp_path / "far.nrrd"), np.ones((4, 3, 1), np.uint8), {"space": "left-posterior-superior", **directions}
+    )
+    nib.save(
+        nib.Nifti1Image(
+            np.ones((4, 3, 1), np.uint8), np.array([[1, 0, 0, origin], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+        ),
+        tmp_path / "far.nii.gz",
+    )
+    for name in ("far.nrrd", "far.nii.gz"):
+        with pytest.raises(ImageError, match="kilometres away"):
+            read_frame(tmp_path / name)
+
+
 @pytest.mark.parametrize("column", [0, 1, 2])
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 def test_no_usable_form_is_named(tmp_path, column, value):

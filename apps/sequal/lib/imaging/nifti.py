@@ -7,6 +7,7 @@ from typing import Any, Final
 import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
+from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
 from lib.errors import ImageError
@@ -51,11 +52,13 @@ def read_nifti(path: Path) -> Contents:
     layout = slice_layout(array.shape)
     chosen = _chosen_form(image, path.name)
     affine, notes = itk_affine(path, "nifti"), tuple[str, ...]()
+    # ITK also uses a form whose code is none of the standard's, which nibabel leaves out: then no code tells a mask.
+    odd = affine is not None and _has_odd_codes(path, image.header)
     if affine is None:
         affine, changed = straightened(_in_mm(chosen, image.header), path.name)
         notes = ("the axes were not at right angles, which viewers refuse: they are straightened",) if changed else ()
     calibration = nifti_calibration(chosen, image.header, layout.axes[:2])
-    forms = _forms(image.header, affine, straight=bool(notes))
+    forms = _forms(image.header, affine, anew=bool(notes) or odd)
     return Contents(array, Placement(affine, forms), calibration, layout, notes)
 
 
@@ -120,8 +123,8 @@ def _chosen_form(image: Any, name: str) -> NDArray[np.float64]:  # noqa: ANN401
     if not usable:
         raise ImageError(
             f"Expected the header of `{name}` to give every pixel a place of its own, got an sform or qform without "
-            "extent along an axis. Correct the header, for example with nibabel's `set_sform`, or export the image "
-            "again."
+            "extent along an axis, or kilometres away. Correct the header, for example with nibabel's `set_sform`, or "
+            "export the image again."
         )
     return np.asarray(usable[0], dtype=np.float64)
 
@@ -132,10 +135,10 @@ def _in_mm(affine: NDArray[np.float64], header: Any) -> NDArray[np.float64]:  # 
     return scaled
 
 
-def _forms(header: Any, affine: NDArray[np.float64], *, straight: bool) -> nib.Nifti1Header:  # noqa: ANN401
+def _forms(header: Any, affine: NDArray[np.float64], *, anew: bool) -> nib.Nifti1Header:  # noqa: ANN401
     """The header that a mask needs to lie on the image for every reader: both forms as they are, with their codes.
 
-    A form that no reader can use is replaced.
+    A form that no reader can use is replaced, and with `anew` both are.
     """
     forms = nib.Nifti1Header()
     for field in FORM_FIELDS:
@@ -143,11 +146,22 @@ def _forms(header: Any, affine: NDArray[np.float64], *, straight: bool) -> nib.N
     forms["pixdim"][:4] = header["pixdim"][:4]
     place = affine.copy()
     place[:3] /= _UNIT_MM.get(_unit(header), 1.0)
-    if straight and int(forms["qform_code"]):
+    if anew and int(forms["qform_code"]):
         forms.set_qform(place, int(forms["qform_code"]))
-    if straight or (int(forms["sform_code"]) and not is_usable(forms.get_sform())):
-        forms.set_sform(place, int(forms["sform_code"]))
+    if anew or (int(forms["sform_code"]) and not is_usable(forms.get_sform())):
+        without = not int(forms["sform_code"]) and not int(forms["qform_code"])
+        forms.set_sform(place, _SCANNER if without else int(forms["sform_code"]))
     return forms
+
+
+def _has_odd_codes(path: Path, header: Any) -> bool:  # noqa: ANN401
+    """Whether nibabel has put a code of a form to 0 that the file has otherwise."""
+    if not isinstance(header, nib.Nifti1Header):
+        return False
+    with ImageOpener(path) as stream:
+        start = stream.read(header.template_dtype.itemsize)
+    raw = type(header)(start, endianness=header.endianness, check=False)
+    return any(int(raw[code]) != int(header[code]) for code in ("qform_code", "sform_code"))
 
 
 def _unit(header: Any) -> str:  # noqa: ANN401

@@ -65,7 +65,7 @@ def read_nrrd(path: Path) -> Contents:
     if not is_usable(affine):
         raise ImageError(
             f"Expected the header of `{path.name}` to give every pixel a place of its own, got space directions "
-            "without extent along an axis. Correct them, or export the image again."
+            "without extent along an axis, or an origin kilometres away. Correct them, or export the image again."
         )
     straightened(affine, path.name)  # a small shear may stay, as ITK and viewers let it
     return Contents(array, Placement(affine), _calibration(header, domain, layout.axes[:2]), layout)

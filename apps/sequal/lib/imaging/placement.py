@@ -19,6 +19,8 @@ _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _LARGEST_SHEAR: Final = 0.0175
 #: ITK refuses a NIfTI file whose axes miss a right angle by about so much; below it they count as right.
 _NO_SHEAR: Final = 1e-5
+#: An origin farther away is no place: in the single precision of NIfTI pixels would coincide.
+_FARTHEST_MM: Final = 1e6
 #: An axis that is shorter than this part of the longest has no extent.
 _SHORTEST: Final = 1e-9
 _READERS: Final[dict[str, str]] = {
@@ -90,12 +92,12 @@ def itk_affine(path: Path, kind: FileKind) -> NDArray[np.float64] | None:
 
 
 def is_usable(affine: NDArray[np.float64]) -> bool:
-    """Whether a matrix gives every pixel a place of its own: finite, and of full rank.
+    """Whether a matrix gives every pixel a place of its own: finite, of full rank, and not kilometres away.
 
     >>> is_usable(np.eye(4)), is_usable(np.diag([0.1, 0.1, 0.0, 1.0])), is_usable(np.full((4, 4), np.nan))
     (True, False, False)
     """
-    if not np.isfinite(affine).all():
+    if not np.isfinite(affine).all() or np.abs(affine[:3, 3]).max() > _FARTHEST_MM:
         return False
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     return bool(lengths.min() > _SHORTEST * lengths.max()) and abs(np.linalg.det(affine[:3, :3] / lengths)) > _NO_SHEAR
