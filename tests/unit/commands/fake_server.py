@@ -37,6 +37,7 @@ class FakeStudy:
     training_error: str = ""
     models: tuple[str, ...] = ("carotid",)
     refuse_labels: bool = False
+    trained_with: list[dict] = field(default_factory=list)
 
     def next_image(self):
         free = [image for image in self.order if image not in self.labelled]
@@ -130,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({"id": image, "score": 0.25, "reason": f"{name} 0.25", "path": "/x", "ts": 1})
         if kind == "infer":
             return self._infer(parse_qs(url.query)["image"][0], json.loads(self._form(body)["params"]))
+        if kind == "train":
+            study.trained_with.append(json.loads(body))
         if kind == "train" or (kind == "scoring" and not study.tasks["scoring"]):
             return self._json(study.start(kind))
         return self._json({"detail": "Scoring Task is Already Running"}, 429)

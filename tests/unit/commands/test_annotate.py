@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib.commands.annotate import CLIENT_ID
 from lib.commands.annotate_client import AnnotationClient
 from lib.commands.annotate_play import PlayOptions, play
 from lib.commands.annotate_truth import Truth, choose_test_images, exact_expert, noisy_expert
@@ -231,12 +232,13 @@ def test_test_images_are_whole_patients_and_leave_enough_to_label():
     assert choose_test_images(["im1"], ["im0"], patients(), 1, 0, rng(0)) == ["im1"]
 
 
-def test_the_command_leaves_table_json_and_picture(run, server, studies, tmp_path, monkeypatch):
+def test_the_command_leaves_table_json_and_picture(run, server, study, studies, tmp_path, monkeypatch):
     monkeypatch.setattr("lib.commands.annotate_client._POLL_S", 0.01)
     out = tmp_path / "out"
     options = ("--rounds", 2, "--per-round", 2, "--test-images", 2, "--out", out)
-    result = run("annotate", "--server", server, "--studies", studies, *options)
+    result = run("annotate", "--server", server, "--studies", studies, *options, "epochs=4")
     assert result.exit_code == 0, result.output
+    assert [(asked["epochs"], asked["client_id"]) for asked in study.trained_with] == [("4", CLIENT_ID)] * 2
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines() if "│" in line]
     assert [row[:2] for row in rows] == [["start", "2"], ["1", "4"], ["2", "6"]]
     assert rows[1][2:5] == ["0.75", "yes", "3"]

@@ -89,12 +89,14 @@ def test_a_demo_cannot_replace_the_studies_that_it_copies(studies, tmp_path):
 def test_the_server_runs_for_the_block_and_is_stopped_with_its_children(environment, tmp_path):
     environment()
     log = tmp_path / "server.log"
-    with running_server(tmp_path / "app", tmp_path / "study", tmp_path / "state", log) as address:
+    conf = {"epochs": "4"}
+    with running_server(tmp_path / "app", tmp_path / "study", tmp_path / "state", log, conf) as address:
         assert requests.get(f"{address}/info/", timeout=5).json() == {}
         words = log.read_text().split()
         child = int(words[words.index("child") + 1])
         assert is_running(child)
-        assert words[words.index("--conf") + 1 :][:2] == ["state", str(tmp_path / "state")]
+        settings = words[words.index("--conf") :][:6]
+        assert settings == ["--conf", "epochs", "4", "--conf", "state", str(tmp_path / "state")]
         assert words[words.index("--host") + 1] == "127.0.0.1"
     assert not is_running(child)
     with pytest.raises(requests.ConnectionError):

@@ -30,7 +30,7 @@ def show_status(studies: str, app: Path, state: Path | None, conf: Sequence[str]
     """
     study = look_at_study(studies, app, state, conf, strategy)
     _print_counts(study)
-    _print_images("Asked for, and kept for the annotator", study, study.leases, ("client", "until"), ("by", "until"))
+    _print_images("With an annotator now", study, study.leases, ("client", "until"), ("by", "until"))
     _print_images(
         "Skipped: asked of nobody until taken back",
         study,
