@@ -254,6 +254,11 @@ def _missing() -> Iterator[Case]:
             ("GET", "/proxy/dicom/"),
             ("POST", "/proxy/dicom/wado/"),
             ("GET", "/proxy/dicom/qido/"),
+            ("GET", "/sequal/dicom-web/"),
+            ("GET", "/sequal/dicom-web/studies/"),
+            ("GET", "/sequal/dicom-web/studies?PatientID="),
+            ("GET", "/sequal/dicom-web/studies?limit="),
+            ("POST", "/sequal/dicom-web/studies/"),
             ("POST", "/infer/wsi/"),
         ):
             if not (path == "/train/" and name == ".."):  # `/train/..` is `/`

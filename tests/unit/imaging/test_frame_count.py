@@ -18,7 +18,24 @@ def _tiff(path, pages):
     images[0].save(path, save_all=True, append_images=images[1:])
 
 
+def _nifti_2(path):
+    nib.save(nib.Nifti2Image(np.zeros((7, 5, 4), np.uint8), np.eye(4)), path)
+
+
+def _big_endian(path):
+    image = nib.Nifti1Image(np.zeros((7, 5, 4), np.uint8), np.eye(4), nib.Nifti1Header(endianness=">"))
+    nib.save(image, path)
+
+
+def _coloured(path):
+    values = np.zeros((7, 5, 1), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+
+
 MAKERS = {
+    "second.nii": _nifti_2,
+    "big.nii.gz": _big_endian,
+    "coloured.nii.gz": _coloured,
     "plane.nii.gz": lambda path: _nifti(path, (7, 5)),
     "still.nii": lambda path: _nifti(path, (7, 5, 1)),
     "turned.nii": lambda path: _nifti(path, (7, 1, 5)),

@@ -4,6 +4,7 @@ import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -142,6 +143,7 @@ def _switch(name: str, text: str) -> bool:
     return text.lower() == "true"
 
 
+@lru_cache(maxsize=64)
 def _expression(pattern: str) -> re.Pattern[str]:
     # Made by fnmatch, whose expressions take no longer for several stars; its sets of characters are no part of DICOM.
     return re.compile(fnmatch.translate(pattern.replace("[", "[[]")), re.IGNORECASE)

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import nibabel as nib
+from nibabel.openers import ImageOpener
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from lib.errors import ImageError
 from lib.imaging.names import file_kind, image_suffix
@@ -11,6 +14,7 @@ from lib.imaging.reading import read_frame
 
 __all__ = ["frame_count"]
 
+_NIFTI_1: Final = 348
 _ONE_PICTURE: Final = (".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -36,14 +40,24 @@ def frame_count(path: Path) -> int:
 def _from_header(path: Path) -> int | None:
     kind = file_kind(path)
     if kind == "nifti":
-        image: Any = nib.load(path)
-        coloured = int(image.header["intent_code"]) != 0 or image.get_data_dtype().names is not None
-        return None if coloured else _frames(image.shape)
+        header = _nifti_header(path)
+        coloured = int(header["intent_code"]) != 0 or header.get_data_dtype().names is not None
+        return None if coloured else _frames(header.get_data_shape())
     if kind == "dicom":
         import pydicom
 
         return int(pydicom.dcmread(path, stop_before_pixels=True).get("NumberOfFrames") or 1)
     return None
+
+
+def _nifti_header(path: Path) -> Any:  # noqa: ANN401 - nibabel has no types
+    """The header alone; nibabel's own loading takes ten times as long, which ten thousand files make felt."""
+    with ImageOpener(path) as stream:
+        start = stream.read(_NIFTI_1)
+    try:
+        return nib.Nifti1Header(start)
+    except (HeaderDataError, WrapStructError):
+        return nib.load(path).header  # of version 2, or damaged
 
 
 def _frames(shape: tuple[int, ...]) -> int:
