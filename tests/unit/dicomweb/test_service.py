@@ -169,6 +169,20 @@ def test_an_instance_is_the_same_as_to_dicom_writes_but_for_its_uids(service):
     assert len(_parts(ask(service, f"studies/{service.uids.study('still')}"))) == 3
 
 
+def test_a_dicom_file_of_the_folder_is_shown_in_the_form_that_viewers_take(service, folder, tmp_path):
+    original = pydicom.dcmread(
+        io.BytesIO(ask(service, _instances(service, "still")[0], accept="application/dicom").body)
+    )
+    original.save_as(tmp_path / "scan.dcm")
+    folder.files["scan"] = str(tmp_path / "scan.dcm")
+    instances = _instances(service, "scan")
+    assert len(instances) == 2
+    shown = pydicom.dcmread(io.BytesIO(ask(service, instances[1], accept="application/dicom").body))
+    assert shown.SOPInstanceUID != original.SOPInstanceUID
+    assert shown.PixelData == original.PixelData
+    assert [float(value) for value in shown.PixelSpacing] == pytest.approx([0.06, 0.06])
+
+
 def test_a_label_is_a_segmentation_on_its_image(service, folder):
     series = _json(ask(service, f"studies/{service.uids.study('still')}/series"))[1]
     path = f"studies/{service.uids.study('still')}/series/{_value(series, '0020000E')}"

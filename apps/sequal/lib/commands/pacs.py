@@ -62,7 +62,9 @@ def pacs_command(place: StudyPlace, options: PacsOptions) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
     with running_orthanc(options.folder, options.pacs_port) as address:
         to_dicom_command(place, ToDicomOptions(out=options.folder / "dicom", stow=address))
-        OUT.print(f"PACS: {address}   OHIF: http://127.0.0.1:{options.port}/ohif/   Ctrl-C stops both", markup=False)
+        OUT.print(
+            f"PACS: {address}   Open http://127.0.0.1:{options.port}/ in a browser.   Ctrl-C stops both", markup=False
+        )
         _serve(address, options)
 
 

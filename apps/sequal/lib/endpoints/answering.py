@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, params
-from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC
 
@@ -46,8 +45,8 @@ class Endpoint:
     any_query: bool = False
     listed: bool = True
 
-    def route(self, root: str, described: APIRoute | None = None) -> SafeRoute:
-        """The route of the endpoint below `root`; `described` is MONAI Label's own, which says what it does."""
+    def route(self, root: str) -> SafeRoute:
+        """The route of the endpoint below `root`."""
         dependencies = [Depends(RBAC(self.role)), *([] if self.any_query else [_only(self.query)])]
         methods, path = list(self.methods), root + self.path
         return SafeRoute(
@@ -56,9 +55,8 @@ class Endpoint:
             methods=methods,
             dependencies=dependencies,
             response_model=None,
-            include_in_schema=self.listed and described is not None and described.include_in_schema,
-            summary=described.summary if described is not None else None,
-            tags=described.tags if described is not None else None,
+            include_in_schema=False,
+            deprecated=not self.listed,
         )
 
 

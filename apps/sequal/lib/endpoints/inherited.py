@@ -27,9 +27,7 @@ def inherited_routes() -> list[APIRoute]:
             methods=sorted(route.methods or ()),
             dependencies=route.dependencies,
             response_model=None,
-            include_in_schema=route.include_in_schema,
-            summary=route.summary,
-            tags=route.tags,
+            include_in_schema=False,
         )
         for router in _ROUTERS
         for route in router.routes

@@ -1,7 +1,6 @@
 """The endpoints of the app in front of MONAI Label's of the same path."""
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 
@@ -39,11 +38,4 @@ def serve_requests(server: FastAPI, app: MONAILabelApp) -> None:
         *administration_endpoints(),
         *pacs_endpoints(),
     ]
-    described = {
-        (route.path, method): route
-        for route in reversed(server.routes)
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
-    routes = [endpoint.route(root, described.get((root + endpoint.path, endpoint.methods[0]))) for endpoint in ours]
-    put_in_front(server, [*routes, RELOAD.route("")])
+    put_in_front(server, [*(endpoint.route(root) for endpoint in ours), RELOAD.route("")])

@@ -26,7 +26,9 @@ def address_routes(server: FastAPI, dependencies: Sequence[params.Depends] = ())
     """
 
     def addresses() -> HTMLResponse:
-        return HTMLResponse(page("addresses", groups=_groups(server.openapi()), start=START_PATH, openapi=_OPENAPI))
+        return HTMLResponse(
+            page("addresses", groups=_groups(server.openapi(), _closed(server)), start=START_PATH, openapi=_OPENAPI)
+        )
 
     route = SafeRoute(
         DOCS_PATH,
@@ -39,11 +41,19 @@ def address_routes(server: FastAPI, dependencies: Sequence[params.Depends] = ())
     return [route]
 
 
-def _groups(schema: dict[str, Any]) -> list[tuple[str, list[dict[str, str]]]]:
+def _closed(server: FastAPI) -> set[tuple[str, str]]:
+    """Path and method of what only refuses; MONAI Label's own words about it still stand in the schema."""
+    closed = [route for route in server.routes if isinstance(route, APIRoute) and route.deprecated]
+    return {(route.path, method.lower()) for route in closed for method in route.methods or ()}
+
+
+def _groups(schema: dict[str, Any], closed: set[tuple[str, str]]) -> list[tuple[str, list[dict[str, str]]]]:
     """Rows by group, the app's own first."""
     groups: dict[str, list[dict[str, str]]] = {_OURS: []}
     for path, methods in sorted(schema.get("paths", {}).items()):
         for method, told in methods.items():
+            if (path, method) in closed:
+                continue
             group = (told.get("tags") or ["Others"])[0]
             groups.setdefault(group, []).append(_row(path, method, told))
     return [(title, rows) for title, rows in groups.items() if rows]
@@ -56,5 +66,5 @@ def _row(path: str, method: str, told: dict[str, Any]) -> dict[str, str]:
         "method": method.upper(),
         "path": path,
         "what": what.split("\n\n")[0],
-        "keys": f"Keys: {', '.join(keys)}" if keys else "",
+        "query": f"Keys: {', '.join(keys)}" if keys else "",
     }
