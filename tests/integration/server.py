@@ -163,11 +163,16 @@ def command(studies: Path | str, port: int, conf: dict[str, object], app: Path =
     return [*start, "--host", "127.0.0.1", "--port", str(port), *pairs]
 
 
-def environment() -> dict[str, str]:
-    """As after activating the environment; one thread, because several processes share the machine."""
+def environment(threads: int | None = 1) -> dict[str, str]:
+    """As after activating the environment; with one thread, because several processes share the machine.
+
+    Args:
+        threads: another number of them; None: as many as the server takes by itself.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MONAI_LABEL_", "PYTHONPATH"))}
-    return {**clean, "PATH": path, "OMP_NUM_THREADS": "1"}
+    ours = ("MONAI_LABEL_", "PYTHONPATH", "OMP_", "KMP_")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    return {**clean, "PATH": path, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
 
 
 def free_port() -> int:
@@ -184,6 +189,7 @@ def running(
     app: Path = APP,
     state_in_conf: bool = True,
     variables: Mapping[str, str] | None = None,
+    threads: int | None = 1,
     **conf: object,
 ) -> Iterator[Server]:
     """Start a server (`variables` in its environment), wait until it answers, and stop it at the end."""
@@ -199,7 +205,7 @@ def running(
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=REPOSITORY,
-            env={**environment(), "TMPDIR": str(log_file.with_suffix(".tmp")), **(variables or {})},
+            env={**environment(threads), "TMPDIR": str(log_file.with_suffix(".tmp")), **(variables or {})},
             start_new_session=True,
         )
     server = Server(studies, state, port, log_file, process)
