@@ -39,7 +39,7 @@ from lib.infers import (
     image_file,
 )
 from lib.labels import LABEL_NAMES
-from lib.ohif import LastPredictions, serve_bridge, serve_pacs
+from lib.ohif import LastPredictions, serve_pacs, serve_study_list
 from lib.processor import step_back, wait_without_spinning
 from lib.routes import Access, serve_study
 from lib.scoring import AutoScoring, PldScoring
@@ -286,7 +286,7 @@ class SequalApp(MONAILabelApp):
             root=root,
         )
         if self.study.settings.ohif_bridge:
-            serve_bridge(server.app, Path(server.static_dir) / "ohif")
+            serve_study_list(server.app, Path(server.static_dir) / "ohif")
         # The stock viewer needs it as much: what hangs is the server.
         pacs = viewed_pacs(self.studies, server_settings) if isinstance(self._datastore, DicomWebStudy) else None
         if pacs is not None:

@@ -131,7 +131,10 @@ def test_what_a_viewer_draws_is_the_label_of_the_image(viewer, server):
 
 
 def test_the_pages_ask_nobody_but_the_server(server):
-    for path, words in (("/", ("Open the viewer", "/ohif/", "In service")), ("/docs", ("/infer/{model}",))):
+    for path, words in (
+        ("/", ("Annotate", "/sequal/annotate/", "/ohif/", "In service")),
+        ("/docs", ("/infer/{model}",)),
+    ):
         reply = server.request("GET", path)
         assert reply.headers["content-type"].startswith("text/html")
         assert "://" not in reply.text.replace(server.url, ""), path

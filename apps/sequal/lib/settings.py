@@ -217,7 +217,7 @@ class Settings:
     keep_checkpoints: int = _fixed(5, integer(1), "newest checkpoints kept beside the published one")
     auto_scoring: bool = _fixed(True, boolean(), "score stale images without being asked")
     ohif_bridge: bool = _fixed(
-        True, boolean(), "OHIF with ultrasound, brush, Save and read-out; false: the stock viewer"
+        True, boolean(), "OHIF's study list opens ultrasound in the page to annotate; false: the stock viewer"
     )
     allowed_hosts: str = _fixed(
         "", host_names(), "further names that the server is reached by, beside localhost, 127.0.0.1 and [::1]"

@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from lib.ohif import APP_CONFIG_PATH, serve_bridge
+from lib.ohif import APP_CONFIG_PATH, serve_study_list
 
 STOCK = "window.config = { modes: [], extensions: [] };"
 
@@ -28,7 +28,7 @@ def server() -> FastAPI:
 
 
 def test_our_configuration_comes_before_the_servers_and_the_rest_stays(server, ohif):
-    serve_bridge(server, ohif)
+    serve_study_list(server, ohif)
     client = TestClient(server)
 
     reply = client.get(APP_CONFIG_PATH)
@@ -40,8 +40,8 @@ def test_our_configuration_comes_before_the_servers_and_the_rest_stays(server, o
 
 
 def test_serving_again_replaces_the_route(server, ohif):
-    serve_bridge(server, ohif)
+    serve_study_list(server, ohif)
     count = len(server.router.routes)
-    serve_bridge(server, ohif)
+    serve_study_list(server, ohif)
 
     assert len(server.router.routes) == count

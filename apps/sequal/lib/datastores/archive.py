@@ -34,6 +34,7 @@ _FIELDS: Final = (
     "PatientBirthDate",
     "StudyDate",
     "StudyTime",
+    "StudyDescription",
     "NumberOfSeriesRelatedInstances",
 )
 
@@ -51,6 +52,7 @@ class Series:
         date: StudyDate.
         time: StudyTime.
         instances: number of instances; 0 when the PACS does not count them.
+        description: StudyDescription, which is the image's name where `cli.py to-dicom` wrote it.
     """
 
     uid: str
@@ -61,6 +63,7 @@ class Series:
     date: str = ""
     time: str = ""
     instances: int = 0
+    description: str = ""
 
 
 class ImageArchive:
@@ -212,4 +215,5 @@ def _series(record: dict[str, Any]) -> Series:
         date=text("StudyDate"),
         time=text("StudyTime"),
         instances=int(text("NumberOfSeriesRelatedInstances") or 0),
+        description=text("StudyDescription"),
     )

@@ -160,7 +160,7 @@ class Lister:
 
 
 def _anonymous(series: Series) -> Series:
-    return replace(series, patient_id="", person=("", ""))
+    return replace(series, patient_id="", person=("", ""), description="")
 
 
 def _differ(one: tuple[str, str], other: tuple[str, str]) -> bool:

@@ -159,6 +159,7 @@ def _shown(series: Series) -> dict[str, str]:
         "StudyDate": series.date or "UNK",
         "StudyTime": series.time or "UNK",
         "PatientID": series.patient_id or "UNK",
+        **({"StudyDescription": series.description} if series.description else {}),
     }
 
 

@@ -1,19 +1,19 @@
-"""OHIF with ultrasound: the script that the viewer loads, the routes that serve it, and its way to the PACS."""
+"""OHIF: the button in its study list, the route that serves it, and the viewer's way to the PACS."""
 
-from lib.ohif.app_config import BRIDGE, app_config
+from lib.ohif.app_config import STUDY_LIST, app_config
 from lib.ohif.last_predictions import LastPredictions
 from lib.ohif.pacs_route import PACS_PATH, serve_pacs
 from lib.ohif.pacs_service import PacsRequest, PacsService
-from lib.ohif.routes import APP_CONFIG_PATH, serve_bridge
+from lib.ohif.routes import APP_CONFIG_PATH, serve_study_list
 
 __all__ = [
     "APP_CONFIG_PATH",
-    "BRIDGE",
     "PACS_PATH",
+    "STUDY_LIST",
     "LastPredictions",
     "PacsRequest",
     "PacsService",
     "app_config",
-    "serve_bridge",
     "serve_pacs",
+    "serve_study_list",
 ]

@@ -3,28 +3,16 @@
 from pathlib import Path
 from typing import Final
 
-__all__ = ["BRIDGE", "app_config"]
+__all__ = ["STUDY_LIST", "app_config"]
 
-#: Our script, in files that are joined in this order.
-BRIDGE: Final = tuple(
-    Path(__file__).parent / "bridge" / f"{name}.js"
-    for name in (
-        "giving_up",
-        "server",
-        "view",
-        "tools",
-        "bar",
-        "training",
-        "annotating",
-        "connecting",
-        "mode",
-        "starting",
-    )
-)
+#: Our script: a button in OHIF's study list.
+STUDY_LIST: Final = Path(__file__).parent / "study_list.js"
 
 
 def app_config(stock: Path) -> str:
-    """OHIF's `app-config.js` with the bridge: a plain script that the browser runs before OHIF itself.
+    """OHIF's `app-config.js` with a button that opens ultrasound in the annotator's page.
+
+    The browser runs it as a plain script before OHIF itself.
 
     Args:
         stock: the file that MONAI Label serves.
@@ -32,4 +20,4 @@ def app_config(stock: Path) -> str:
     Raises:
         OSError: one of the files cannot be read.
     """
-    return "\n".join(path.read_text(encoding="utf-8") for path in (stock, *BRIDGE))
+    return "\n".join(path.read_text(encoding="utf-8") for path in (stock, STUDY_LIST))

@@ -10,12 +10,12 @@ from fastapi.routing import APIRoute
 from lib.ohif.app_config import app_config
 from lib.ohif.in_front import put_in_front
 
-__all__ = ["APP_CONFIG_PATH", "serve_bridge"]
+__all__ = ["APP_CONFIG_PATH", "serve_study_list"]
 
 APP_CONFIG_PATH: Final = "/ohif/app-config.js"
 
 
-def serve_bridge(server: FastAPI, ohif: Path) -> None:
+def serve_study_list(server: FastAPI, ohif: Path) -> None:
     """Answer with OHIF's configuration in place of the server.
 
     Called again (MONAI Label builds the app anew on `/reload`), the new route replaces the old one.

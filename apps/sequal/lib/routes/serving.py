@@ -11,11 +11,14 @@ from lib.dicomweb import FolderService, take_series_uids
 from lib.ohif import LastPredictions
 from lib.ohif.in_front import put_in_front
 from lib.routes.address_page import address_routes
+from lib.routes.annotator_page import page_routes
 from lib.routes.curves import curve_routes
 from lib.routes.dicomweb import dicomweb_routes
+from lib.routes.frames import frame_list_routes
 from lib.routes.measuring import measurement_routes
 from lib.routes.models import model_routes
 from lib.routes.overview import overview_routes
+from lib.routes.showing import showing_routes
 from lib.routes.skipping import skip_routes
 from lib.routes.start_page import start_routes
 
@@ -68,7 +71,11 @@ def serve_study(
     pages = [
         *start_routes(study, studies, datastore, access.read, folder=service is not None),
         *address_routes(server, access.read),
+        *page_routes(access.read),
     ]
     models = model_routes(study, access.read, access.train)
+    of_study = None if service is None else service.uids.image_of_study
+    frames = frame_list_routes(study, datastore, of_study, access.read, access.annotate)
+    shown = showing_routes(study, datastore, access.read)
     looks = [*overview_routes(study, datastore, access.read), *curve_routes(datastore, access.read)]
-    put_in_front(server, [*web, *skips, *measurements, *models, *looks, *pages])
+    put_in_front(server, [*web, *skips, *measurements, *models, *looks, *frames, *shown, *pages])

@@ -13,7 +13,7 @@ from lib.configs import Study, not_found, refusal
 from lib.endpoints.safe_route import SafeRoute
 from lib.errors import SequalError, SettingsError
 
-__all__ = ["SKIP_PATH", "skip_routes"]
+__all__ = ["SKIP_PATH", "skip_routes", "told"]
 
 SKIP_PATH: Final = "/sequal/skip"
 _LARGEST_BODY: Final = 64 * 1024
@@ -35,10 +35,10 @@ def skip_routes(
         if image not in datastore().list_images():
             raise not_found("image", image)
 
-    def skip(image: str, told: Annotated[dict[str, str], Depends(_told)]) -> dict[str, Any]:
+    def skip(image: str, by: Annotated[dict[str, str], Depends(told)]) -> dict[str, Any]:
         known(image)
         try:
-            record = study.state.ledger.skip(image, told["client_id"], told["reason"])
+            record = study.state.ledger.skip(image, by["client_id"], by["reason"])
             study.state.ledger.release(image)
         except SequalError as error:
             raise refusal(error) from error
@@ -64,7 +64,7 @@ def skip_routes(
     ]
 
 
-async def _told(request: Request) -> dict[str, str]:
+async def told(request: Request) -> dict[str, str]:
     """Client and reason of a request; both may be left out, and so may the whole body."""
     body = b""
     async for part in request.stream():
@@ -74,16 +74,18 @@ async def _told(request: Request) -> dict[str, str]:
                 SettingsError(f"Expected the body to have at most {_LARGEST_BODY} bytes, got more. Shorten it.")
             )
     try:
-        told = json.loads(body or b"{}")
+        content = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
         raise refusal(
             SettingsError('Expected the body to be JSON, got something else. Send {"reason": "…"}.')
         ) from error
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise refusal(
-            SettingsError(f'Expected the body to be a JSON object, got {type(told).__name__}. Send {{"reason": "…"}}.')
+            SettingsError(
+                f'Expected the body to be a JSON object, got {type(content).__name__}. Send {{"reason": "…"}}.'
+            )
         )
-    return {key: _text(key, told.get(key), longest) for key, longest in _LONGEST.items()}
+    return {key: _text(key, content.get(key), longest) for key, longest in _LONGEST.items()}
 
 
 def _text(key: str, value: object, longest: int) -> str:

@@ -12,6 +12,7 @@ from monailabel.interfaces.datastore import Datastore
 
 from lib.configs import Study
 from lib.endpoints.safe_route import SafeRoute
+from lib.routes.annotator_page import PAGE_PATH
 from lib.routes.dicomweb import DICOMWEB_PATH
 from lib.routes.no_layer_count import NoLayerCount
 from lib.routes.pages import page
@@ -59,6 +60,7 @@ def start_routes(
             pacs="://" in studies,
             warnings=state_warnings(study.state.root),
             counts=_counts(study, store, no_layer),
+            annotate=f"{PAGE_PATH}/",
             viewer=VIEWER_PATH,
             docs=DOCS_PATH,
             dicomweb=DICOMWEB_PATH if folder else "",

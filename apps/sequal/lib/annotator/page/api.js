@@ -1,0 +1,92 @@
+// What the page asks of the server. Every failure is an Error with words for the annotator.
+import { readNrrd, writeNrrd } from "./nrrd.js";
+
+export class NoAnswer extends Error {}
+
+const url = (path, query) => {
+  const found = new URL(path, window.location.origin);
+  Object.entries(query || {}).forEach(([key, value]) => found.searchParams.set(key, value));
+  return found;
+};
+
+const reasonOf = async (reply) => {
+  const text = await reply.text();
+  try {
+    const { detail } = JSON.parse(text);
+    if (typeof detail === "string") {
+      return detail;
+    }
+  } catch (error) {
+    // a bare text, as an error page of a proxy is
+  }
+  return `The server said ${reply.status} ${reply.statusText}. ${text}`.slice(0, 500);
+};
+
+const ask = async (path, query, options) => {
+  let reply;
+  try {
+    reply = await fetch(url(path, query), options);
+  } catch (error) {
+    throw new NoAnswer("The server does not answer. What you drew is kept in this browser.");
+  }
+  if (!reply.ok) {
+    const error = new Error(await reasonOf(reply));
+    error.status = reply.status;
+    // A proxy says so while the server is down or starts.
+    throw [502, 504].includes(reply.status) ? new NoAnswer(error.message) : error;
+  }
+  return reply;
+};
+
+const json = async (...request) => (await ask(...request)).json();
+
+const post = (content) => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(content),
+});
+
+// A mask as a form: `label` is a NRRD file on the grid of the image's own file.
+const labelForm = (info, voxels, params) => {
+  const form = new FormData();
+  form.append("params", JSON.stringify({ label_info: [{ name: "intima-media", idx: 1 }], ...params }));
+  form.append("label", new Blob([writeNrrd(info, voxels)]), "label.nrrd");
+  return form;
+};
+
+export const server = {
+  info: () => json("/info/"),
+  frames: (query) => json("/sequal/frames", query),
+  frame: (image) => json("/sequal/frame", { image }),
+  pictureUrl: (image, frame) => url("/sequal/picture", { image, frame }).href,
+  // Uint8Array, column fastest, then rows, then frames.
+  label: async (image) => new Uint8Array(await (await ask("/sequal/label", { image })).arrayBuffer()),
+  labels: () => json("/sequal/labels"),
+  lease: (image, client_id) => json("/sequal/lease", { image }, post({ client_id })),
+  next: (strategy, client_id) => json(`/activelearning/${encodeURIComponent(strategy)}`, {}, post({ client_id })),
+  skip: (image, client_id, reason) => json("/sequal/skip", { image }, post({ client_id, reason })),
+  unskip: (image) => json("/sequal/skip", { image }, { method: "DELETE" }),
+  undoNoWall: (image) => json("/sequal/no-layer", { image }, { method: "DELETE" }),
+  measure: (info, voxels, signal) =>
+    json("/sequal/measurement", { image: info.image }, { method: "POST", body: labelForm(info, voxels), signal }),
+  save: (info, voxels, params) =>
+    json("/datastore/label", { image: info.image }, { method: "PUT", body: labelForm(info, voxels, params) }),
+  // The mask on the frame's grid, and what the model says about it.
+  infer: async (info, client_id) => {
+    const form = new FormData();
+    form.append("params", JSON.stringify({ result_extension: ".nrrd", result_dtype: "uint8", client_id }));
+    const reply = await ask("/infer/carotid", { image: info.image, output: "all" }, { method: "POST", body: form });
+    const parts = await reply.formData();
+    const file = [...parts.values()].find((part) => part instanceof Blob && part.type !== "application/json");
+    const params = parts.get("params");
+    return {
+      voxels: readNrrd(info, new Uint8Array(await file.arrayBuffer())),
+      said: JSON.parse(typeof params === "string" ? params : await params.text()),
+    };
+  },
+  train: () => json("/train/carotid", {}, post({})),
+  // The server answers 404 when nothing runs.
+  isTraining: () => ask("/train/", { check_if_running: true }).then(Boolean, () => false),
+  models: () => json("/sequal/models"),
+  useModel: (round) => json(`/sequal/models/${round}`, {}, { method: "PUT" }),
+};

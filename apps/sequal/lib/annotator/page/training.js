@@ -1,0 +1,130 @@
+// Training: progress, what judged the new model, and the way back to a former one.
+import { server } from "./api.js";
+
+const POLL_MS = 2000;
+const STARTS_WITHIN_MS = 8000; // until then, "not running" does not mean that it has ended
+const element = (id) => document.getElementById(id);
+const dice = (value) => (typeof value === "number" ? value.toFixed(3) : "–");
+
+// What the labels said of the new model, in sentences.
+export const verdictWords = (stats) => {
+  const { judged, published, published_reason: reason } = stats;
+  const outcome = published ? "The new model is in use." : `The model stays as it was: ${reason}.`;
+  if (!judged || !judged.frames) {
+    return outcome;
+  }
+  const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+  const by = `${count(judged.frames, "label")} of ${count(judged.patients, "patient")} judged it`;
+  const overlap = `Overlap (Dice) ${dice(judged.before)} before, ${dice(judged.after)} after.`;
+  const doubted = (judged.doubted || []).length ? ` Look again at ${judged.doubted.join(", ")}.` : "";
+  return `${outcome} ${by}. ${overlap}${doubted}`;
+};
+
+export class Training {
+  // `changed()` is called when another model is in service.
+  constructor({ changed, say }) {
+    this.changed = changed;
+    this.say = say;
+    element("train").onclick = () => this.start();
+    element("model-back").onclick = () => this.use(Number(element("model-back").dataset.round));
+  }
+
+  async start() {
+    element("train").disabled = true;
+    try {
+      const { train_stats } = await server.info();
+      const before = JSON.stringify(train_stats.carotid || {});
+      await server.train();
+      await this.#watch(before, Date.now());
+    } catch (error) {
+      element("train-text").textContent = error.message;
+    }
+    element("train").disabled = false;
+    element("train-bar").hidden = true;
+    await this.refresh().catch((error) => this.say(error.message, "bad"));
+  }
+
+  // A training that somebody else started, or this page before a reload.
+  async join() {
+    if (await server.isTraining()) {
+      element("train").disabled = true;
+      await this.#watch("", Date.now());
+      element("train").disabled = false;
+      element("train-bar").hidden = true;
+    }
+    await this.refresh();
+  }
+
+  async #watch(before, since) {
+    const bar = element("train-bar");
+    for (;;) {
+      const isListed = await server.isTraining();
+      const { train_stats } = await server.info();
+      const stats = train_stats.carotid || {};
+      const isNew = JSON.stringify(stats) !== before;
+      if (!isListed && (isNew || Date.now() - since > STARTS_WITHIN_MS)) {
+        const failed = stats.error ? `The training ended early: ${stats.error}` : "The training ended early; the log says why.";
+        element("train-text").textContent = isNew && stats.total_time && !stats.error ? verdictWords(stats) : failed;
+        if (stats.published) {
+          this.changed();
+        }
+        return;
+      }
+      bar.hidden = false;
+      if (isNew && stats.epoch && !stats.total_time) {
+        bar.max = stats.total_epochs;
+        bar.value = stats.epoch;
+        element("train-text").textContent = `Training: step ${stats.epoch} of ${stats.total_epochs}.`;
+      } else {
+        bar.removeAttribute("value");
+        element("train-text").textContent = "The training starts.";
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  // The models to choose from, and what the labels come from.
+  async refresh() {
+    const [{ models, in_service: now }, labels] = await Promise.all([server.models(), server.labels()]);
+    const parts = [labels.labels === 1 ? "1 label" : `${labels.labels} labels`];
+    parts.push(...(labels.unedited ? [`${labels.unedited} taken over unedited`] : []));
+    parts.push(...(labels.no_wall ? [`${labels.no_wall} without a wall`] : []));
+    element("labels-text").textContent = `${parts.join(", ")}.`;
+    const before = models.filter((model) => now !== null && model.round < now && model.status !== "rejected").pop();
+    element("model-back").hidden = !before;
+    if (before) {
+      element("model-back").dataset.round = before.round;
+    }
+    element("models-summary").textContent = `Models (in service: ${this.#name(now)})`;
+    element("models").replaceChildren(...models.map((model) => this.#row(model)));
+  }
+
+  async use(round) {
+    try {
+      await server.useModel(round);
+      element("train-text").textContent = `In service now: ${this.#name(round)}.`;
+      this.changed();
+      await this.refresh();
+    } catch (error) {
+      this.say(error.message, "bad");
+    }
+  }
+
+  #name(round) {
+    return round === null || round === undefined ? "none of these" : round === 0 ? "starting weights" : `round ${round}`;
+  }
+
+  #row(model) {
+    const row = document.createElement("li");
+    row.dataset.round = model.round;
+    const text = document.createElement("span");
+    const labels = model.labels ? `, ${model.labels.length} labels` : "";
+    text.textContent = `${this.#name(model.round)}${labels}${model.reason ? ` (${model.reason})` : ""}`;
+    const button = document.createElement("button");
+    button.textContent = model.in_service ? "in service" : "Use";
+    button.disabled = model.in_service;
+    button.onclick = () => this.use(model.round);
+    row.append(button, text);
+    return row;
+  }
+}

@@ -1,0 +1,209 @@
+// The frame on the screen: picture, mask, lines, in the proportions of the tissue; zoomed by the wheel.
+import { LAYER, UNKNOWN } from "./mask.js";
+
+const COLOURS = { layer: [45, 212, 140, 90], other: [255, 60, 60, 190], unknown: [120, 130, 160, 60] };
+const LINE = { li: "#4fd8ff", ma: "#ffd84f" };
+const MOST_ZOOM = 40;
+
+export class View {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.scale = [1, 1]; // screen pixels per image pixel at zoom 1, in proportion to the size of a pixel
+    this.zoom = 1;
+    this.origin = [0, 0]; // of the image, in CSS pixels
+    this.isFitted = true;
+    this.light = 1;
+    this.hidden = false;
+    this.overlay = document.createElement("canvas");
+    this.things = {};
+    new ResizeObserver(() => this.#resize()).observe(canvas);
+  }
+
+  // Begin with another frame: its picture, and what pixels are long.
+  show(info, picture) {
+    const [dx, dy] = info.spacing_mm || [1, 1];
+    const least = Math.min(dx, dy);
+    this.scale = [dx / least, dy / least];
+    this.info = info;
+    this.picture = picture;
+    this.overlay.width = info.width;
+    this.overlay.height = info.height;
+    this.fit();
+  }
+
+  clear() {
+    this.picture = null;
+    this.draw();
+  }
+
+  fit() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (this.info) {
+      const [w, h] = [this.info.width * this.scale[0], this.info.height * this.scale[1]];
+      this.zoom = 0.98 * Math.min(width / w, height / h);
+      this.origin = [(width - w * this.zoom) / 2, (height - h * this.zoom) / 2];
+    }
+    this.isFitted = true;
+    this.draw();
+  }
+
+  // Keep the place under the pointer where it is.
+  zoomAt([x, y], factor) {
+    const before = this.zoom;
+    const least = 0.2;
+    this.zoom = Math.min(MOST_ZOOM, Math.max(least, this.zoom * factor));
+    const ratio = this.zoom / before;
+    this.origin = [x - (x - this.origin[0]) * ratio, y - (y - this.origin[1]) * ratio];
+    this.isFitted = false;
+    this.draw();
+  }
+
+  move(dx, dy) {
+    this.origin = [this.origin[0] + dx, this.origin[1] + dy];
+    this.isFitted = false;
+    this.draw();
+  }
+
+  // [column, row] of a place on the canvas; the centre of the first pixel is [0, 0].
+  toImage([x, y]) {
+    return [
+      (x - this.origin[0]) / (this.scale[0] * this.zoom) - 0.5,
+      (y - this.origin[1]) / (this.scale[1] * this.zoom) - 0.5,
+    ];
+  }
+
+  toScreen([column, row]) {
+    return [
+      this.origin[0] + (column + 0.5) * this.scale[0] * this.zoom,
+      this.origin[1] + (row + 0.5) * this.scale[1] * this.zoom,
+    ];
+  }
+
+  // What to draw over the picture: `pixels` of the frame, `others` in red, `lines`, drawn `points`, a `ring` for the brush.
+  set(things) {
+    if (things.pixels) {
+      this.#paintOverlay(things.pixels, things.others || []);
+    }
+    Object.assign(this.things, things);
+    this.draw();
+  }
+
+  draw() {
+    if (!this.isDue) {
+      this.isDue = true;
+      requestAnimationFrame(() => {
+        this.isDue = false;
+        this.#drawNow();
+      });
+    }
+  }
+
+  #drawNow() {
+    const { context, canvas } = this;
+    const ratio = window.devicePixelRatio || 1;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
+    if (!this.picture) {
+      return;
+    }
+    const [w, h] = [this.info.width * this.scale[0] * this.zoom, this.info.height * this.scale[1] * this.zoom];
+    context.imageSmoothingEnabled = this.zoom < 4;
+    context.filter = this.light === 1 ? "none" : `brightness(${this.light})`;
+    context.drawImage(this.picture, ...this.origin, w, h);
+    context.filter = "none";
+    if (!this.hidden) {
+      context.imageSmoothingEnabled = false;
+      context.drawImage(this.overlay, ...this.origin, w, h);
+      this.#drawLines();
+    }
+    this.#drawPoints();
+    this.#drawRing();
+  }
+
+  #drawLines() {
+    const { lines, isLinesShown } = this.things;
+    if (!lines || !isLinesShown) {
+      return;
+    }
+    Object.entries(lines).forEach(([name, depths]) => {
+      this.context.strokeStyle = LINE[name];
+      this.context.lineWidth = 1.5;
+      this.context.beginPath();
+      let isOpen = false;
+      depths.forEach((depth, column) => {
+        if (Number.isNaN(depth)) {
+          isOpen = false;
+          return;
+        }
+        const at = this.toScreen([column, depth]);
+        this.context[isOpen ? "lineTo" : "moveTo"](...at);
+        isOpen = true;
+      });
+      this.context.stroke();
+    });
+  }
+
+  #drawPoints() {
+    Object.entries(this.things.points || {}).forEach(([name, points]) => {
+      this.context.fillStyle = this.context.strokeStyle = LINE[name];
+      this.context.lineWidth = 1.5;
+      this.context.beginPath();
+      [...points]
+        .sort((a, b) => a[0] - b[0])
+        .forEach((point, i) => this.context[i ? "lineTo" : "moveTo"](...this.toScreen(point)));
+      this.context.stroke();
+      points.forEach((point) => {
+        this.context.beginPath();
+        this.context.arc(...this.toScreen(point), 4, 0, 2 * Math.PI);
+        this.context.fill();
+      });
+    });
+  }
+
+  // Where the brush is, at its true size.
+  #drawRing() {
+    const { ring } = this.things;
+    if (!ring) {
+      return;
+    }
+    const [dx, dy] = ring.scale;
+    this.context.strokeStyle = ring.colour || "#fff";
+    this.context.lineWidth = 1;
+    this.context.beginPath();
+    this.context.ellipse(
+      ...this.toScreen(ring.place),
+      Math.max(1, (ring.radius / dx) * this.scale[0] * this.zoom),
+      Math.max(1, (ring.radius / dy) * this.scale[1] * this.zoom),
+      0,
+      0,
+      2 * Math.PI
+    );
+    this.context.stroke();
+  }
+
+  #paintOverlay(pixels, others) {
+    const context = this.overlay.getContext("2d");
+    const image = context.createImageData(this.info.width, this.info.height);
+    pixels.forEach((value, place) => {
+      if (value === LAYER) {
+        image.data.set(COLOURS.layer, 4 * place);
+      } else if (value === UNKNOWN && (place + Math.floor(place / this.info.width)) % 6 === 0) {
+        image.data.set(COLOURS.unknown, 4 * place);
+      }
+    });
+    others.forEach((place) => image.data.set(COLOURS.other, 4 * place));
+    context.putImageData(image, 0, 0);
+  }
+
+  #resize() {
+    const ratio = window.devicePixelRatio || 1;
+    this.canvas.width = Math.round(this.canvas.clientWidth * ratio);
+    this.canvas.height = Math.round(this.canvas.clientHeight * ratio);
+    if (this.isFitted) {
+      this.fit();
+    } else {
+      this.draw();
+    }
+  }
+}

@@ -1,0 +1,65 @@
+// Numbers and reasons in words.
+const FLAGS = {
+  several_pieces: "something is drawn beside the wall",
+  outside_region: "part of the wall lies outside the region that has a scale",
+  not_calibrated: "the image has no scale, so lengths are in pixels",
+  short_length: "measured along less than 10 mm",
+  possible_plaque: "thicker than 1.5 mm: possible plaque",
+};
+
+const length = (imt, name) => {
+  const unit = imt.calibrated ? "mm" : "px";
+  const value = imt[`${name}_${unit}`];
+  return typeof value === "number" ? `${value.toFixed(imt.calibrated ? 2 : 1)} ${unit}` : "–";
+};
+
+export const meanOf = (imt) => length(imt, "mean");
+export const maxOf = (imt) => length(imt, "max");
+
+// What to know before using a thickness, in a sentence; empty when there is nothing.
+export const flagsOf = (imt) => {
+  const found = (imt.flags || []).map((flag) => FLAGS[flag]).filter(Boolean);
+  const text = found.join("; ");
+  return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
+};
+
+// What the model says of its own mask. Where it found nothing there is no confidence: a missed wall and a frame without
+// one look alike.
+export const modelWords = ({ imt, confidence }) => {
+  if (!imt.columns) {
+    return "Nothing found: please look.";
+  }
+  const sure = typeof confidence === "number" ? `The model expects ${Math.round(100 * confidence)} % overlap with yours.` : "";
+  return [sure, flagsOf(imt)].filter(Boolean).join(" ");
+};
+
+const ordinal = (number) => {
+  const tens = number % 100;
+  const ending = tens > 10 && tens < 14 ? "th" : { 1: "st", 2: "nd", 3: "rd" }[number % 10] || "th";
+  return `${number}${ending}`;
+};
+
+const WHY = {
+  pld: "asked because the model is unsure here",
+  pld_diverse: "asked because the model is unsure here, and the frame is unlike the others",
+  layer_entropy_power: "drawn by chance, and frames that the model is unsure of are drawn more often",
+  layer_entropy: "asked because the model is unsure here",
+  random: "asked by chance",
+  entropy: "asked because the model is unsure here",
+  least_confidence: "asked because the model is unsure here",
+  margin: "asked because the model is unsure here",
+  bald: "asked because the model contradicts itself here",
+  coreset: "asked because no labelled frame is like it",
+  badge: "asked because it would change the model most",
+};
+
+// Why a strategy asked for a frame: "asked because the model is unsure here: 1st of 34".
+export const whyOf = (strategy, reason) => {
+  const rank = /(?:rank|place) (\d+) of (\d+)/.exec(reason || "");
+  const place = rank && strategy !== "random" ? `: ${ordinal(Number(rank[1]))} of ${rank[2]}` : "";
+  const known = WHY[strategy];
+  return known && (rank || strategy === "random") ? `${known}${place}` : reason || "";
+};
+
+export const timeOf = (seconds) =>
+  seconds ? new Date(1000 * seconds).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "";
