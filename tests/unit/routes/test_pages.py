@@ -101,6 +101,13 @@ def test_a_page_asks_no_other_host_and_runs_no_script(study, store, folder, path
     assert "<script" not in page
 
 
+def test_what_is_not_well_with_the_study_is_said(study, store, folder):
+    (folder / "datastore_v2.json.corrupt-1").touch()
+    page = _client(study, store, folder).get("/").text
+    assert "datastore_v2.json.corrupt-1" in page
+    assert 'class="warning"' in page
+
+
 def test_a_study_without_images_says_how_to_get_some(study, tmp_path):
     studies = tmp_path / "empty"
     studies.mkdir()

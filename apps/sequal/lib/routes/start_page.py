@@ -16,7 +16,7 @@ from lib.routes.annotator_page import PAGE_PATH
 from lib.routes.dicomweb import DICOMWEB_PATH
 from lib.routes.no_layer_count import NoLayerCount
 from lib.routes.pages import page
-from lib.state import STARTING, RoundRecord, StudyModels, state_warnings
+from lib.state import STARTING, RoundRecord, StudyModels, state_warnings, study_warnings
 
 __all__ = ["DOCS_PATH", "START_PATH", "VIEWER_PATH", "start_routes"]
 
@@ -58,7 +58,7 @@ def start_routes(
             "start",
             study=_name(studies),
             pacs="://" in studies,
-            warnings=state_warnings(study.state.root),
+            warnings=_warnings(study, studies),
             counts=_counts(study, store, no_layer),
             annotate=f"{PAGE_PATH}/",
             viewer=VIEWER_PATH,
@@ -85,6 +85,12 @@ def _name(studies: str) -> str:
         scheme, _, rest = studies.partition("://")
         return f"{scheme}://{rest.rpartition('@')[2]}"
     return Path(studies).expanduser().resolve().name
+
+
+def _warnings(study: Study, studies: str) -> list[str]:
+    """What is not well with the studies folder and the state."""
+    of_folder = [] if "://" in studies else study_warnings(Path(studies).expanduser())
+    return [*of_folder, *state_warnings(study.state.root)]
 
 
 def _counts(study: Study, store: Datastore, no_layer: NoLayerCount) -> dict[str, Any]:
