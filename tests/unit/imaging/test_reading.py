@@ -286,7 +286,7 @@ def test_results_go_back_in_the_shape_of_the_file_only(tmp_path: Path) -> None:
     frame = read_frame(_nifti(tmp_path / "a.nii.gz", _ramp(5, 7)))
     back = frame.to_file_grid(np.ones((5, 7, 1), np.uint8))
     assert (back.shape, back.dtype) == ((5, 7), np.uint8)
-    with pytest.raises(LabelError, match="the size of its frame"):
+    with pytest.raises(LabelError, match="on the grid"):
         frame.to_file_grid(np.ones((7, 5, 1)))
 
 

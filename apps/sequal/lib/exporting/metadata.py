@@ -118,7 +118,8 @@ def _steps(model: ExportedModel) -> dict[str, Any]:
                 "min_piece_mm": model.settings.min_piece_mm,
                 "rules": "left out, in this order: pieces with less than 2 mm of the scan above them and mostly scan "
                 "in the 2 mm below; pieces laterally shorter than min_piece_mm or a quarter of the longest; of pieces "
-                "above each other all but the one with the greatest sum of probabilities; min_piece_mm 0: none of it",
+                "above each other all but the one with the greatest sum of probabilities, or the deeper one where its "
+                "sum is at least 0.6 of that; min_piece_mm 0: none of it",
             },
         },
     }

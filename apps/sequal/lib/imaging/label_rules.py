@@ -87,6 +87,6 @@ def check_label(label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, in
     if INTIMA_MEDIA not in classes and (dropped or not says_no_layer(label)):
         raise LabelError(
             f"Expected the label of {frame.source.name} to show the layer or to be empty throughout, got only "
-            f"{sorted(classes | set(dropped or ()))}, of which none is the layer ({INTIMA_MEDIA}). Draw the layer, or "
-            f"remove all else to say that the frame shows none; {IGNORE} means not annotated."
+            f"{sorted(classes | set(dropped or ()))}, of which none is intima-media ({INTIMA_MEDIA}). Draw the "
+            f"layer, or remove all else to say that the frame shows none; {IGNORE} means not annotated."
         )
