@@ -19,3 +19,8 @@ class PowerStrategy(ScoredStrategy):
         if candidate.score is None or candidate.last or cold is not None:
             return super()._reason(candidate, rank, count, cold)
         return f"drawn by chance, of frames that the model is unsure of more often: place {rank} of {count} unlabelled"
+
+    def _cold_start(self, failed: bool) -> str:
+        if failed:
+            return "cold start: the model could score no image, random order"
+        return "cold start: the model has not looked at any image yet, random order"
