@@ -92,6 +92,21 @@ def test_what_is_acknowledged_is_stored_and_nothing_else(tmp_path: Path, disk: P
     assert again.get_labeled_images() == ["a"]
 
 
+def test_a_full_state_is_named_where_no_copy_can_be_kept(tmp_path: Path, disk: Path) -> None:
+    studies = _study(tmp_path / "study")
+    state = StudyState.open(disk / "state", settings())
+    folder = StudyFolder(str(studies), LabelGuard(state), auto_reload=False)
+    folder.save_label("a", str(_label(tmp_path / "l.nii.gz", 0)), "final", {})
+    _fill(disk)
+    for remove in (lambda: folder.remove_label("a", "final"), lambda: folder.remove_image("a")):
+        refused = _refusal_of(remove)
+        assert refused is not None
+        assert refused.status_code == 507
+        assert "and the state to be writable" in refused.detail
+    assert (studies / "labels" / "final" / "a.nii.gz").exists()
+    assert folder.get_labeled_images() == ["a"]
+
+
 def test_a_full_state_is_507_and_a_state_that_is_there_is_opened(disk: Path) -> None:
     StudyState.open(disk / "state", settings()).ledger.release("a")
     _fill(disk)

@@ -331,8 +331,8 @@ class StudyFolder(KeptList):
         except OSError as error:
             raise refusal(
                 StorageError(
-                    f"Expected the studies folder {self._datastore_path} to be writable, got: {error}. Nothing was "
-                    "changed; free some space on its disk and ask again."
+                    f"Expected the studies folder {self._datastore_path} and the state to be writable, got: {error}. "
+                    "Nothing was changed; free some space on their disks and ask again."
                 )
             ) from error
 
