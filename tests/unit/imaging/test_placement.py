@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from lib.errors import ImageError
 from lib.imaging import read_frame
-from lib.imaging.placement import straightened
+from lib.imaging.placement import itk_affine, straightened
 from lib.imaging.writing import write_on_frame
 from unit.importing.sources import region as ultrasound_region
 from unit.importing.sources import write_dicom
@@ -188,6 +188,25 @@ def test_masks_of_images_whose_codes_are_none_of_the_standard(tmp_path, code, ot
     save_with_header(path, shape, edit)
     for mask in write_both(path, tmp_path):
         check_on_image(path, mask)
+
+
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 2), (1, 1), (7, 2)])
+@pytest.mark.parametrize("signs", [(1, -1, 1), (-1, 1, 1), (-1, -1, -1)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_masks_of_images_with_negative_lengths(tmp_path, codes, signs, shape):
+    def edit(header):
+        header["qform_code"], header["sform_code"] = codes
+        header["qoffset_x"], header["qoffset_y"] = 0.5, -7.0
+        header["srow_x"], header["srow_y"], header["srow_z"] = [0.1, 0, 0, 3], [0, 0.2, 0, 4], [0, 0, 0.3, 5]
+        header["pixdim"][1:4] = np.array([0.1, 0.2, 0.3]) * signs
+
+    path = tmp_path / "image.nii.gz"
+    save_with_header(path, shape, edit)
+    theirs, count = itk_affine(path, "nifti"), min(len(shape), 3)
+    for mask, kind in zip(write_both(path, tmp_path), ("nifti", "nrrd"), strict=True):
+        ours = itk_affine(mask, kind)
+        np.testing.assert_allclose(ours[:count, :count], theirs[:count, :count], atol=1e-4)
+        np.testing.assert_allclose(ours[:count, 3], theirs[:count, 3], atol=1e-4)
 
 
 @pytest.mark.parametrize("origin", [1e30, -2e6])

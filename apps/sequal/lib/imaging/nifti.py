@@ -52,8 +52,8 @@ def read_nifti(path: Path) -> Contents:
     layout = slice_layout(array.shape)
     chosen = _chosen_form(image, path.name)
     affine, notes = itk_affine(path, "nifti"), tuple[str, ...]()
-    # ITK also uses a form whose code is none of the standard's, which nibabel leaves out: then no code tells a mask.
-    odd = affine is not None and _has_odd_codes(path, image.header)
+    # ITK takes codes and signs that are none of the standard's as they are; nibabel's header has lost them.
+    odd = affine is not None and _is_repaired(path, image.header) and _has_right_angles(affine)
     if affine is None:
         affine, changed = straightened(_in_mm(chosen, image.header), path.name)
         notes = ("the axes were not at right angles, which viewers refuse: they are straightened",) if changed else ()
@@ -154,14 +154,21 @@ def _forms(header: Any, affine: NDArray[np.float64], *, anew: bool) -> nib.Nifti
     return forms
 
 
-def _has_odd_codes(path: Path, header: Any) -> bool:  # noqa: ANN401
-    """Whether nibabel has put a code of a form to 0 that the file has otherwise."""
+def _is_repaired(path: Path, header: Any) -> bool:  # noqa: ANN401
+    """Whether nibabel has changed what the file says of its place: a code to 0, a negative length to a positive one."""
     if not isinstance(header, nib.Nifti1Header):
         return False
     with ImageOpener(path) as stream:
         start = stream.read(header.template_dtype.itemsize)
     raw = type(header)(start, endianness=header.endianness, check=False)
-    return any(int(raw[code]) != int(header[code]) for code in ("qform_code", "sform_code"))
+    codes = any(int(raw[code]) != int(header[code]) for code in ("qform_code", "sform_code"))
+    return codes or bool((raw["pixdim"][1:4] < 0).any())
+
+
+def _has_right_angles(affine: NDArray[np.float64]) -> bool:
+    """Whether a mask can have this place: of a picture that stands askew in space ITK tells two axes alone."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.allclose(axes.T @ axes, np.eye(3), atol=1e-4))
 
 
 def _unit(header: Any) -> str:  # noqa: ANN401
