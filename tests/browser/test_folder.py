@@ -1,19 +1,23 @@
 """A folder without a PACS: from the start page to the frame, and from OHIF's study list to the same page."""
 
+import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 from dicomweb_client.api import DICOMwebClient
-from playwright.sync_api import Browser, expect
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
 
 from browser.annotator import Annotator
 from browser.study import NAMES
 from browser.viewer import LOAD_MS, Viewer, new_viewer
-from integration.server import REPOSITORY, Server, running
+from integration.server import REPOSITORY, Server, running, wait_for
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(500)]
 
@@ -81,8 +85,26 @@ def test_ohifs_list_leads_to_a_corrected_label_of_a_folder(
     viewer.page.goto(server.url)
     expect(viewer.page.locator("#labelled")).to_have_text("1")
 
-    # OHIF's own viewer shows the label beside the image.
+    # OHIF's own viewer shows the label beside the image, and on it.
     viewer.page.goto(f"{server.url}/ohif/viewer?StudyInstanceUIDs={studies[name]}")
     listed = viewer.page.locator("[data-cy^='study-browser-thumbnail']").filter(has_text="Label of the annotator")
     expect(listed).to_be_visible(timeout=LOAD_MS)
+    viewer.agree()
+    wait_for("the frame in OHIF", lambda: _pixels(viewer.page, lambda red, blue: (red == blue) & (red > 100)) > 10_000)
+    assert _pixels(viewer.page, _is_red) == 0
+    listed.dblclick()
+    wait_for("the label in OHIF", lambda: _pixels(viewer.page, _is_red) > 1000)
     viewer.page.screenshot(path=pictures / "folder-viewer.png")
+
+
+def _pixels(page: Page, found: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]) -> int:
+    """Pixels of OHIF's pane whose red and blue are such."""
+    pane = page.locator("[data-cy=viewport-pane]").bounding_box()
+    assert pane
+    with Image.open(io.BytesIO(page.screenshot(clip={**pane}))) as picture:
+        colours = np.asarray(picture.convert("RGB")).astype(int)
+    return int(np.count_nonzero(found(colours[:, :, 0], colours[:, :, 2])))
+
+
+def _is_red(red: NDArray[Any], blue: NDArray[Any]) -> NDArray[Any]:
+    return red - blue > 40
