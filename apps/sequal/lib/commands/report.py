@@ -6,8 +6,9 @@ from pathlib import Path
 from lib.commands.console import OUT, table
 from lib.commands.looking import look_at_study
 from lib.commands.study_report import write_study_report
-from lib.errors import SettingsError
+from lib.errors import SettingsError, StudyError
 from lib.experiments.report import write_report
+from lib.study_folder import images_by_id
 
 __all__ = ["report_command"]
 
@@ -29,9 +30,15 @@ def report_command(studies: str, out: Path | None, app: Path, state: Path | None
 
     Raises:
         SettingsError: an experiment was given settings.
+        StudyError: the folder is neither.
         SequalError: as `write_report` and `look_at_study`.
     """
     if "://" in studies or not (Path(studies) / "experiment.json").exists():
+        if "://" not in studies and not images_by_id(Path(studies)):
+            raise StudyError(
+                f"Expected `{studies}` to be an experiment, with its experiment.json, or a study, with images, "
+                "got neither. Check the path."
+            )
         _report_study(studies, out or _STUDY_REPORT, app, state, conf)
         return
     if state is not None or conf:
