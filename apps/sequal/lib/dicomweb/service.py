@@ -131,8 +131,6 @@ class FolderService:
             case ["series", series, "instances", instance, "bulkdata", tag] if tag.upper() == _PIXELS:
                 dataset = self._instance(study, series, instance)
                 return _as_bytes(request, [bytes(dataset.PixelData)], [_address(request, dataset) + f"/bulkdata/{tag}"])
-            case ["series", series, "instances", instance, "rendered"]:
-                return _rendered(request, self._instance(study, series, instance))
         _missing("a path of DICOMweb", request.path)
 
     def _objects_of(self, request: WebRequest, datasets: Sequence[Dataset]) -> Response:
@@ -203,22 +201,6 @@ def _as_bytes(request: WebRequest, contents: Sequence[bytes], locations: Sequenc
         return Response(contents[0], media_type=_BYTES, headers=_HEADERS)
     body, kind = multipart(contents, f"{_BYTES}; transfer-syntax={_SYNTAX}", _BYTES, locations)
     return Response(body, headers=_HEADERS | {"Content-Type": kind})
-
-
-def _rendered(request: WebRequest, dataset: Dataset) -> Response:
-    """An image as a picture, as it is shown without a window."""
-    if dataset.BitsAllocated != 8:
-        raise _not_acceptable("an image, not a mask")
-    from PIL import Image
-
-    forms = ("image/jpeg", "image/png")
-    form = next((form for one in _wanted(request) for form in forms if fits(one.media, form)), None)
-    if form is None:
-        raise _not_acceptable(" or ".join(forms))
-    grey = np.frombuffer(_frame(dataset, 0, 1), np.uint8).reshape(dataset.Rows, dataset.Columns)
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, form.removeprefix("image/"), **({"quality": 90} if form == forms[0] else {}))
-    return Response(file.getvalue(), media_type=form, headers=_HEADERS)
 
 
 def _part_10(dataset: Dataset) -> bytes:
