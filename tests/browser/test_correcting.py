@@ -431,7 +431,10 @@ def test_unsaved_work_is_there_again_after_a_reload(anna: Annotator, server: Ser
     expect(anna.part("frame-state")).to_have_text("labelled")
 
 
-def test_a_label_saved_without_a_connection_is_sent_when_it_is_back(anna: Annotator, server: Server) -> None:
+def test_a_label_saved_without_a_connection_is_sent_when_it_is_back(
+    anna: Annotator, server: Server, tmp_path: Path
+) -> None:
+    _label(server, tmp_path, "p08_f1", _band(server, "p08_f1"))
     anna.open("p08_f1")
     anna.choose("eraser")
     anna.part("size").fill("8")
@@ -448,7 +451,10 @@ def test_a_label_saved_without_a_connection_is_sent_when_it_is_back(anna: Annota
     np.testing.assert_array_equal(_stored(server, "p08_f1"), drawn)
 
 
-def test_a_refusal_is_shown_with_its_reason_and_the_drawing_stays(anna: Annotator, server: Server) -> None:
+def test_a_refusal_is_shown_with_its_reason_and_the_drawing_stays(
+    anna: Annotator, server: Server, tmp_path: Path
+) -> None:
+    _label(server, tmp_path, "p14_f1", _band(server, "p14_f1"))
     anna.open("p14_f1")
     before = _stored(server, "p14_f1")
     anna.page.evaluate("() => { sequal.work.history.push(sequal.work.mask.edit((pixels) => pixels.fill(1), 0)) }")

@@ -49,7 +49,7 @@ def test_from_the_study_list_to_a_corrected_label_in_the_pacs(
     viewer.page.wait_for_url("**/sequal/annotate/**", timeout=LOAD_MS)
     anna.wait(image)
     expect(anna.part("frame-name")).to_have_text(FRAME)
-    expect(anna.page.locator("#list li")).to_have_count(1)
+    expect(anna.page.locator("#list li")).to_have_count(len(STUDY))
     anna.wait_for_model()
     mask = anna.mask()
     assert mask.shape == stored.frame.grid, "two identical slices are one frame"

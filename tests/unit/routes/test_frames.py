@@ -9,6 +9,7 @@ from lib.configs import Study
 from lib.datastores import LabelGuard, StudyFolder
 from lib.ohif import LastPredictions
 from lib.routes import Access, serve_study
+from lib.routes.frames import frame_list_routes
 from lib.state import StudyState
 from unit.synthetic_study import SIZE, band, settings, write_image, write_label
 
@@ -84,6 +85,13 @@ def test_a_part_of_the_list_can_be_asked_for(client, study, store, tmp_path, que
     _save(store, tmp_path, "a1", slice(30, 38))
     study.state.ledger.acquire_lease(["b1"], "anna", 60)
     assert list(_listed(client, **query)) == images
+
+
+def test_the_frame_of_a_dicom_study_is_found_where_the_app_itself_gives_the_uids(study, store):
+    app = FastAPI()
+    app.router.routes.extend(frame_list_routes(study, lambda: store, {"1.2": "a2"}.get))
+    assert list(_listed(TestClient(app), study="1.2")) == ["a2"]
+    assert _listed(TestClient(app), study="1.3") == {}
 
 
 @pytest.mark.parametrize("query", [{"group": "none"}, {"limit": 0}, {"limit": 10**6}, {"offset": -1}])

@@ -47,10 +47,10 @@ const post = (content) => ({
 });
 
 // A mask as a form: `label` is a NRRD file on the grid of the image's own file.
-const labelForm = (info, voxels, params) => {
+const labelForm = async (info, voxels, params) => {
   const form = new FormData();
   form.append("params", JSON.stringify({ label_info: [{ name: "intima-media", idx: 1 }], ...params }));
-  form.append("label", new Blob([writeNrrd(info, voxels)]), "label.nrrd");
+  form.append("label", await writeNrrd(info, voxels), "label.nrrd");
   return form;
 };
 
@@ -67,10 +67,14 @@ export const server = {
   skip: (image, client_id, reason) => json("/sequal/skip", { image }, post({ client_id, reason })),
   unskip: (image) => json("/sequal/skip", { image }, { method: "DELETE" }),
   undoNoWall: (image) => json("/sequal/no-layer", { image }, { method: "DELETE" }),
-  measure: (info, voxels, signal) =>
-    json("/sequal/measurement", { image: info.image }, { method: "POST", body: labelForm(info, voxels), signal }),
-  save: (info, voxels, params) =>
-    json("/datastore/label", { image: info.image }, { method: "PUT", body: labelForm(info, voxels, params) }),
+  measure: async (info, voxels, signal) => {
+    const body = await labelForm(info, voxels);
+    return json("/sequal/measurement", { image: info.image }, { method: "POST", body, signal });
+  },
+  save: async (info, voxels, params) => {
+    const body = await labelForm(info, voxels, params);
+    return json("/datastore/label", { image: info.image }, { method: "PUT", body });
+  },
   // The mask on the frame's grid, and what the model says about it.
   infer: async (info, client_id) => {
     const form = new FormData();

@@ -59,7 +59,9 @@ const changed = ({ onlyTools = false, isInStroke = false } = {}) => {
   if (!isInStroke) {
     keep();
   }
-  numbers.changed();
+  if (!isInStroke || page.work.info.frames === 1) {
+    numbers.changed(); // of a clip, every frame goes along: once a stroke is enough
+  }
   if (!isDue) {
     isDue = true;
     requestAnimationFrame(() => {
@@ -234,6 +236,7 @@ const next = async () => {
     showNothing();
     return;
   }
+  await list.only("");
   await open(sample.id, whyOf(strategy, sample.reason));
 };
 
@@ -364,7 +367,7 @@ const start = async () => {
     }
     parts.refreshList();
   });
-  list = new FrameList({ open: (image) => alone(() => open(image))(), drafts, me, study: uid });
+  list = new FrameList({ open: (image) => alone(() => open(image))(), drafts, me });
   training = new Training({ changed: () => say("Another model is in service. Press R to ask it about this frame."), say });
   takeBack = new TakeBack(page, { say, open: (image) => open(image), refresh: parts.refreshList });
   const { strategies } = await server.info();
@@ -387,6 +390,9 @@ const openFirst = async (image, uid) => {
   }
   const query = uid ? { study: uid } : { holder: me(), group: "open" };
   const { frames } = await server.frames({ ...query, limit: 50 });
+  if (uid && frames.length > 1) {
+    await list.only(uid); // until the next frame, which may be another study's
+  }
   const isOpen = ({ state }) => state === "open";
   const last = frames.find((frame) => frame.image === why.image && isOpen(frame));
   const wanted = last || frames.find(isOpen) || (uid && frames[0]);

@@ -15,11 +15,11 @@ const chip = (state) => {
 
 export class FrameList {
   // `open(image)` is called for a click; `drafts` knows what is drawn here and not saved; `me()` is the annotator.
-  constructor({ open, drafts, me, study }) {
+  constructor({ open, drafts, me }) {
     this.open = open;
     this.drafts = drafts;
     this.me = me;
-    this.study = study;
+    this.study = "";
     this.current = null;
     element("list-group").onchange = () => this.refresh();
     element("list-search").oninput = () => {
@@ -27,6 +27,14 @@ export class FrameList {
       this.timer = setTimeout(() => this.refresh(), 250);
     };
     element("list-more").onclick = () => this.refresh({ more: true });
+  }
+
+  // List the frames of one DICOM study; all for "".
+  async only(study) {
+    if (study !== this.study) {
+      this.study = study;
+      await this.refresh();
+    }
   }
 
   async refresh({ more = false } = {}) {
