@@ -21,7 +21,21 @@ from integration.server import REPOSITORY, Server, running
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 SAMPLE = REPOSITORY / "sample-data"
-FRAMES = ("p01_f1", "p02_f1", "p02_f2", "p04_f1", "p04_f2", "p06_f1", "p08_f1", "p08_f2", "p10_f1", "p12_f1", "p14_f1")
+FRAMES = (
+    "p01_f1",
+    "p02_f1",
+    "p02_f2",
+    "p04_f1",
+    "p04_f2",
+    "p06_f1",
+    "p08_f1",
+    "p08_f2",
+    "p10_f1",
+    "p12_f1",
+    "p14_f1",
+    "p05_f2",
+    "p05_f3",
+)
 ROWS = slice(60, 72)
 
 
@@ -500,3 +514,114 @@ def test_the_page_asks_no_other_host(chromium: Browser, server: Server) -> None:
     context.close()
     assert [url for url in asked if not url.startswith((server.url, "data:", "blob:"))] == []
     assert any(PATH in url for url in asked)
+
+
+def _draw_lines(annotator: Annotator) -> None:
+    annotator.press("l")
+    for row in (100, 110):
+        annotator.click(60, row)
+        annotator.click(160, row)
+        if row == 100:
+            annotator.press("Enter")
+
+
+def test_lines_that_are_not_done_go_to_no_other_frame(anna: Annotator) -> None:
+    anna.open("p05_f2")
+    _draw_lines(anna)
+    for act in (lambda: anna.page.locator("#list li[data-image=p05_f3]").click(), lambda: anna.press("Control+s")):
+        act()
+        anna.says("Finish the lines with Enter, or give them up with Escape.")
+        assert anna.image == "p05_f2"
+    anna.press("b")
+    expect(anna.part("message")).to_have_text("Finish the lines with Enter, or give them up with Escape.")
+    assert set(range(62, 159)) <= set(np.nonzero(anna.mask())[0])
+    anna.press("Control+z")
+    anna.page.locator("#list li[data-image=p05_f3]").click()
+    anna.wait("p05_f3")
+    expect(anna.part("message")).to_be_empty()
+    assert not anna.mask().any()
+
+
+def test_enter_within_a_stroke_neither_saves_nor_leaves(anna: Annotator, server: Server) -> None:
+    anna.open("p05_f2")
+    anna.choose("brush")
+    anna.page.mouse.move(*anna.at(60, 100))
+    anna.page.mouse.down()
+    anna.page.mouse.move(*anna.at(100, 100), steps=4)
+    for key in ("Enter", "n", "e"):
+        anna.press(key)
+    anna.page.mouse.move(*anna.at(160, 100), steps=4)
+    anna.page.mouse.up()
+    assert anna.image == "p05_f2"
+    assert set(range(60, 161)) <= set(np.nonzero(anna.mask())[0])
+    assert _state(server, "p05_f2")["state"] == "open"
+
+
+def test_enter_presses_what_has_the_focus(anna: Annotator, server: Server) -> None:
+    anna.open("p05_f2")
+    anna.stroke([(60, 100), (160, 100)])
+    anna.part("skip").focus()
+    anna.press("Enter")
+    anna.answer("no")
+    assert _state(server, "p05_f2")["state"] == "open"
+    anna.part("strategy").select_option("random")
+    anna.press("e")
+    expect(anna.part("strategy")).to_have_value("random")
+    expect(anna.page.locator("[data-tool=eraser]")).to_have_class("chosen")
+    anna.press("Control+z")
+    anna.page.locator("#list li[data-image=p05_f3]").focus()
+    anna.press("Enter")
+    anna.wait("p05_f3")
+
+
+def test_a_mask_that_nobody_touched_is_left_without_a_question_and_known_after_a_reload(
+    chromium: Browser, server: Server
+) -> None:
+    with new_annotator(chromium, server.url, "anna", auto_run=True) as anna:
+        anna.open("p05_f2")
+        anna.wait_for_model()
+        anna.page.locator("#list li[data-image=p05_f3]").click()
+        anna.wait("p05_f3")
+        anna.wait_for_model()
+        anna.page.reload()
+        anna.wait("p05_f3")
+        anna.wait_for_model()
+        expect(anna.part("message")).to_be_empty()
+
+        # A drawing that is taken back to the model's mask after a reload is the model's mask again.
+        mask = anna.mask()
+        anna.choose("brush")
+        anna.stroke([(60, 30), (160, 30)])
+        anna.page.evaluate("() => sequal.kept")
+        anna.page.once("dialog", lambda dialog: dialog.accept())
+        anna.page.reload()
+        anna.wait("p05_f3")
+        anna.says(re.compile("drawing of last time is here again"))
+        assert not np.array_equal(anna.mask(), mask)
+        anna.choose("eraser")
+        anna.stroke([(50, 30), (170, 30)])
+        np.testing.assert_array_equal(anna.mask(), mask)
+        assert anna.page.evaluate("() => sequal.work.isEdited()") is False
+
+
+def test_undo_shows_the_frame_of_the_clip_in_which_it_undoes(anna: Annotator) -> None:
+    anna.open("p16_clip")
+    anna.press("b")
+    anna.stroke([(60, 100), (160, 100)])
+    anna.press("ArrowRight")
+    expect(anna.part("film-text")).to_have_text("2 of 3")
+    anna.press("Control+z")
+    expect(anna.part("film-text")).to_have_text("1 of 3")
+
+
+def test_a_frame_stays_open_when_the_server_does_not_give_another(anna: Annotator) -> None:
+    anna.open("p05_f2")
+    anna.page.context.set_offline(True)
+    anna.page.locator("#list li[data-image=p05_f3]").click()
+    anna.says(re.compile("The server does not answer"))
+    assert anna.image == "p05_f2"
+    anna.choose("brush")
+    anna.stroke([(60, 100), (160, 100)])
+    assert anna.mask().any()
+    anna.page.context.set_offline(False)
+    anna.press("Control+z")

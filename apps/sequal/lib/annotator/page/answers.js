@@ -54,8 +54,8 @@ export const saveLabel = async (page, { say, drafts, outbox }) => {
   const reply = await deliver(work, work.mask.voxels, params, { drafts, outbox });
   work.info.state = "labelled";
   const words = reply ? toldBy(reply).filter(Boolean) : [];
-  say(words.length ? `${words.join(" ")} Enter opens the next frame.` : reply ? "Saved." : "Kept in this browser for now.",
-    words.length || !reply ? "bad" : "good");
+  say(words.length ? `${words.join(" ")} Enter opens the next frame.` : reply ? `Saved: ${work.info.name}.` : "Kept in this browser for now.",
+    words.length || !reply ? "bad" : "good", !words.length && Boolean(reply));
   return words.length ? "with a word" : "well";
 };
 
@@ -81,7 +81,7 @@ export const sayNoWall = async (page, { say, drafts, outbox, takeBack }) => {
   const params = { client_id: me(), edited: true, ...(text ? { reason: text } : {}) };
   await deliver(work, new Uint8Array(work.mask.voxels.length), params, { drafts, outbox });
   takeBack.remember(work.info, "no wall");
-  say(`${work.info.name}: no wall.`, "good");
+  say(`${work.info.name}: no wall.`, "good", true);
   return true;
 };
 
@@ -95,7 +95,7 @@ export const skipFrame = async (page, { say, drafts, takeBack }) => {
   work.history.saved();
   await drafts.drop("drafts", work.info.image);
   takeBack.remember(work.info, "skipped");
-  say(`${work.info.name}: skipped.`, "good");
+  say(`${work.info.name}: skipped.`, "good", true);
   return true;
 };
 
@@ -105,18 +105,17 @@ export class TakeBack {
     this.page = page;
     this.last = null;
     this.button = document.getElementById("take-back");
-    this.button.onclick = async () => {
-      const { image, name, state } = this.wanted();
-      try {
-        await (state === "skipped" ? server.unskip(image) : server.undoNoWall(image));
-        this.last = null;
-        say(`${name} is open again.`, "good");
-        await open(image);
-        refresh();
-      } catch (error) {
-        say(error.message, "bad");
-      }
-    };
+    this.parts = { say, open, refresh };
+  }
+
+  async take() {
+    const { image, name, state } = this.wanted();
+    await (state === "skipped" ? server.unskip(image) : server.undoNoWall(image));
+    this.last = null;
+    this.parts.say(`${name} is open again.`, "good", true);
+    await this.parts.open(image);
+    this.refresh();
+    this.parts.refresh();
   }
 
   remember({ image, name }, state) {

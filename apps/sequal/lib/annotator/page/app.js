@@ -23,14 +23,24 @@ const page = { work: null, isBusy: false };
 // For tests and for the curious: the frame that is open.
 window.sequal = page;
 
-const say = (text, kind = "") => {
+// `stays` is for words that name their frame: the others go when another frame opens.
+const say = (text, kind = "", stays = false) => {
   element("message").textContent = text;
   element("message").className = kind;
+  page.isSaidOfFrame = !stays;
+};
+
+// Half a stroke, or half a wall, is neither saved nor left nor taken along to another frame.
+const isHalfDrawn = () => {
+  if (tools.isDrawing()) {
+    say("Finish the lines with Enter, or give them up with Escape.", "bad");
+  }
+  return Boolean(tools.drag) || tools.isDrawing();
 };
 
 // One thing at a time; what goes wrong is said.
 const alone = (act) => async () => {
-  if (page.isBusy) {
+  if (page.isBusy || isHalfDrawn()) {
     return;
   }
   page.isBusy = true;
@@ -126,7 +136,7 @@ const showFrame = async () => {
 // What is drawn and not saved stays in this browser until it is saved or undone.
 const keep = () => {
   const { work } = page;
-  const done = work.history.isUnsaved()
+  const done = work.isDrawn()
     ? drafts.put("drafts", work.info.image, work.kept())
     : drafts.drop("drafts", work.info.image);
   page.kept = done.catch((error) => say(`This browser cannot keep your drawing: ${error.message}`, "bad"));
@@ -136,7 +146,7 @@ const keep = () => {
 
 const mayLeave = async () => {
   const { work } = page;
-  if (!work || !work.history.isUnsaved()) {
+  if (!work || !work.isDrawn()) {
     return true;
   }
   const answer = await ask({
@@ -155,11 +165,24 @@ const open = async (image, why = "") => {
   if (!(await mayLeave())) {
     return;
   }
-  page.work = null;
-  numbers.clear(null);
-  view.clear();
-  const work = await Work.open(image, drafts);
+  // What is on the screen stays there until the other frame has come.
+  const before = page.work;
+  let work;
+  try {
+    if (before) {
+      before.isLocked = true;
+    }
+    work = await Work.open(image, drafts);
+  } finally {
+    if (before) {
+      before.isLocked = false;
+    }
+  }
   page.work = work;
+  if (page.isSaidOfFrame) {
+    say("");
+  }
+  page.isSaidOfFrame = true; // the next frame takes every word away
   remember("why", JSON.stringify({ image, why }));
   element("frame-why").textContent = why;
   window.history.replaceState(null, "", `?image=${encodeURIComponent(image)}`);
@@ -189,7 +212,7 @@ const open = async (image, why = "") => {
 page.lastModel = async (work) => {
   const known = await fetch(`/sequal/measurement?image=${encodeURIComponent(work.info.image)}`).catch(() => null);
   if (known && known.ok && work === page.work) {
-    work.model = work.model || { said: await known.json(), voxels: null };
+    work.model = { voxels: null, ...work.model, said: await known.json() };
     numbers.model();
   }
 };
@@ -268,7 +291,7 @@ const saveNext = async () => {
 
 const turnPage = async (index) => {
   const { work } = page;
-  if (work && index >= 0 && index < work.info.frames && index !== work.index) {
+  if (work && index >= 0 && index < work.info.frames && index !== work.index && !isHalfDrawn()) {
     work.index = index;
     await showFrame();
     numbers.model();
@@ -277,11 +300,31 @@ const turnPage = async (index) => {
 };
 
 const canStep = () => page.work && !page.work.isLocked && !tools.drag;
-const undo = () => tools.undoPoint() || (canStep() && page.work.history.undo() && changed());
-const redo = () => canStep() && !tools.isDrawing() && page.work.history.redo() && changed();
-const enter = () => (tools.isDrawing() ? tools.finishLine() : alone(saveNext)());
+// Of a clip, the frame in which something changes is shown.
+const stepped = (change) => {
+  const { mask, index } = page.work;
+  const frames = change ? [change.places[0], change.places.at(-1)].map((place) => Math.floor(place / mask.size)) : [];
+  if (change) {
+    changed();
+  }
+  if (change && frames[0] === frames[1] && frames[0] !== index) {
+    turnPage(frames[0]);
+  }
+};
+const undo = () => tools.undoPoint() || (canStep() && stepped(page.work.history.undo()));
+const redo = () => canStep() && !tools.isDrawing() && stepped(page.work.history.redo());
+const enter = () => {
+  if (!tools.isDrawing()) {
+    return alone(saveNext)();
+  }
+  say("");
+  return tools.finishLine();
+};
 const tidy = () => {
   const { work } = page;
+  if (!canStep()) {
+    return;
+  }
   const others = page.others || [];
   work.history.push(work.mask.edit((pixels) => others.forEach((place) => (pixels[place] = 0)), work.index));
   changed();
@@ -290,6 +333,7 @@ const tidy = () => {
 const answered = (act) => alone(async () => {
   if (page.work && (await act(page, { say, drafts, outbox, takeBack }))) {
     page.work = null;
+    showNothing();
     afterAnswer();
     await next();
   }
@@ -327,7 +371,7 @@ const wire = () => {
   TOOLS.forEach((name) => (document.querySelector(`[data-tool=${name}]`).onclick = () => tools.choose(name)));
   const clicks = {
     undo, redo, tidy, run: alone(run), fit: () => view.fit(), help: () => showKeys(KEYS),
-    save: alone(save), "save-next": alone(saveNext), next: alone(next), "no-wall": noWall, skip,
+    "take-back": alone(() => takeBack.take()), save: alone(save), "save-next": alone(saveNext), next: alone(next), "no-wall": noWall, skip,
     "film-back": () => turnPage(page.work.index - 1), "film-on": () => turnPage(page.work.index + 1),
     who: alone(async () => { await askName(); showName(); }),
   };
@@ -339,7 +383,7 @@ const wire = () => {
   element(AUTO_RUN).onchange = () => remember(AUTO_RUN, element(AUTO_RUN).checked ? "yes" : "no");
   element("strategy").onchange = () => remember("strategy", element("strategy").value);
   window.addEventListener("beforeunload", (event) => {
-    if (page.work && page.work.history.isUnsaved()) {
+    if (tools.isDrawing() || (page.work && page.work.isDrawn())) {
       event.preventDefault();
     }
   });
@@ -363,7 +407,7 @@ const start = async () => {
     element("waiting").textContent = waiting ? `${waiting} not sent yet; sent again when the server answers` : "";
     element("waiting").className = "bad";
     if (error) {
-      say(error, "bad");
+      say(error, "bad", true);
     }
     parts.refreshList();
   });

@@ -21,22 +21,24 @@ export class History {
     }
   }
 
+  // The difference that was taken back, or null.
   undo() {
     if (!this.canUndo()) {
-      return false;
+      return null;
     }
-    this.mask.apply(this.#steps[this.#now], "before");
+    const change = this.#steps[this.#now];
+    this.mask.apply(change, "before");
     this.#now -= 1;
-    return true;
+    return change;
   }
 
   redo() {
     if (!this.canRedo()) {
-      return false;
+      return null;
     }
     this.#now += 1;
-    this.mask.apply(this.#steps[this.#now], "after");
-    return true;
+    this.mask.apply(this.now(), "after");
+    return this.now();
   }
 
   canUndo() {

@@ -28,12 +28,15 @@ export const listen = (keys) => {
   const acts = new Map(keys.flatMap(([names, , act]) => names.map((name) => [name, act])));
   document.addEventListener("keydown", (event) => {
     const act = acts.get(named(event));
-    if (!act || isAsking() || isTyping(event.target) || event.altKey) {
+    const isPressing = event.key === "Enter" && event.target.closest("button, a, summary, #list li");
+    if (!act || isAsking() || isTyping(event.target) || isPressing || event.altKey) {
       return;
     }
     event.preventDefault();
     act();
   });
+  // A list keeps every key for itself until it is left.
+  document.addEventListener("change", ({ target }) => target.tagName === "SELECT" && target.blur());
   // A focused button would take Enter and space for itself.
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");

@@ -88,7 +88,9 @@ export class FrameList {
       .filter(Boolean)
       .join(" · ");
     row.append(name, chip(frame.state), ...(by.textContent ? [by] : []));
+    row.tabIndex = 0;
     row.onclick = () => this.open(frame.image);
+    row.onkeydown = ({ key }) => key === "Enter" && this.open(frame.image);
     return row;
   }
 }

@@ -37,8 +37,12 @@ export class Tools {
   }
 
   choose(name) {
+    if (this.drag) {
+      return; // a stroke ends with the tool that it began with
+    }
     if (this.drawn && name !== "lines") {
-      this.giveUpLines();
+      // Lines that are a wall already are kept, as one step.
+      this.drawn.points.ma.length > 1 ? this.finishLine() : this.giveUpLines();
     }
     this.name = name;
     remember("tool", name);

@@ -27,6 +27,7 @@ export class Work {
     work.history = new History(mask, { unsaved: Boolean(draft) });
     work.isLabelled = isLabelled || Boolean(waiting);
     work.isRestored = Boolean(draft);
+    work.model = draft && draft.model ? { said: null, voxels: unpacked(draft.model, length) } : null;
     return work;
   }
 
@@ -61,9 +62,15 @@ export class Work {
     return !this.model || !this.model.voxels || this.model.voxels.some((value, place) => value !== this.mask.voxels[place]);
   }
 
-  // As it is kept in this browser.
+  // Whether something of the annotator's would be lost: the model's mask on an open frame comes again by itself.
+  isDrawn() {
+    return this.history.isUnsaved() && (this.isLabelled || this.isEdited());
+  }
+
+  // As it is kept in this browser; the model's mask goes along, to tell later what the annotator changed.
   kept() {
     const { image, name, width, height, frames, layout } = this.info;
-    return { info: { image, name, width, height, frames, layout }, runs: packed(this.mask.voxels) };
+    const model = this.model && this.model.voxels ? packed(this.model.voxels) : null;
+    return { info: { image, name, width, height, frames, layout }, runs: packed(this.mask.voxels), model };
   }
 }
