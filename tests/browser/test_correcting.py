@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from typer.testing import CliRunner
 
 from browser.annotator import PATH, Annotator, new_annotator
@@ -445,6 +445,23 @@ def test_unsaved_work_is_there_again_after_a_reload(anna: Annotator, server: Ser
     expect(anna.part("frame-state")).to_have_text("labelled")
 
 
+def test_a_colleague_at_the_same_computer_does_not_get_the_drawing(anna: Annotator) -> None:
+    anna.open("p02_f2")
+    before = anna.mask()
+    anna.choose("brush")
+    anna.stroke([(30, 50), (80, 50)])
+    drawn = anna.mask()
+    anna.page.wait_for_function("() => sequal.kept")
+    anna.page.evaluate("() => sequal.kept")
+    anna.page.on("dialog", lambda dialog: dialog.accept())
+    for name, expected in (("ben", before), ("anna", drawn)):
+        anna.page.evaluate(f"() => localStorage.setItem('sequal-annotator', '{name}')")
+        anna.page.reload()
+        anna.wait("p02_f2")
+        np.testing.assert_array_equal(anna.mask(), expected)
+    anna.press("Control+z")
+
+
 def test_a_label_saved_without_a_connection_is_sent_when_it_is_back(
     anna: Annotator, server: Server, tmp_path: Path
 ) -> None:
@@ -463,6 +480,31 @@ def test_a_label_saved_without_a_connection_is_sent_when_it_is_back(
     anna.page.context.set_offline(False)
     expect(anna.part("waiting")).to_be_empty(timeout=15_000)
     np.testing.assert_array_equal(_stored(server, "p08_f1"), drawn)
+
+
+def test_a_label_on_its_way_does_not_land_on_a_newer_one(anna: Annotator, server: Server, tmp_path: Path) -> None:
+    _label(server, tmp_path, "p08_f1", _band(server, "p08_f1"))
+    anna.open("p08_f1")
+    anna.choose("eraser")
+    anna.part("size").fill("8")
+    anna.stroke([(20, 66), (40, 66)])
+    anna.page.context.set_offline(True)
+    anna.part("save").click()
+    anna.says(re.compile("Kept in this browser"))
+    anna.stroke([(50, 66), (70, 66)])
+    newer = anna.mask()
+
+    held: list[Route] = []
+    anna.page.route("**/datastore/label**", lambda route: held.append(route) if not held else route.continue_())
+    anna.page.context.set_offline(False)
+    while not held:  # the older label is sent, and does not arrive
+        anna.page.wait_for_timeout(100)
+    anna.part("save").click()
+    anna.page.wait_for_timeout(1000)  # time enough for the newer one to overtake it
+    held[0].continue_()
+    expect(anna.part("waiting")).to_be_empty(timeout=15_000)
+    anna.says(re.compile("^Saved"))
+    np.testing.assert_array_equal(_stored(server, "p08_f1"), newer)
 
 
 def test_a_refusal_is_shown_with_its_reason_and_the_drawing_stays(

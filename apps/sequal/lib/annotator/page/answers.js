@@ -9,7 +9,11 @@ const deliver = async (work, voxels, params, { drafts, outbox }) => {
   const state = work.history.now();
   let reply = null;
   try {
-    reply = await server.save(work.info, voxels, params);
+    reply = await outbox.alone(async () => {
+      const answer = await server.save(work.info, voxels, params);
+      await drafts.drop("outbox", work.info.image); // an older one that waited
+      return answer;
+    });
   } catch (error) {
     if (!(error instanceof NoAnswer)) {
       throw new Error(`Not saved. ${error.message}`);
@@ -21,9 +25,6 @@ const deliver = async (work, voxels, params, { drafts, outbox }) => {
   work.isLabelled = true;
   if (!work.history.isUnsaved()) {
     await drafts.drop("drafts", work.info.image);
-  }
-  if (reply) {
-    await drafts.drop("outbox", work.info.image); // an older one that waited
   }
   return reply;
 };

@@ -15,7 +15,7 @@ import { Tools, TOOLS } from "./tools.js";
 import { Training } from "./training.js";
 import { View } from "./view.js";
 import { Work } from "./work.js";
-import { whyOf } from "./words.js";
+import { choiceOf, whyOf } from "./words.js";
 
 const element = (id) => document.getElementById(id);
 const AUTO_RUN = "auto-run";
@@ -402,7 +402,7 @@ const start = async () => {
   const asked = new URLSearchParams(window.location.search);
   const uid = asked.get("study") || "";
   const known = await server.frames({ limit: 1 });
-  drafts = new Drafts(known.study);
+  drafts = new Drafts(known.study, me);
   outbox = new Outbox(drafts, (waiting, error) => {
     element("waiting").textContent = waiting ? `${waiting} not sent yet; sent again when the server answers` : "";
     element("waiting").className = "bad";
@@ -415,7 +415,7 @@ const start = async () => {
   training = new Training({ changed: () => say("Another model is in service. Press R to ask it about this frame."), say });
   takeBack = new TakeBack(page, { say, open: (image) => open(image), refresh: parts.refreshList });
   const { strategies } = await server.info();
-  element("strategy").replaceChildren(...Object.keys(strategies).map((name) => new Option(name.replace(/_/g, " "), name)));
+  element("strategy").replaceChildren(...Object.keys(strategies).map((name) => new Option(choiceOf(name), name)));
   const strategy = remembered("strategy");
   element("strategy").value = strategy in strategies ? strategy : Object.keys(strategies)[0];
   outbox.send().catch(() => {});

@@ -1,7 +1,7 @@
 // What was drawn and is not saved, kept in this browser (IndexedDB): through a reload, a crash, a lost connection.
 //
-// Two stores: `drafts`, one a frame, while it is drawn on; `outbox`, labels that the annotator saved and the server did
-// not take yet. Without IndexedDB nothing is kept, and the page says so once.
+// Two stores: `drafts`, one for each annotator and frame, while it is drawn on; `outbox`, labels that an annotator saved
+// and the server did not take yet. Without IndexedDB nothing is kept, and the page says so once.
 const STORES = ["drafts", "outbox"];
 
 const asked = (request) =>
@@ -19,9 +19,10 @@ const open = () => {
 export class Drafts {
   #database = null;
 
-  // `study` tells apart the studies that this address has served.
-  constructor(study) {
+  // `study` tells apart the studies that this address has served; `me()` is the annotator, who shares a computer perhaps.
+  constructor(study, me) {
     this.study = study;
+    this.me = me;
   }
 
   async #store(name, mode, act) {
@@ -30,25 +31,25 @@ export class Drafts {
     return asked(act(database.transaction(name, mode).objectStore(name)));
   }
 
-  #key(image) {
-    return `${this.study}/${image}`;
+  #key(name, image) {
+    return name === "drafts" ? `${this.study}/${this.me()}/${image}` : `${this.study}/${image}`;
   }
 
   async put(name, image, content) {
-    await this.#store(name, "readwrite", (store) => store.put({ ...content, image }, this.#key(image)));
+    await this.#store(name, "readwrite", (store) => store.put({ ...content, image }, this.#key(name, image)));
   }
 
   async get(name, image) {
-    return (await this.#store(name, "readonly", (store) => store.get(this.#key(image)))) || null;
+    return (await this.#store(name, "readonly", (store) => store.get(this.#key(name, image)))) || null;
   }
 
   async drop(name, image) {
-    await this.#store(name, "readwrite", (store) => store.delete(this.#key(image)));
+    await this.#store(name, "readwrite", (store) => store.delete(this.#key(name, image)));
   }
 
-  // Everything of this study in a store, by image.
+  // Everything of this study in a store: the annotator's own drawings, or all labels that wait.
   async all(name) {
-    const range = IDBKeyRange.bound(`${this.study}/`, `${this.study}/\uffff`);
+    const range = IDBKeyRange.bound(this.#key(name, ""), this.#key(name, "\uffff"));
     return this.#store(name, "readonly", (store) => store.getAll(range));
   }
 }

@@ -33,6 +33,9 @@ export const modelWords = ({ imt, confidence }) => {
   return [sure, flagsOf(imt)].filter(Boolean).join(" ");
 };
 
+// Ways to choose in which a place in the order means nothing.
+const DRAWN = ["random", "layer_entropy_power"];
+
 const ordinal = (number) => {
   const tens = number % 100;
   const ending = tens > 10 && tens < 14 ? "th" : { 1: "st", 2: "nd", 3: "rd" }[number % 10] || "th";
@@ -53,10 +56,21 @@ const WHY = {
   badge: "asked because it would change the model most",
 };
 
+// How a way to choose frames is called in the list; others stand by their own name.
+const CHOICES = {
+  layer_entropy_power: "chance, unsure frames more often",
+  layer_entropy: "the model is most unsure of the wall",
+  pld: "the two networks disagree most (PLD)",
+  pld_diverse: "PLD, and frames unlike each other",
+  random: "chance alone",
+};
+
+export const choiceOf = (strategy) => CHOICES[strategy] || strategy.replace(/_/g, " ");
+
 // Why a strategy asked for a frame: "asked because the model is unsure here: 1st of 34".
 export const whyOf = (strategy, reason) => {
   const rank = /(?:rank|place) (\d+) of (\d+)/.exec(reason || "");
-  const place = rank && strategy !== "random" ? `: ${ordinal(Number(rank[1]))} of ${rank[2]}` : "";
+  const place = rank && !DRAWN.includes(strategy) ? `: ${ordinal(Number(rank[1]))} of ${rank[2]}` : "";
   const known = WHY[strategy];
   return known && (rank || strategy === "random") ? `${known}${place}` : reason || "";
 };
