@@ -32,6 +32,7 @@ def layer_entropy(
 
     One column of two pixels, one undecided and one sure background: ln 2 / (1 + 0.5).
 
+    >>> import torch
     >>> log_p = torch.tensor([[0.5, 1.0], [0.5, 0.0]]).log().view(1, 2, 1, 2)
     >>> round(layer_entropy(log_p, log_p).item(), 4)
     0.4621
