@@ -10,7 +10,7 @@ SCORES = {"a": 1.0, "b": 2.0, "c": 7.0}
 
 
 def _drawn(key):
-    return sorted(SCORES, key=lambda image: -power_score(SCORES[image], image, key))
+    return sorted(SCORES, key=lambda image: -power_score(SCORES[image], image, 0, key))
 
 
 def test_the_first_is_drawn_with_a_chance_proportional_to_its_score():
@@ -31,8 +31,8 @@ def test_a_model_draws_the_same_order_again_and_the_next_model_another():
 
 
 def test_without_a_score_there_is_no_draw():
-    assert math.isnan(power_score(math.nan, "a", ""))
-    assert power_score(0.0, "a", "") == -math.inf
+    assert math.isnan(power_score(math.nan, "a", 0, ""))
+    assert power_score(0.0, "a", 0, "") == -math.inf
 
 
 def test_the_annotator_reads_that_chance_was_at_work():

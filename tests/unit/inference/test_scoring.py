@@ -94,7 +94,7 @@ def test_the_pool_goes_to_the_ledger(tmp_path, items, loaded):
     assert found.unreadable.keys() == {"bad"}
     expected = _score([item for item in pool if item.id != "bad"], loaded)
     for image, scores in expected.items():
-        scores[POWER] = power_score(scores["layer_entropy"], image, f"0 {loaded.digest}")
+        scores[POWER] = power_score(scores["layer_entropy"], image, 0, loaded.digest)
     assert found.scores == expected
     for name in (*ACQUISITION_FUNCTIONS, POWER):
         stored = state.ledger.scores(loaded.digest, name)

@@ -10,7 +10,7 @@ __all__ = ["POWER", "power_score"]
 POWER: Final = "layer_entropy_power"
 
 
-def power_score(score: float, image: str, key: str) -> float:
+def power_score(score: float, image: str, seed: int, digest: str) -> float:
     """The order in which images are drawn one after the other, each with a chance proportional to its score.
 
     Power acquisition (Kirsch et al., *Stochastic Batch Acquisition*, TMLR 2023, with β = 1): the images of the highest
@@ -20,19 +20,20 @@ def power_score(score: float, image: str, key: str) -> float:
 
     Args:
         score: ≥ 0, higher is asked for first.
-        image: id; with `key` it stands for the draw, so that an image keeps its place until the model changes.
-        key: of the draw, such as the digest of the model and a seed.
+        image: id; with seed and model it stands for the draw, so that an image keeps its place until the model changes.
+        seed: of the study, or of an experiment's cell.
+        digest: of the model that scored.
 
     Returns:
         log s + G; −∞ for a score of 0, NaN for NaN.
 
-    >>> power_score(0.2, "p01", "a") == power_score(0.2, "p01", "a") != power_score(0.2, "p01", "b")
+    >>> power_score(0.2, "p01", 0, "a") == power_score(0.2, "p01", 0, "a") != power_score(0.2, "p01", 0, "b")
     True
     """
     if math.isnan(score):
         return math.nan
     if score <= 0:
         return -math.inf
-    digest = hashlib.sha256(f"{key}\0{image}".encode()).digest()
-    uniform = (int.from_bytes(digest[:7], "big") + 0.5) / 2**56
+    drawn = hashlib.sha256(f"{seed} {digest}\0{image}".encode()).digest()
+    uniform = (int.from_bytes(drawn[:7], "big") + 0.5) / 2**56
     return math.log(score) - math.log(-math.log(uniform))

@@ -7,7 +7,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -16,6 +15,7 @@ from lib.commands.status import shown
 from lib.errors import StudyError
 from lib.overview import StudyOverview
 from lib.state import atomic_write
+from lib.templates import templates_of
 
 __all__ = ["write_study_report"]
 
@@ -30,13 +30,7 @@ def write_study_report(study: StudyOverview, out: Path) -> None:
     Raises:
         StudyError: it cannot be written.
     """
-    templates = Environment(
-        loader=PackageLoader("lib.commands"),
-        autoescape=select_autoescape(["html.j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = templates_of("lib.commands")
     templates.filters["shown"] = _cell
     when, curve = time.strftime("%Y-%m-%d %H:%M"), _curve(study)
     page = templates.get_template("study.html.j2").render(study=study, when=when, curve=curve)

@@ -261,8 +261,7 @@ class CellPlayer:
         if self.cell.strategy == POWER:  # the scores of the first round are shared by all seeds, the draw is not
             by_layer = state.ledger.scores(loaded.digest, LAYER_ENTROPY)
             drawn = {
-                image: power_score(score, image, f"{self.cell.seed} {loaded.digest}")
-                for image, score in by_layer.items()
+                image: power_score(score, image, self.cell.seed, loaded.digest) for image, score in by_layer.items()
             }
             state.ledger.put_scores(loaded.digest, {POWER: drawn})
         patients = {image: frame.patient for image, frame in self.dataset.frames["pool"].items()}

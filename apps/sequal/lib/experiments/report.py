@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from lib.errors import StudyError
 from lib.experiments.figures import draw_figures
 from lib.experiments.plan import Plan, option_name
@@ -16,6 +14,7 @@ from lib.experiments.results import Round, read_cells
 from lib.experiments.summary import TARGETS, full_dice, summarise
 from lib.experiments.variants import variants_of
 from lib.state import atomic_write
+from lib.templates import templates_of
 
 __all__ = ["CAPTIONS", "write_report"]
 
@@ -81,13 +80,7 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
         "planned": len(plan.cells()),
         "embedded": {name: base64.b64encode(png).decode() for name, png in figures.items()},
     }
-    templates = Environment(
-        loader=PackageLoader("lib.experiments"),
-        autoescape=select_autoescape(["html.j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = templates_of("lib.experiments")
     templates.filters["figure"] = _number
     templates.filters["estimate"] = _estimate
     templates.filters["mean_interval"] = _mean_interval

@@ -75,7 +75,7 @@ def score_pool(
     frames = frames or WorkingFrames(settings, cache_bytes=0)
 
     def keep(image: str, scores: dict[str, float]) -> None:
-        scores[POWER] = power_score(scores[LAYER_ENTROPY], image, f"{settings.seed} {loaded.digest}")
+        scores[POWER] = power_score(scores[LAYER_ENTROPY], image, settings.seed, loaded.digest)
         ledger.put_scores(loaded.digest, {name: {image: value} for name, value in scores.items()})
         logger.info("Scored %s: %s", image, {name: round(value, 5) for name, value in scores.items()})
         on_scored(image)

@@ -1,16 +1,10 @@
 """The pages that a browser opens: they come from this server alone, so that they are there without the internet."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from lib.templates import templates_of
 
 __all__ = ["page"]
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("lib.routes"),
-    autoescape=select_autoescape(["html.j2"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_TEMPLATES = templates_of("lib.routes")
 
 
 def page(name: str, **values: object) -> str:
