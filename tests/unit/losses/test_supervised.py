@@ -38,6 +38,21 @@ def test_against_numpy(seed):
     assert SupervisedLoss(1.25)(logits, label).item() == pytest.approx(cross_entropy + 1.25 * dice, abs=1e-4)
 
 
+@pytest.mark.parametrize("spatial", [(5, 7), (3, 4, 5)])
+def test_several_classes_against_numpy(spatial):
+    rng = torch.Generator().manual_seed(1)
+    logits = torch.randn((2, 3, *spatial), generator=rng)
+    label = torch.tensor([0, 1, 2, 255])[torch.randint(0, 4, (2, 1, *spatial), generator=rng)]
+    p = np.exp(logits.double().numpy())
+    p = p / p.sum(axis=1, keepdims=True)
+    y = label[:, 0].numpy()
+    known = y != 255
+    of_truth = np.take_along_axis(p, np.where(known, y, 0)[:, None], axis=1)[:, 0]
+    dice = [1 - 2 * p[:, c][y == c].sum() / (p[:, c][known].sum() + (y == c).sum()) for c in (1, 2)]
+    expected = -np.log(of_truth[known]).mean() + 1.25 * np.mean(dice)
+    assert SupervisedLoss(1.25)(logits, label).item() == pytest.approx(expected, abs=1e-4)
+
+
 def test_without_dice_it_is_torchs_cross_entropy():
     logits, label = _batch(3)
     expected = F.cross_entropy(logits, label[:, 0].long(), ignore_index=255)

@@ -9,7 +9,7 @@ __all__ = ["consistency_loss", "consistency_weight", "paper_consistency_weight"]
 
 
 def consistency_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """mean((p_S − p_T)²) over every pixel and class of (B, C, W, H) logits; no gradient reaches the teacher."""
+    """mean((p_S − p_T)²) over every voxel and class of (B, C, *spatial) logits; no gradient reaches the teacher."""
     p_student = torch.softmax(student_logits, dim=1)
     p_teacher = torch.softmax(teacher_logits.detach(), dim=1)
     return torch.mean((p_student - p_teacher) ** 2)
@@ -33,12 +33,15 @@ def consistency_weight(progress: float, w_max: float, ramp_fraction: float) -> f
 
 
 def paper_consistency_weight(iteration: int, w_max: float, unit: int = 150, units: int = 40) -> float:
-    """The published ramp: 40 units of 150 iterations, in a round of 1500 iterations.
+    """The published ramp: 40 units of 150 iterations.
 
-    It never exceeds 6 % of `w_max` inside a round; kept for the preset `paper`.
+    In S1, whose round has 1500 iterations, it never exceeds 6 % of `w_max`; kept for the preset `paper`. In S2, which
+    trains for 6000 iterations with `w_max` 0.1, it ends with the training.
 
     >>> paper_consistency_weight(1499, w_max=1.0) < 0.06
     True
+    >>> paper_consistency_weight(6000, w_max=0.1)
+    0.1
     """
     t = min((iteration // unit) / units, 1.0)
     return w_max * math.exp(-5.0 * (1.0 - t) ** 2)
