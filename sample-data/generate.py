@@ -18,7 +18,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.phantom import SCANNERS, PhantomFrame, Scanner, draw_anatomy, draw_reader, simulate_frame
+from sequal.anatomy.phantom import SCANNERS, PhantomFrame, Scanner, draw_anatomy, draw_reader, simulate_frame
 
 PATIENTS, FRAMES = 16, 3
 SEED = 20261121

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from lib.commands.spelling import SettingsCommand, the_study
-from lib.errors import SequalError
-from lib.processor import wait_without_spinning
-from lib.settings import Settings
-from lib.version import VERSION
+from sequal.commands.spelling import SettingsCommand, the_study
+from sequal.errors import SequalError
+from sequal.processor import wait_without_spinning
+from sequal.settings import Settings
+from sequal.version import VERSION
 
 wait_without_spinning()  # before a command loads torch
 
@@ -85,7 +85,7 @@ def main(
     ] = False,
 ) -> None:
     """Show warnings of the library above the progress bars."""
-    from lib.commands.console import log_warnings
+    from sequal.commands.console import log_warnings
 
     log_warnings()
 
@@ -120,8 +120,8 @@ def annotate(
 
     Settings go to the server of a demo, or with every training to a server that runs.
     """
-    from lib.commands.annotate import AnnotateOptions, annotate_command
-    from lib.commands.annotate_play import PlayOptions
+    from sequal.commands.annotating.annotate import AnnotateOptions, annotate_command
+    from sequal.commands.annotating.play import PlayOptions
 
     named = studies is not None or studies_option is not None
     folder = Path(the_study(studies, studies_option)) if named else None
@@ -139,7 +139,7 @@ def status(
     conf: Conf = None,
 ) -> None:
     """Show how a study stands: labels, leases, rounds, model in service, next images. Nothing is changed."""
-    from lib.commands.status import show_status
+    from sequal.commands.status import show_status
 
     show_status(the_study(studies, studies_option), app_folder, state, conf or (), strategy)
 
@@ -153,8 +153,8 @@ def score(
     conf: Conf = None,
 ) -> None:
     """Score what the model in service has not scored yet, as the server does, and write it to the ledger."""
-    from lib.commands.place import StudyPlace
-    from lib.commands.score import show_scores
+    from sequal.commands.place import StudyPlace
+    from sequal.commands.score import show_scores
 
     show_scores(StudyPlace.find(the_study(studies, studies_option), app_folder, state, conf or ()))
 
@@ -176,7 +176,7 @@ def measure(
     conf: Conf = None,
 ) -> None:
     """Measure the intima-media thickness in every image of a folder, a PACS or a running server."""
-    from lib.commands.measure import measure_command
+    from sequal.commands.measuring.measure import measure_command
 
     measure_command(
         the_study(studies, studies_option),
@@ -226,8 +226,8 @@ def import_(
     kind: Annotated[Literal["auto", "files", "cubs"], typer.Option(help="Layout of the source.")] = "auto",
 ) -> None:
     """Make or extend a study from pictures, image and mask folders, CUBS, or DICOM files."""
-    from lib.commands.import_study import import_command, spacing_option
-    from lib.importing import ImportOptions
+    from sequal.commands.import_study import import_command, spacing_option
+    from sequal.files.importing import ImportOptions
 
     options = ImportOptions(
         kind=kind,
@@ -257,7 +257,7 @@ def export(
     conf: Conf = None,
 ) -> None:
     """Write the model for other programs, and check that it computes what the app computes."""
-    from lib.commands.export import ExportOptions, export_command
+    from sequal.commands.export import ExportOptions, export_command
 
     named = studies is not None or studies_option is not None
     study = the_study(studies, studies_option) if named else None
@@ -289,7 +289,7 @@ def pretrain(
     test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
 ) -> None:
     """Make starting weights from simulated frames alone, with a card that says what they are."""
-    from lib.commands.pretrain import PretrainOptions, pretrain_command
+    from sequal.commands.pretrain import PretrainOptions, pretrain_command
 
     pretrain_command(
         PretrainOptions(
@@ -386,7 +386,7 @@ def simulate(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; may differ between machines.")] = "auto",
 ) -> None:
     """Play active-learning experiments without a server; the same call again goes on with them."""
-    from lib.commands.simulate import given_options, simulate_command
+    from sequal.commands.simulate import given_options, simulate_command
 
     options = {
         "images": images,
@@ -441,7 +441,7 @@ def report(
     conf: Conf = None,
 ) -> None:
     """One page, with tables and figures, of the finished rounds of an experiment, or of how a study stands."""
-    from lib.commands.report import report_command
+    from sequal.commands.report import report_command
 
     report_command(the_study(studies, studies_option), out, app_folder, state, conf or ())
 
@@ -466,8 +466,8 @@ def to_dicom(
     conf: Conf = None,
 ) -> None:
     """Write images, labels and thickness as DICOM that OHIF can segment, into a folder or a PACS."""
-    from lib.commands.place import StudyPlace
-    from lib.commands.to_dicom import ToDicomOptions, to_dicom_command
+    from sequal.commands.dicom_out.to_dicom import ToDicomOptions, to_dicom_command
+    from sequal.commands.place import StudyPlace
 
     place = StudyPlace.find(the_study(studies, studies_option), app_folder, state, conf or ())
     to_dicom_command(place, ToDicomOptions(out=out, stow=stow, salt=salt, refined=refined))
@@ -486,8 +486,8 @@ def pacs(
     conf: Conf = None,
 ) -> None:
     """Start Orthanc on this computer, load a study into it, and serve it from there until Ctrl-C."""
-    from lib.commands.pacs import PacsOptions, pacs_command
-    from lib.commands.place import StudyPlace
+    from sequal.commands.pacs import PacsOptions, pacs_command
+    from sequal.commands.place import StudyPlace
 
     named = studies is not None or studies_option is not None
     study = the_study(studies, studies_option) if named else "sample-data"

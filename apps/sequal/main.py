@@ -12,8 +12,6 @@ from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
-from lib.access import exposure, protect, start_address
-from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study, in_task_process, not_found, refusal
 from lib.datastores import (
@@ -26,9 +24,7 @@ from lib.datastores import (
     viewed_pacs,
 )
 from lib.datastores.label_guard import MADE_BY, WARNINGS
-from lib.dicomweb import FolderService
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
-from lib.errors import SequalError
 from lib.infers import (
     IMAGE_ID,
     SENT_FILE,
@@ -38,12 +34,17 @@ from lib.infers import (
     check_storable,
     image_file,
 )
-from lib.labels import LABEL_NAMES
-from lib.ohif import LastPredictions, serve_pacs, serve_study_list
-from lib.processor import step_back, wait_without_spinning
-from lib.routes import Access, serve_study
 from lib.scoring import AutoScoring, PldScoring
-from lib.state import (
+from lib.trainers import CarotidTrain
+from lib.web.access import exposure, protect, start_address
+from lib.web.dicomweb import FolderService
+from lib.web.ohif import LastPredictions, serve_pacs, serve_study_list
+from lib.web.routes import Access, serve_study
+from sequal.acquisition import STRATEGIES
+from sequal.errors import SequalError
+from sequal.labels import LABEL_NAMES
+from sequal.processor import step_back, wait_without_spinning
+from sequal.study.state import (
     claim_pacs,
     claim_study,
     end_with_parent,
@@ -53,8 +54,7 @@ from lib.state import (
     study_identity,
     study_warnings,
 )
-from lib.trainers import CarotidTrain
-from lib.version import VERSION
+from sequal.version import VERSION
 
 logger = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
 
-from lib.commands.console import progress_bar
-from lib.commands.simulate import given_options, simulate_command
-from lib.errors import SequalError
-from lib.experiments import DEFAULT, Cell, Plan
-from lib.experiments.hospital_folder import make_hospital
+from sequal.commands.console import progress_bar
+from sequal.commands.simulate import given_options, simulate_command
+from sequal.errors import SequalError
+from sequal.experiments import DEFAULT, Cell, Plan
+from sequal.experiments.hospital_folder import make_hospital
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "apps" / "sequal" / "model" / "pretrained_carotid.pt"
 

@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
 import numpy as np
 import torch
 
-from lib.inference import LoadedPair, load_pair, predict_frame
-from lib.phantom import PhantomFrame, simulate_frame
-from lib.settings import Settings
-from lib.training.batches import Batch
-from lib.training.phantom_evaluation import as_frame, evaluate_on_phantoms
-from lib.training.pretrain import phantom_batches, pretrain
+from sequal.anatomy.phantom import PhantomFrame, simulate_frame
+from sequal.learning.training.batches import Batch
+from sequal.learning.training.phantom_evaluation import as_frame, evaluate_on_phantoms
+from sequal.learning.training.pretrain import phantom_batches, pretrain
+from sequal.prediction import LoadedPair, load_pair, predict_frame
+from sequal.settings import Settings
 
 NETWORKS = ("unet", "dynunet", "basic_unet", "segresnet")
 HERE = Path(__file__).resolve().parent

@@ -20,13 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
 
 import torch
 
-import lib.training.round as round_module
-from lib.items import Item
-from lib.settings import Settings
-from lib.state import StudyState
-from lib.training.engine import MeanTeacherTrainer
-from lib.training.judging import LabelJudges
-from lib.training.round_length import with_steps
+import sequal.learning.training.round as round_module
+from sequal.learning.training.engine import MeanTeacherTrainer
+from sequal.learning.training.judging import LabelJudges
+from sequal.learning.training.round_length import with_steps
+from sequal.settings import Settings
+from sequal.study.items import Item
+from sequal.study.state import StudyState
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "sample-data"

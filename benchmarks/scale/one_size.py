@@ -27,8 +27,8 @@ def main(size: int, repeats: int) -> None:
 
 def timed(folder: Path, size: int, repeats: int) -> dict[str, Any]:
     from lib.datastores.found_files import FoundFiles
-    from lib.settings import Settings
-    from lib.state import StudyState
+    from sequal.settings import Settings
+    from sequal.study.state import StudyState
 
     studies, files = folder / "study", min(size, MOST_FILES)
     labelled = make_study(studies, size, files)

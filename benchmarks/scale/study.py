@@ -10,8 +10,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from lib.acquisition import ACQUISITION_FUNCTIONS
-from lib.state import StudyState, file_digest
+from sequal.acquisition import ACQUISITION_FUNCTIONS
+from sequal.study.state import StudyState, file_digest
 
 #: File systems allow about 65,000 links to one file.
 LINKS = 30_000

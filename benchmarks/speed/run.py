@@ -21,22 +21,22 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "apps" / "sequal"))
 
-from lib.processor import wait_without_spinning  # noqa: E402
+from sequal.processor import wait_without_spinning  # noqa: E402
 
 wait_without_spinning()
 
 import torch  # noqa: E402
 
-from lib.imaging import read_frame  # noqa: E402
-from lib.imaging.working_frames import WorkingFrames, to_working  # noqa: E402
-from lib.inference import load_pair, predict_frame, score_items  # noqa: E402
-from lib.inference.pair import FRAMES_AT_ONCE  # noqa: E402
-from lib.items import Item  # noqa: E402
-from lib.losses import SupervisedLoss, consistency_loss  # noqa: E402
-from lib.settings import Settings  # noqa: E402
-from lib.training.batches import Batch  # noqa: E402
-from lib.training.engine import MeanTeacherTrainer  # noqa: E402
-from lib.training.round_length import with_steps  # noqa: E402
+from sequal.files.imaging import read_frame  # noqa: E402
+from sequal.learning.losses import SupervisedLoss, consistency_loss  # noqa: E402
+from sequal.learning.training.batches import Batch  # noqa: E402
+from sequal.learning.training.engine import MeanTeacherTrainer  # noqa: E402
+from sequal.learning.training.round_length import with_steps  # noqa: E402
+from sequal.prediction import load_pair, predict_frame, score_items  # noqa: E402
+from sequal.prediction.pair import FRAMES_AT_ONCE  # noqa: E402
+from sequal.preparation.working_frames import WorkingFrames, to_working  # noqa: E402
+from sequal.settings import Settings  # noqa: E402
+from sequal.study.items import Item  # noqa: E402
 
 CPU = torch.device("cpu")
 WEIGHTS = ROOT / "apps" / "sequal" / "model" / "pretrained_carotid.pt"

@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, sync_playwright
 from browser.study import STUDY, serving
 from browser.viewer import Viewer, installed_chromium, new_viewer
 from integration.server import Server
-from lib.dicom import Pacs, image_series
 from pacs import running_orthanc
+from sequal.files.dicom import Pacs, image_series
 
 START_MS = 60_000
 #: A real window without a screen; no request to anybody but the server.

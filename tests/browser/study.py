@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from integration.server import REPOSITORY, Server, running
-from lib.dicom import ImageIdentity
-from lib.imaging import Frame, read_frame
+from sequal.files.dicom import ImageIdentity
+from sequal.files.imaging import Frame, read_frame
 
 #: The smallest frames of four patients: what is tested is the viewer, not the model.
 NAMES = ("p02_f1", "p04_f1", "p08_f2", "p10_f1")

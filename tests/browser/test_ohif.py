@@ -16,8 +16,8 @@ from browser.annotator import LOAD_MS, Annotator, new_annotator
 from browser.study import CLIP, STUDY, serving
 from browser.viewer import Viewer, new_viewer
 from integration.server import Server
-from lib.dicom import Pacs, image_series
 from pacs import running_orthanc
+from sequal.files.dicom import Pacs, image_series
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 from browser.study import CLIP, STUDY, serving
 from browser.viewer import LOAD_MS, Viewer
 from integration.server import Server
-from lib.dicom import Pacs, frames_to_slices, image_series
 from pacs import running_orthanc
+from sequal.files.dicom import Pacs, frames_to_slices, image_series
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

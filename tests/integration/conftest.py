@@ -9,10 +9,10 @@ from PIL import Image
 
 from integration.data import FRAMES, LABELLED, frame, make_study, save_nifti
 from integration.server import Server, running
-from lib.items import Item
-from lib.settings import Settings
-from lib.state import StudyState
-from lib.training import run_round
+from sequal.learning.training import run_round
+from sequal.settings import Settings
+from sequal.study.items import Item
+from sequal.study.state import StudyState
 
 CLIP_FRAMES = 3
 

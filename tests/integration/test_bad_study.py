@@ -13,8 +13,8 @@ from PIL import Image
 
 from integration.data import LABELLED, frame, make_study, save_nifti
 from integration.server import Server, running, task_result
-from lib.settings import Settings
-from lib.state import StudyState, file_digest
+from sequal.settings import Settings
+from sequal.study.state import StudyState, file_digest
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 

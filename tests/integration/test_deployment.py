@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI, Request
 
 from integration.server import REPOSITORY, free_port, wait_for
-from lib.access import protect
+from lib.web.access import protect
 
 NAME = "labels.hospital.example"
 PAGE = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")

@@ -16,10 +16,10 @@ from pydicom.uid import RLELossless
 from integration import ultrasound
 from integration.data import HEIGHT, WIDTH
 from integration.server import Server, free_port, running, task_result, wait_for
-from lib.dicom import ImageIdentity, OutgoingLabel, label_segmentation
-from lib.settings import Settings
-from lib.state import Split, StudyState, file_digest
 from pacs import running_orthanc
+from sequal.files.dicom import ImageIdentity, OutgoingLabel, label_segmentation
+from sequal.settings import Settings
+from sequal.study.state import Split, StudyState, file_digest
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 

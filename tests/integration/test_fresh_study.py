@@ -9,8 +9,8 @@ import pytest
 
 from integration.data import FRAMES, HEIGHT, WIDTH, label_of, make_study, save_nifti
 from integration.server import APP, Server, running
-from lib.settings import Settings
-from lib.state import StudyState, study_state_folder
+from sequal.settings import Settings
+from sequal.study.state import StudyState, study_state_folder
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 

@@ -2,7 +2,7 @@ import pytest
 
 from integration.data import FRAMES, LABELLED
 from integration.server import Server
-from lib.settings import STRATEGY_NAMES, Settings
+from sequal.settings import STRATEGY_NAMES, Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 

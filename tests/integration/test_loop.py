@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from integration.server import APP, QUICK, REPOSITORY, Server, running
-from lib.settings import Settings
-from lib.state import Ledger, Split, StudyState, file_digest
+from sequal.settings import Settings
+from sequal.study.state import Ledger, Split, StudyState, file_digest
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 

@@ -7,8 +7,8 @@ from monailabel.client.client import MONAILabelClientException
 from integration.conftest import CLIP_FRAMES
 from integration.data import frame, save_nifti
 from integration.server import Server
-from lib.settings import STRATEGY_NAMES, Settings
-from lib.state import StudyState
+from sequal.settings import STRATEGY_NAMES, Settings
+from sequal.study.state import StudyState
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 

@@ -12,8 +12,8 @@ import pytest
 
 from integration.data import label_of, make_study, save_nifti
 from integration.server import QUICK, free_port, running
-from lib.state import Ledger, round_lock
 from postgres import running_postgres
+from sequal.study.state import Ledger, round_lock
 
 pytestmark = [pytest.mark.timeout(500)]
 

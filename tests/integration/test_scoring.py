@@ -4,8 +4,8 @@ import pytest
 
 from integration.data import frame, save_nifti
 from integration.server import Server, task_result, wait_for
-from lib.settings import Settings
-from lib.state import StudyState, file_digest
+from sequal.settings import Settings
+from sequal.study.state import StudyState, file_digest
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 

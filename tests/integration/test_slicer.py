@@ -18,10 +18,10 @@ from scipy.spatial.transform import Rotation
 from integration.data import FRAMES, HEIGHT, SPACING_MM, WIDTH, frame, label_of, make_study, save_nifti
 from integration.server import QUICK, Server, running, wait_for
 from integration.slicer import Slicer, calls_of_the_plugin, ras_affine, replayed_calls, write_labelmap
-from lib.imaging import read_frame
-from lib.inference import load_pair, predict_frame
-from lib.measurement import boundaries_from_mask, boundaries_from_probability
-from lib.settings import Settings
+from sequal.anatomy.measurement import boundaries_from_mask, boundaries_from_probability
+from sequal.files.imaging import read_frame
+from sequal.prediction import load_pair, predict_frame
+from sequal.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 

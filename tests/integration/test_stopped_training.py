@@ -9,8 +9,8 @@ import pytest
 
 from integration.data import make_study
 from integration.server import Server, running, wait_for
-from lib.settings import Settings
-from lib.state import StudyState
+from sequal.settings import Settings
+from sequal.study.state import StudyState
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 import cli
 from integration.data import HEIGHT, LABELLED, WIDTH, label_of, save_nifti
 from integration.server import Server
-from lib.settings import Settings
-from lib.state import StudyState
+from sequal.settings import Settings
+from sequal.study.state import StudyState
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 

@@ -14,8 +14,8 @@ import pytest
 
 from integration.data import label_of, make_study, save_nifti
 from integration.server import QUICK, REPOSITORY, START_S, Server, command, environment, free_port, running, wait_for
-from lib.settings import Settings
-from lib.state import StudyState
+from sequal.settings import Settings
+from sequal.study.state import StudyState
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(500)]
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from integration.data import SPACING_MM, frame
-from lib.dicom import ImageIdentity, image_series
-from lib.imaging import Calibration, Frame
+from sequal.files.dicom import ImageIdentity, image_series
+from sequal.files.imaging import Calibration, Frame
 
 
 def frame_of(*pixels: NDArray[np.uint8]) -> Frame:

@@ -6,9 +6,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from lib.items import Item
-from lib.settings import Settings
-from lib.state import StudyState
+from sequal.settings import Settings
+from sequal.study.items import Item
+from sequal.study.state import StudyState
 
 SIZE = (96, 64)
 SPACING_MM = 0.06

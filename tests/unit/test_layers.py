@@ -1,4 +1,4 @@
-"""Below the adapters nothing needs MONAI Label, and nothing anywhere needs torchvision."""
+"""The library `sequal` needs neither MONAI Label nor the adapters in `lib`, and nothing anywhere needs torchvision."""
 
 import ast
 import subprocess
@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parents[2] / "apps" / "sequal"
-#: Packages that adapt the app to MONAI Label; every other one lies below the line.
-ADAPTERS = {"configs", "endpoints", "routes", "infers", "trainers", "scoring", "activelearning", "datastores"}
 
 _IMPORT_ALL = """
 import importlib, sys, warnings
@@ -36,10 +34,6 @@ def _module(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _is_adapter(path):
-    return path.relative_to(APP / "lib").parts[0] in ADAPTERS
-
-
 def _imported(path):
     """Names that a file imports, wherever in the file it does so."""
     names = set()
@@ -56,24 +50,21 @@ def _packages(path):
     return {name.partition(".")[0] for name in _imported(path)}
 
 
-LIB_FILES = sorted((APP / "lib").rglob("*.py"))
-BELOW = [path for path in LIB_FILES if not _is_adapter(path)]
+ADAPTERS = sorted((APP / "lib").rglob("*.py"))
+LIBRARY = sorted((APP / "sequal").rglob("*.py"))
 #: What an annotator's server runs: the app's own `model` and `logs` folders hold no code.
-OURS = [APP / "main.py", APP / "cli.py", *LIB_FILES]
+OURS = [APP / "main.py", APP / "cli.py", *ADAPTERS, *LIBRARY]
 
 
 def test_the_files_are_found():
-    names = {_module(path) for path in BELOW}
-    assert {"lib.training.round", "lib.state", "lib.settings", "lib.networks.dual"} <= names
-    assert not any(name.startswith("lib.infers") for name in names)
-    assert {"monailabel"} <= set().union(*(_packages(path) for path in LIB_FILES if _is_adapter(path)))
+    names = {_module(path) for path in LIBRARY}
+    assert {"sequal.learning.training.round", "sequal.study.state", "sequal.settings"} <= names
+    assert {"monailabel"} <= set().union(*(_packages(path) for path in ADAPTERS))
 
 
-@pytest.mark.parametrize("path", BELOW, ids=_module)
-def test_below_the_line_nothing_imports_monailabel_or_an_adapter(path):
-    assert "monailabel" not in _packages(path)
-    adapters = {name for name in _imported(path) for part in ADAPTERS if f"{name}.".startswith(f"lib.{part}.")}
-    assert adapters == set()
+@pytest.mark.parametrize("path", LIBRARY, ids=_module)
+def test_the_library_imports_neither_monailabel_nor_an_adapter(path):
+    assert not {"monailabel", "lib"} & _packages(path)
 
 
 def test_the_label_guard_runs_without_monailabel():
@@ -85,9 +76,9 @@ def test_nothing_imports_torchvision():
     assert [str(path) for path in OURS if path.exists() and "torchvision" in _packages(path)] == []
 
 
-def test_everything_below_the_line_imports_without_monailabel():
+def test_the_library_imports_without_monailabel():
     done = subprocess.run(
-        [sys.executable, "-c", _IMPORT_ALL, *[_module(path) for path in BELOW]],
+        [sys.executable, "-c", _IMPORT_ALL, *[_module(path) for path in LIBRARY]],
         cwd=APP,
         capture_output=True,
         text=True,

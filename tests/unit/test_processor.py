@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lib import processor
-from lib.processor import Threads, step_back, wait_without_spinning
+from sequal import processor
+from sequal.processor import Threads, step_back, wait_without_spinning
 
 
 def test_waiting_is_chosen_for_what_starts_from_now_on_and_never_against_the_user(monkeypatch):
@@ -19,7 +19,9 @@ def test_waiting_is_chosen_for_what_starts_from_now_on_and_never_against_the_use
 
 @pytest.mark.skipif(os.name != "posix", reason="niceness is POSIX's")
 def test_a_process_that_steps_back_is_nice():
-    code = "from lib.processor import step_back; import os; before = os.nice(0); step_back(); print(before, os.nice(0))"
+    code = (
+        "from sequal.processor import step_back; import os; before = os.nice(0); step_back(); print(before, os.nice(0))"
+    )
     app = Path(processor.__file__).parents[1]
     said = subprocess.run([sys.executable, "-c", code], cwd=app, capture_output=True, text=True, check=True).stdout
     before, after = map(int, said.split())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.settings import settings_table
+from sequal.settings import settings_table
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 SETTINGS = README.parent / "docs" / "settings.md"

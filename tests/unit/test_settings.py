@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.errors import SettingsError
-from lib.settings import (
+from sequal.errors import SettingsError
+from sequal.settings import (
     NETWORK_NAMES,
     STRATEGY_NAMES,
     Settings,
@@ -196,7 +196,7 @@ def test_table_has_one_row_for_each_setting():
 
 
 def test_names_are_spelled_once():
-    from lib.acquisition import PLD_FORMS, STRATEGIES
+    from sequal.acquisition import PLD_FORMS, STRATEGIES
 
     assert set(STRATEGIES) == set(STRATEGY_NAMES)
     for form in PLD_FORMS:

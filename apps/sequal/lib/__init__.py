@@ -1,1 +1,1 @@
-"""SEQUAL for MONAI Label: adapters to the server, and below them a library that never imports it."""
+"""Adapters to MONAI Label, named as its own packages are; the library below them is `sequal`."""

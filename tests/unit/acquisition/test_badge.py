@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from lib.acquisition import BadgeStrategy, Pool, k_means_plus_plus
+from sequal.acquisition import BadgeStrategy, Pool, k_means_plus_plus
 
 
 def draws(points, steps, count):

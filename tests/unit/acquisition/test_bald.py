@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
-from lib.acquisition import BaldStrategy, Pool, bald
+from sequal.acquisition import BaldStrategy, Pool, bald
 
 
 def log_passes(*passes):

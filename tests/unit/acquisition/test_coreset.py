@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from lib.acquisition import CoresetStrategy, Pool, k_centre_greedy
+from sequal.acquisition import CoresetStrategy, Pool, k_centre_greedy
 
 
 def test_worked_by_hand():

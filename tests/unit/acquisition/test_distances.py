@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from lib.acquisition import distances
-from lib.acquisition.distances import nearest_squared, squared_distances, stack
+from sequal.acquisition import distances
+from sequal.acquisition.distances import nearest_squared, squared_distances, stack
 
 
 def test_by_hand():

@@ -1,7 +1,7 @@
 import pytest
 
-from lib.acquisition import EXTRAS, STRATEGIES, extras_for, parse_extras
-from lib.errors import SettingsError
+from sequal.acquisition import EXTRAS, STRATEGIES, extras_for, parse_extras
+from sequal.errors import SettingsError
 
 
 def test_what_each_strategy_needs():

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.acquisition import (
+from sequal.acquisition import (
     ACQUISITION_FUNCTIONS,
     entropy,
     layer_entropy,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from lib.acquisition import PldDiverseStrategy, Pool
-from lib.acquisition.pld_diverse import passes_by_patient, spread
+from sequal.acquisition import PldDiverseStrategy, Pool
+from sequal.acquisition.pld_diverse import passes_by_patient, spread
 
 
 def rank(scores, patients=None, labelled=(), features=None, seed=0, validation=(), **options):

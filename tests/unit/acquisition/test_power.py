@@ -3,8 +3,8 @@ from collections import Counter
 
 import pytest
 
-from lib.acquisition import Candidate, power_score
-from lib.acquisition.power_strategy import PowerStrategy
+from sequal.acquisition import Candidate, power_score
+from sequal.acquisition.power_strategy import PowerStrategy
 
 SCORES = {"a": 1.0, "b": 2.0, "c": 7.0}
 

@@ -3,7 +3,7 @@ from itertools import permutations
 
 import numpy as np
 
-from lib.acquisition.shuffled import shuffled
+from sequal.acquisition.shuffled import shuffled
 
 
 def test_every_order_is_as_likely():

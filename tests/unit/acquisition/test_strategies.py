@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.acquisition import ACQUISITION_FUNCTIONS, STRATEGIES, Pool, ScoredStrategy
+from sequal.acquisition import ACQUISITION_FUNCTIONS, STRATEGIES, Pool, ScoredStrategy
 
 SCORED = [*ACQUISITION_FUNCTIONS, "bald"]
 IN_FEATURE_SPACE = ["coreset", "badge"]

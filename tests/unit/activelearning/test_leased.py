@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from fastapi import HTTPException
 
-from lib.acquisition import STRATEGIES
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study
-from lib.state import StudyState
+from sequal.acquisition import STRATEGIES
+from sequal.study.state import StudyState
 from unit.synthetic_study import settings
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from lib.networks import Architecture, DualNetwork
-from lib.state import save_checkpoint
+from sequal.learning.networks import Architecture, DualNetwork
+from sequal.study.state import save_checkpoint
 from unit.synthetic_study import SPACING_MM, band, write_image, write_label
 
 __all__ = ["SPACING_MM", "make_folder", "random_checkpoint", "words"]

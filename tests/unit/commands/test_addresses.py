@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from lib.commands.address import is_server
-from lib.commands.pacs_study import PacsStudy
-from lib.dicom.series_list import ListedSeries, series_names
-from lib.errors import ServerError, SettingsError
-from lib.settings import Settings
-from lib.state import study_state_folder
 from pacs import running_orthanc
+from sequal.commands.address import is_server
+from sequal.commands.pacs_study import PacsStudy
+from sequal.errors import ServerError, SettingsError
+from sequal.files.dicom.series_list import ListedSeries, series_names
+from sequal.settings import Settings
+from sequal.study.state import study_state_folder
 from unit.commands.studies import make_folder, random_checkpoint, words
 from unit.synthetic_study import write_label
 
@@ -141,7 +141,7 @@ def test_series_of_one_name_are_told_apart_by_date_number_and_uid():
 
 
 def test_a_filter_is_json(monkeypatch):
-    from lib.dicom.series_list import search_filter
+    from sequal.files.dicom.series_list import search_filter
 
     monkeypatch.delenv("MONAI_LABEL_DICOMWEB_SEARCH_FILTER", raising=False)
     assert search_filter() == {"Modality": "US"}

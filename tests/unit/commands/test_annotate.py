@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.commands.annotate import CLIENT_ID
-from lib.commands.annotate_client import AnnotationClient
-from lib.commands.annotate_play import PlayOptions, play
-from lib.commands.annotate_truth import Truth, choose_test_images, exact_expert, noisy_expert
-from lib.errors import ServerError, StudyError
-from lib.imaging import read_frame
+from sequal.commands.annotating.annotate import CLIENT_ID
+from sequal.commands.annotating.client import AnnotationClient
+from sequal.commands.annotating.play import PlayOptions, play
+from sequal.commands.annotating.truth import Truth, choose_test_images, exact_expert, noisy_expert
+from sequal.errors import ServerError, StudyError
+from sequal.files.imaging import read_frame
 from unit.commands.fake_server import FIRST_SHIFT, IMT_MM, FakeStudy, serving
 from unit.commands.studies import make_folder
 from unit.synthetic_study import write_label
@@ -233,7 +233,7 @@ def test_test_images_are_whole_patients_and_leave_enough_to_label():
 
 
 def test_the_command_leaves_table_json_and_picture(run, server, study, studies, tmp_path, monkeypatch):
-    monkeypatch.setattr("lib.commands.annotate_client._POLL_S", 0.01)
+    monkeypatch.setattr("sequal.commands.annotating.client._POLL_S", 0.01)
     out = tmp_path / "out"
     options = ("--rounds", 2, "--per-round", 2, "--test-images", 2, "--out", out)
     result = run("annotate", "--server", server, "--studies", studies, *options, "epochs=4")

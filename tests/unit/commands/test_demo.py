@@ -4,8 +4,8 @@ import psutil
 import pytest
 import requests
 
-from lib.commands.demo import copied_demo, running_server
-from lib.errors import ServerError, StudyError
+from sequal.commands.demo import copied_demo, running_server
+from sequal.errors import ServerError, StudyError
 from unit.commands.studies import make_folder
 
 #: Stands in for MONAI Label's main module: answers `/info/`, and keeps a child busy as a training does.

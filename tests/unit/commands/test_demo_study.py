@@ -1,9 +1,9 @@
 import nibabel as nib
 import numpy as np
 
-from lib.commands import demo_study
-from lib.commands.demo_study import simulate_demo_study
-from lib.study_folder import StudyFiles
+from sequal.commands import demo_study
+from sequal.commands.demo_study import simulate_demo_study
+from sequal.study.folder import StudyFiles
 
 
 def test_frames_become_a_studies_folder_with_its_truth(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from lib.state import file_digest, study_state_folder
+from sequal.study.state import file_digest, study_state_folder
 from unit.commands.studies import random_checkpoint, words
 
 

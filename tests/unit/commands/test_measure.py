@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.commands.measure import parse_spacing
-from lib.errors import SettingsError
+from sequal.commands.measuring.measure import parse_spacing
+from sequal.errors import SettingsError
 from unit.commands.studies import random_checkpoint
 from unit.synthetic_study import band, write_image, write_label
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from cli import app
 from integration.server import APP, environment, free_port, wait_for
-from lib.commands import orthanc
-from lib.commands.orthanc import check_port, running_orthanc
-from lib.errors import PacsError
 from pacs import needed_program
+from sequal.commands import orthanc
+from sequal.commands.orthanc import check_port, running_orthanc
+from sequal.errors import PacsError
 from unit.commands.studies import make_folder
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from lib.commands import pretrain as command
-from lib.commands.pretrain import TEST_SEED, PretrainOptions
-from lib.networks import Architecture, create_network
-from lib.phantom import PhantomFrame
-from lib.state import load_checkpoint
-from lib.training.pretrain import frames_used, phantom_batches
+from sequal.anatomy.phantom import PhantomFrame
+from sequal.commands import pretrain as command
+from sequal.commands.pretrain import TEST_SEED, PretrainOptions
+from sequal.learning.networks import Architecture, create_network
+from sequal.learning.training.pretrain import frames_used, phantom_batches
+from sequal.study.state import load_checkpoint
 from unit.synthetic_study import band
 
 
@@ -23,9 +23,9 @@ def small_frame(rng, kind=None, scanner=None):
 
 @pytest.fixture(autouse=True)
 def _small_frames(monkeypatch):
-    for module in ("lib.commands.pretrain", "lib.training.phantom_patches"):
+    for module in ("sequal.commands.pretrain", "sequal.learning.training.phantom_patches"):
         monkeypatch.setattr(f"{module}.simulate_frame", small_frame)
-    monkeypatch.setattr("lib.training.pretrain.PATCH", (64, 64))
+    monkeypatch.setattr("sequal.learning.training.pretrain.PATCH", (64, 64))
 
 
 def test_weights_and_card_are_written(run, tmp_path):

@@ -1,8 +1,8 @@
 import pytest
 
-from lib.acquisition import ACQUISITION_FUNCTIONS
-from lib.settings import Settings
-from lib.state import StudyState, file_digest
+from sequal.acquisition import ACQUISITION_FUNCTIONS
+from sequal.settings import Settings
+from sequal.study.state import StudyState, file_digest
 from unit.commands.studies import random_checkpoint
 
 

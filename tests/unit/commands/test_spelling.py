@@ -3,8 +3,8 @@
 import pytest
 
 import cli
-from lib.commands.spelling import joined_settings, setting_pairs, the_study
-from lib.errors import SettingsError
+from sequal.commands.spelling import joined_settings, setting_pairs, the_study
+from sequal.errors import SettingsError
 
 VALUED = {"--conf": 1, "-c": 1, "--out": 1, "--traced": 2}
 FORMS = (

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from lib.commands.looking import next_queries as ranked
-from lib.commands.place import StudyPlace
-from lib.settings import Settings
-from lib.state import RefinedRecord, StudyState, file_digest
+from sequal.commands.looking import next_queries as ranked
+from sequal.commands.place import StudyPlace
+from sequal.settings import Settings
+from sequal.study.state import RefinedRecord, StudyState, file_digest
 from unit.commands.studies import random_checkpoint
 
 

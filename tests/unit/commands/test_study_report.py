@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from lib.overview import StudyOverview
-from lib.settings import Settings
-from lib.state import StudyState
+from sequal.settings import Settings
+from sequal.study.overview import StudyOverview
+from sequal.study.state import StudyState
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from lib.commands import annotate, console, export, import_study, measure, report, score, simulate, status
-from lib.commands.annotate_evaluation import Evaluation
-from lib.commands.annotate_play import PlayedRound
-from lib.commands.annotate_report import COLUMNS, round_row, start_row
-from lib.commands.console import progress_bar, table
-from lib.overview import StudyOverview
+from sequal.commands import console, export, import_study, report, score, simulate, status
+from sequal.commands.annotating import annotate
+from sequal.commands.annotating.evaluation import Evaluation
+from sequal.commands.annotating.play import PlayedRound
+from sequal.commands.annotating.report import COLUMNS, round_row, start_row
+from sequal.commands.console import progress_bar, table
+from sequal.commands.measuring import measure
+from sequal.study.overview import StudyOverview
 
 WIDTH = 80
 LONG = "p0123456789 / left common carotid artery, far wall / B-mode, zoomed"

@@ -8,12 +8,12 @@ import pytest
 import requests
 from PIL import Image
 
-from lib.dicom import pseudonym
-from lib.imaging import read_frame
-from lib.settings import Settings
-from lib.state import Provenance, StudyState, file_digest
 from pacs import running_orthanc
-from unit.dicom.frames import validator_errors
+from sequal.files.dicom import pseudonym
+from sequal.files.imaging import read_frame
+from sequal.settings import Settings
+from sequal.study.state import Provenance, StudyState, file_digest
+from unit.files.dicom.frames import validator_errors
 from unit.synthetic_study import band, write_image, write_label
 
 THICK_MM = 8 * 0.06

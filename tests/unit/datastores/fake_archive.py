@@ -11,9 +11,9 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
 from lib.datastores.archive import Series
-from lib.dicom import ImageIdentity, OutgoingLabel, image_series, label_segmentation
-from lib.errors import PacsError
-from lib.imaging import Calibration, Frame
+from sequal.errors import PacsError
+from sequal.files.dicom import ImageIdentity, OutgoingLabel, image_series, label_segmentation
+from sequal.files.imaging import Calibration, Frame
 
 WIDTH, HEIGHT = 24, 16
 SPACING_MM = 0.06

@@ -17,8 +17,8 @@ from pydicom.dataset import Dataset
 from lib.datastores import archive as archive_module
 from lib.datastores import open_archive, search_filter, viewed_pacs
 from lib.datastores.archive import ImageArchive, Series, with_timeout
-from lib.errors import PacsError, StudyError
-from lib.ohif import PacsService
+from lib.web.ohif import PacsService
+from sequal.errors import PacsError, StudyError
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -15,10 +15,10 @@ from lib.configs import Study
 from lib.datastores import DicomWebStudy, LabelGuard
 from lib.datastores import listing as listing_module
 from lib.datastores.outbox import Outbox
-from lib.imaging import read_frame, read_label
-from lib.imaging.dicom_seg import read_segmentation
-from lib.imaging.dicom_series import read_series_headers
-from lib.state import StudyState
+from sequal.files.imaging import read_frame, read_label
+from sequal.files.imaging.dicom_seg import read_segmentation
+from sequal.files.imaging.dicom_series import read_series_headers
+from sequal.study.state import StudyState
 from unit.datastores.fake_archive import HEIGHT, WIDTH, FakeArchive, mask, pixels, segmentation, ultrasound
 from unit.synthetic_study import settings
 

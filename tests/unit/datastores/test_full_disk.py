@@ -11,9 +11,9 @@ from fastapi import HTTPException
 
 from lib.configs import refusal
 from lib.datastores import LabelGuard, StudyFolder
-from lib.errors import StudyError
-from lib.state import StudyState
-from lib.storage import is_writable
+from sequal.errors import StudyError
+from sequal.study.state import StudyState
+from sequal.study.storage import is_writable
 from unit.synthetic_study import settings
 
 SHAPE = (120, 90, 1)

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from lib.datastores import LabelGuard
-from lib.errors import LabelError, StorageError
-from lib.state import StudyState
+from sequal.errors import LabelError, StorageError
+from sequal.study.state import StudyState
 from unit.synthetic_study import band, settings
 
 AFFINE = np.array([[-0.06, 0, 0, 3.0], [0, -0.05, 0, 4.0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]])

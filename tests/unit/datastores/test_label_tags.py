@@ -10,9 +10,9 @@ import pytest
 from fastapi import HTTPException
 
 from lib.datastores import LabelGuard, StudyFolder
-from lib.importing.walking import walk_files
 from lib.infers import check_storable, image_file
-from lib.state import StudyState
+from sequal.files.importing.walking import walk_files
+from sequal.study.state import StudyState
 from unit.synthetic_study import settings
 
 SHAPE = (12, 9, 1)

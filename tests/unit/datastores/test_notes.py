@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lib.datastores.notes import PREVIOUS, check_note, read_list, rescued_list
-from lib.errors import SettingsError
+from sequal.errors import SettingsError
 
 
 def _nested(levels: int) -> dict[str, object]:

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from lib.datastores.outbox import Outbox
-from lib.errors import LabelError, PacsError
+from sequal.errors import LabelError, PacsError
 
 
 class _Pacs:

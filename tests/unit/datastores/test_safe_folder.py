@@ -18,7 +18,7 @@ from fastapi import HTTPException
 
 from lib.datastores import LabelGuard, StudyFolder
 from lib.datastores.change_log import ChangeLog
-from lib.state import StudyState
+from sequal.study.state import StudyState
 from unit.synthetic_study import settings
 
 SHAPE = (12, 9, 1)

@@ -15,8 +15,8 @@ from monailabel.datastore.local import LocalDatastore
 
 from lib.configs import Study
 from lib.datastores import LabelGuard, StudyFolder
-from lib.state import StudyState
-from lib.study_folder import StudyFiles
+from sequal.study.folder import StudyFiles
+from sequal.study.state import StudyState
 from unit.synthetic_study import settings
 
 SHAPE = (12, 9, 1)

@@ -10,7 +10,7 @@ from monailabel.config import settings
 from monailabel.utils.async_tasks.task import AsyncTask
 
 from lib.endpoints import SafeSessions, serve_requests
-from lib.errors import SettingsError
+from sequal.errors import SettingsError
 
 
 class Task:

@@ -15,7 +15,7 @@ from monailabel.interfaces.exception import ImageNotFoundException, MONAILabelEr
 
 from lib.endpoints.inherited import _in_thread
 from lib.endpoints.safe_route import SafeRoute
-from lib.errors import ImageError, StudyError
+from sequal.errors import ImageError, StudyError
 
 
 def _ask(handler: Callable[..., object], **more: object) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lib.experiments import Experiment
+from sequal.experiments import Experiment
 from unit.synthetic_study import band
 
 SETTINGS = {

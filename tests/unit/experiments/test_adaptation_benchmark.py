@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.experiments import Plan
+from sequal.experiments import Plan
 from unit.commands.studies import random_checkpoint
 from unit.experiments.miniature import SETTINGS
 from unit.synthetic_study import band, write_image, write_label

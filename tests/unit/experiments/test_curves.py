@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from lib.experiments.curves import area_difference, compare, figure_curves, labels_to_good, ratio_of_labels
-from lib.experiments.variants import Variant
+from sequal.experiments.curves import area_difference, compare, figure_curves, labels_to_good, ratio_of_labels
+from sequal.experiments.variants import Variant
 
 LABELS = (0, 5, 10)
 

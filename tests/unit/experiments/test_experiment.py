@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import lib.experiments.cell as cell_module
-from lib.errors import CheckpointError, SettingsError, StudyError
-from lib.experiments import Cell, Experiment
-from lib.experiments.dataset import prepare_dataset
-from lib.experiments.readers import Readers
-from lib.experiments.report import write_report
+import sequal.experiments.cell as cell_module
+from sequal.errors import CheckpointError, SettingsError, StudyError
+from sequal.experiments import Cell, Experiment
+from sequal.experiments.dataset import prepare_dataset
+from sequal.experiments.readers import Readers
+from sequal.experiments.report import write_report
 from unit.commands.studies import random_checkpoint
 from unit.experiments.miniature import make_images, options, play, results
 
@@ -263,9 +263,9 @@ class Blocker:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Blocker())
-import lib.commands.simulate
-from lib.experiments import Experiment
-from lib.experiments.cell import CellPlayer
+import sequal.commands.simulate
+from sequal.experiments import Experiment
+from sequal.experiments.cell import CellPlayer
 
 folder, play = Path(sys.argv[1]), CellPlayer.play
 

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import lib.experiments.frames as frames_module
-from lib.errors import SettingsError, StudyError
-from lib.experiments import Plan
-from lib.experiments.dataset import Dataset, prepare_dataset
-from lib.experiments.frames import SourceFrame, find_sources, shrink
-from lib.experiments.overlap import dice
-from lib.experiments.readers import Readers
-from lib.imaging import read_frame
-from lib.phantom import KINDS
+import sequal.experiments.frames as frames_module
+from sequal.anatomy.phantom import KINDS
+from sequal.errors import SettingsError, StudyError
+from sequal.experiments import Plan
+from sequal.experiments.dataset import Dataset, prepare_dataset
+from sequal.experiments.frames import SourceFrame, find_sources, shrink
+from sequal.experiments.overlap import dice
+from sequal.experiments.readers import Readers
+from sequal.files.imaging import read_frame
 from unit.experiments.miniature import make_images, options
 
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import pytest
 
-import lib.experiments.hospital_folder as module
-from lib.errors import StudyError
-from lib.experiments import Plan
-from lib.experiments.frames import find_sources
-from unit.phantom.test_hospital import SMALL
+import sequal.experiments.hospital_folder as module
+from sequal.errors import StudyError
+from sequal.experiments import Plan
+from sequal.experiments.frames import find_sources
+from unit.anatomy.phantom.test_hospital import SMALL
 
 
 class _Here:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from lib.experiments.instrument import judge_scores
+from sequal.experiments.instrument import judge_scores
 
 ERRORS = {"a": 0.1, "b": 0.4, "c": 0.2, "d": 0.9}
 

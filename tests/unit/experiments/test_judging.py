@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.experiments.judging import judge_frame, mean_figures
+from sequal.experiments.judging import judge_frame, mean_figures
 
 SPACING = (0.1, 0.05)
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from lib.acquisition import STRATEGIES
-from lib.errors import SettingsError, StudyError
-from lib.experiments import Cell, Plan
-from lib.settings import Settings
+from sequal.acquisition import STRATEGIES
+from sequal.errors import SettingsError, StudyError
+from sequal.experiments import Cell, Plan
+from sequal.settings import Settings
 
 PHANTOMS = {"phantom": 40, "phantom_test": 4}
 

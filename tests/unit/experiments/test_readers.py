@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from lib.experiments import Plan
-from lib.experiments.overlap import dice
-from lib.experiments.readers import Readers
+from sequal.experiments import Plan
+from sequal.experiments.overlap import dice
+from sequal.experiments.readers import Readers
 
 PIXEL_MM = (0.06, 0.06)
 

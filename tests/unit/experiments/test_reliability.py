@@ -1,6 +1,6 @@
 import pytest
 
-from lib.experiments.reliability import calibration_error, reliability
+from sequal.experiments.reliability import calibration_error, reliability
 
 
 def entry(labels, *images):

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from lib.errors import StudyError
-from lib.experiments import Plan
-from lib.experiments.report import write_report
+from sequal.errors import StudyError
+from sequal.experiments import Plan
+from sequal.experiments.report import write_report
 
 PLAN = {
     "phantom": 40,

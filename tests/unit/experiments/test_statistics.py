@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate
 
-from lib.experiments.statistics import area_under_curve, labels_to, paired_bootstrap, t_interval
+from sequal.experiments.statistics import area_under_curve, labels_to, paired_bootstrap, t_interval
 
 CURVES = st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), min_size=2, max_size=8)
 

@@ -2,9 +2,9 @@ import threading
 
 import pytest
 
-from lib.pool_index import PoolIndex
 from lib.scoring import AutoScoring
 from lib.scoring import auto as module
+from sequal.study.pool_index import PoolIndex
 
 
 class _Served:

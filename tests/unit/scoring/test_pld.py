@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from lib.acquisition import FEATURE_KINDS, STRATEGIES
-from lib.errors import SettingsError
-from lib.inference import ServedModel
-from lib.networks import Architecture, DualNetwork
 from lib.scoring import PldScoring, unscored
 from lib.scoring import pld as module
-from lib.settings import Settings
-from lib.state import ROUND, save_checkpoint
-from lib.study_pool import query_generator, study_pool
+from sequal.acquisition import FEATURE_KINDS, STRATEGIES
+from sequal.errors import SettingsError
+from sequal.learning.networks import Architecture, DualNetwork
+from sequal.prediction import ServedModel
+from sequal.settings import Settings
+from sequal.study.pool import query_generator, study_pool
+from sequal.study.state import ROUND, save_checkpoint
 from unit.synthetic_study import make_study, settings
 
 CPU = torch.device("cpu")

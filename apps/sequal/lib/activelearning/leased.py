@@ -11,11 +11,11 @@ from fastapi import HTTPException, status
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from lib.acquisition import Query, QueryStrategy
 from lib.configs import Study, refusal
-from lib.errors import SequalError
-from lib.imaging.readable import ReadableFiles
-from lib.study_pool import query_generator
+from sequal.acquisition import Query, QueryStrategy
+from sequal.errors import SequalError
+from sequal.files.imaging.readable import ReadableFiles
+from sequal.study.pool import query_generator
 
 __all__ = ["LeasedStrategy"]
 

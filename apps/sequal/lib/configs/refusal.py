@@ -5,8 +5,8 @@ from typing import Final
 
 from fastapi import HTTPException, status
 
-from lib.errors import ImageError, LabelError, PacsError, SequalError, SettingsError, StorageError
-from lib.storage import is_storage_problem
+from sequal.errors import ImageError, LabelError, PacsError, SequalError, SettingsError, StorageError
+from sequal.study.storage import is_storage_problem
 
 __all__ = ["not_found", "refusal"]
 

@@ -11,14 +11,16 @@ import torch
 from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
-from lib.acquisition import Pool
-from lib.imaging.claims import set_largest_image
-from lib.inference import ServedModel, choose_device
-from lib.items import Item
-from lib.kept_pool import kept_pool
-from lib.pool_index import PoolIndex
-from lib.settings import Settings
-from lib.state import (
+from sequal.acquisition import Pool
+from sequal.files.imaging.claims import set_largest_image
+from sequal.prediction import ServedModel, choose_device
+from sequal.settings import Settings
+from sequal.study.folder import STARTING_WEIGHTS
+from sequal.study.items import Item
+from sequal.study.kept_pool import kept_pool
+from sequal.study.pool import study_pool
+from sequal.study.pool_index import PoolIndex
+from sequal.study.state import (
     MANIFEST_NAME,
     KeptFile,
     PatientNames,
@@ -26,8 +28,6 @@ from lib.state import (
     repair_published,
     study_state_folder,
 )
-from lib.study_folder import STARTING_WEIGHTS
-from lib.study_pool import study_pool
 
 __all__ = ["STARTING_WEIGHTS", "Study"]
 

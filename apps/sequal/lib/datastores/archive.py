@@ -14,7 +14,7 @@ from monailabel.datastore.utils.dicom import dicom_web_download_series
 from pydicom.dataset import Dataset
 from requests.adapters import HTTPAdapter
 
-from lib.errors import ImageError, PacsError
+from sequal.errors import ImageError, PacsError
 
 __all__ = ["ImageArchive", "Series", "with_timeout"]
 

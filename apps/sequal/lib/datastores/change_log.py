@@ -9,8 +9,8 @@ from pathlib import Path
 from monailabel.datastore.local import ImageLabelModel
 from pydantic import BaseModel, ValidationError
 
-from lib.errors import SettingsError
-from lib.state import atomic_write
+from sequal.errors import SettingsError
+from sequal.study.state import atomic_write
 
 __all__ = ["Change", "ChangeLog", "entry_text"]
 

@@ -10,9 +10,9 @@ from monailabel.config import Settings
 from monailabel.datastore.dicom import DICOMwebClientX
 
 from lib.datastores.archive import ImageArchive, with_timeout
-from lib.errors import StudyError
-from lib.ohif import PacsService
-from lib.study_address import split_address
+from lib.web.ohif import PacsService
+from sequal.errors import StudyError
+from sequal.study.address import split_address
 
 __all__ = ["open_archive", "search_filter", "viewed_pacs"]
 

@@ -17,8 +17,8 @@ from lib.datastores.outbox import Outbox
 from lib.datastores.outgoing import STATION, outgoing_segmentation, station_name
 from lib.datastores.pacs_images import IMAGE_SUFFIX, PacsImages
 from lib.datastores.segmentations import PacsLabel, PacsLabels
-from lib.errors import SequalError
-from lib.state import StudyState
+from sequal.errors import SequalError
+from sequal.study.state import StudyState
 
 __all__ = ["DicomWebStudy"]
 

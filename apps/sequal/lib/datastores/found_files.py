@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from lib.imaging import IMAGE_SUFFIXES
-from lib.imaging.names import is_storable_name
+from sequal.files.imaging import IMAGE_SUFFIXES
+from sequal.files.imaging.names import is_storable_name
 
 __all__ = ["FoundFiles", "split_name"]
 

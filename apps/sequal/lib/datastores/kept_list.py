@@ -20,11 +20,11 @@ from lib.datastores.change_log import ChangeLog, entry_text
 from lib.datastores.folder_watch import FolderWatch
 from lib.datastores.found_files import FoundFiles
 from lib.datastores.notes import PREVIOUS, read_list, rescued_list
-from lib.errors import StorageError
-from lib.pool_index import PoolIndex
-from lib.state import atomic_write
-from lib.storage import is_writable
-from lib.text_files import same_text
+from sequal.errors import StorageError
+from sequal.files.text_files import same_text
+from sequal.study.pool_index import PoolIndex
+from sequal.study.state import atomic_write
+from sequal.study.storage import is_writable
 
 __all__ = ["KeptList"]
 

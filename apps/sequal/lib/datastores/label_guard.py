@@ -13,9 +13,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.dicomweb.viewed import as_viewed
-from lib.errors import ImageError, LabelError, StorageError, StudyError
-from lib.imaging import (
+from lib.web.dicomweb.viewed import as_viewed
+from sequal.anatomy.measurement import label_warnings
+from sequal.errors import ImageError, LabelError, StorageError, StudyError
+from sequal.files.imaging import (
     IMAGE_SUFFIXES,
     Frame,
     check_label,
@@ -26,12 +27,11 @@ from lib.imaging import (
     read_label,
     says_no_layer,
 )
-from lib.imaging.claims import large_images_take_turns
-from lib.imaging.nifti import read_nifti_array
-from lib.imaging.segments import submitted_segments
-from lib.imaging.writing import write_on_frame
-from lib.measurement import label_warnings
-from lib.state import StudyState, atomic_write
+from sequal.files.imaging.claims import large_images_take_turns
+from sequal.files.imaging.nifti import read_nifti_array
+from sequal.files.imaging.segments import submitted_segments
+from sequal.files.imaging.writing import write_on_frame
+from sequal.study.state import StudyState, atomic_write
 
 __all__ = ["MADE_BY", "NO_LAYER", "WARNINGS", "LabelGuard"]
 

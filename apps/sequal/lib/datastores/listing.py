@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from lib.datastores.archive import ImageArchive, Series
 from lib.datastores.shared_call import SharedCall
-from lib.dicom import pseudonym
-from lib.errors import PacsError
-from lib.state import atomic_write
+from sequal.errors import PacsError
+from sequal.files.dicom import pseudonym
+from sequal.study.state import atomic_write
 
 __all__ = ["Lister", "Listing"]
 

@@ -20,9 +20,9 @@ from lib.datastores.found_files import split_name
 from lib.datastores.kept_list import KeptList
 from lib.datastores.label_guard import MADE_BY, LabelGuard
 from lib.datastores.notes import check_note
-from lib.errors import SequalError, StorageError
-from lib.state import atomic_write
-from lib.text_files import same_text
+from sequal.errors import SequalError, StorageError
+from sequal.files.text_files import same_text
+from sequal.study.state import atomic_write
 
 __all__ = ["StudyFolder"]
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from monailabel.datastore.local import ImageLabelModel, LocalDatastoreModel
 
-from lib.errors import SettingsError
-from lib.imaging.names import is_storable_name
+from sequal.errors import SettingsError
+from sequal.files.imaging.names import is_storable_name
 
 __all__ = ["PREVIOUS", "check_note", "read_list", "rescued_list"]
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from lib.errors import PacsError, SequalError
+from sequal.errors import PacsError, SequalError
 
 __all__ = ["Outbox"]
 

@@ -6,10 +6,10 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from lib.dicom import ImageIdentity, OutgoingLabel, completed_headers, label_segmentation
-from lib.errors import LabelError, SequalError
-from lib.imaging import read_frame, read_label
-from lib.imaging.dicom_series import read_series_headers
+from sequal.errors import LabelError, SequalError
+from sequal.files.dicom import ImageIdentity, OutgoingLabel, completed_headers, label_segmentation
+from sequal.files.imaging import read_frame, read_label
+from sequal.files.imaging.dicom_series import read_series_headers
 
 __all__ = ["STATION", "outgoing_segmentation", "station_name"]
 

@@ -15,8 +15,8 @@ from lib.datastores.label_guard import LabelGuard
 from lib.datastores.listing import Lister
 from lib.datastores.local import StudyFolder
 from lib.datastores.series_cache import SeriesCache
-from lib.errors import ImageError, SequalError
-from lib.state import StudyState
+from sequal.errors import ImageError, SequalError
+from sequal.study.state import StudyState
 
 __all__ = ["IMAGE_SUFFIX", "PacsImages"]
 

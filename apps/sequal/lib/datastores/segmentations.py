@@ -14,19 +14,19 @@ from pydicom.dataset import Dataset
 
 from lib.datastores.archive import ImageArchive, Series
 from lib.datastores.listing import Listing
-from lib.dicom import is_refined
-from lib.dicom.equipment import MANUFACTURER
-from lib.errors import LabelError, PacsError
-from lib.imaging import read_frame
-from lib.imaging.dicom_seg import (
+from sequal.errors import LabelError, PacsError
+from sequal.files.dicom import is_refined
+from sequal.files.dicom.equipment import MANUFACTURER
+from sequal.files.imaging import read_frame
+from sequal.files.imaging.dicom_seg import (
     check_segmentation,
     read_segmentation,
     referenced_series,
     segmentation_says_no_layer,
 )
-from lib.imaging.dicom_series import read_series_headers
-from lib.imaging.writing import write_mask
-from lib.state import atomic_write
+from sequal.files.imaging.dicom_series import read_series_headers
+from sequal.files.imaging.writing import write_mask
+from sequal.study.state import atomic_write
 
 __all__ = ["PacsLabel", "PacsLabels"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from lib.datastores.archive import ImageArchive, Series
-from lib.errors import ImageError
-from lib.imaging.calibration import calibration_note
-from lib.imaging.dicom_series import read_series
-from lib.imaging.writing import write_mask
-from lib.state import atomic_write
+from sequal.errors import ImageError
+from sequal.files.imaging.calibration import calibration_note
+from sequal.files.imaging.dicom_series import read_series
+from sequal.files.imaging.writing import write_mask
+from sequal.study.state import atomic_write
 
 __all__ = ["SeriesCache"]
 

@@ -9,7 +9,7 @@ __all__ = ["ServedImages"]
 
 
 class ServedImages:
-    """What `lib.dicomweb` asks of a study, from what the datastore keeps in memory.
+    """What `lib.web.dicomweb` asks of a study, from what the datastore keeps in memory.
 
     Args:
         store: the studies folder.

@@ -10,10 +10,10 @@ from fastapi import Depends, Request, params
 from monailabel.config import settings as server_settings
 from monailabel.endpoints.user.auth import RBAC
 
-from lib.access.request_keys import only_known
 from lib.configs import refusal
 from lib.endpoints.safe_route import SafeRoute
-from lib.errors import SequalError, SettingsError
+from lib.web.access.request_keys import only_known
+from sequal.errors import SequalError, SettingsError
 
 __all__ = ["ADMIN", "ANNOTATOR", "READER", "Endpoint", "JsonBody", "json_object", "reasons"]
 

@@ -10,13 +10,13 @@ from fastapi import BackgroundTasks, File, Form, Request, UploadFile
 from monailabel.endpoints import infer
 from monailabel.interfaces.app import MONAILabelApp
 
-from lib.access.request_keys import checked
 from lib.configs import not_found, refusal
-from lib.dicomweb import is_viewed
 from lib.endpoints.answering import READER, Endpoint, json_object, reasons
 from lib.endpoints.received import received
-from lib.errors import ImageError, SettingsError
 from lib.infers import SENT_FILE, VIEWED
+from lib.web.access.request_keys import checked
+from lib.web.dicomweb import is_viewed
+from sequal.errors import ImageError, SettingsError
 
 __all__ = ["inference_endpoints"]
 

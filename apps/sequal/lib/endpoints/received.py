@@ -5,7 +5,7 @@ from typing import Final
 
 from fastapi import UploadFile
 
-from lib.imaging import image_suffix
+from sequal.files.imaging import image_suffix
 
 __all__ = ["received", "received_label"]
 

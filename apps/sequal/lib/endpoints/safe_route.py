@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException as PlainHTTPException
 from starlette.types import Message, Receive
 
 from lib.configs import refusal
-from lib.errors import SequalError
-from lib.imaging.claims import SETTING, largest_upload
-from lib.storage import storage_problem
+from sequal.errors import SequalError
+from sequal.files.imaging.claims import SETTING, largest_upload
+from sequal.study.storage import storage_problem
 
 __all__ = ["SafeRoute"]
 

@@ -13,7 +13,7 @@ from lib.endpoints.stored_labels import stored_label_endpoints
 from lib.endpoints.submissions import submission_endpoints
 from lib.endpoints.task_queue import use_task_queues
 from lib.endpoints.tasks import task_endpoints
-from lib.ohif.in_front import put_in_front
+from lib.web.ohif.in_front import put_in_front
 
 __all__ = ["serve_requests"]
 

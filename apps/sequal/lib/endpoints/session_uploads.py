@@ -10,7 +10,7 @@ from monailabel.interfaces.app import MONAILabelApp
 
 from lib.endpoints.answering import READER, Endpoint, reasons
 from lib.endpoints.received import received
-from lib.imaging import image_stem
+from sequal.files.imaging import image_stem
 
 __all__ = ["session_endpoints"]
 

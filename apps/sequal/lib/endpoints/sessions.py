@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from monailabel.utils.sessions import SessionInfo, Sessions
 
-from lib.access.archives import unpack
 from lib.configs import refusal
-from lib.errors import ImageError
+from lib.web.access.archives import unpack
+from sequal.errors import ImageError
 
 __all__ = ["SafeSessions"]
 
@@ -20,7 +20,7 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class SafeSessions(Sessions):
     """MONAI Label joins the id of a session to a folder, and unpacks archives wherever their members say.
 
-    Here an id is one that the server made, and an archive is unpacked by `lib.access.archives`.
+    Here an id is one that the server made, and an archive is unpacked by `lib.web.access.archives`.
     """
 
     def get_session(self, session_id: str, update_ts: bool = True, fetch_cache: bool = True) -> SessionInfo | None:

@@ -10,11 +10,11 @@ from monailabel.endpoints import datastore
 from monailabel.interfaces.app import MONAILabelApp
 
 from lib.configs import not_found
-from lib.dicomweb import as_viewed, is_viewed
 from lib.endpoints.answering import READER, Endpoint, reasons
-from lib.imaging import read_frame, read_label
-from lib.imaging.claims import large_images_take_turns
-from lib.imaging.writing import write_on_frame
+from lib.web.dicomweb import as_viewed, is_viewed
+from sequal.files.imaging import read_frame, read_label
+from sequal.files.imaging.claims import large_images_take_turns
+from sequal.files.imaging.writing import write_on_frame
 
 __all__ = ["stored_label_endpoints"]
 

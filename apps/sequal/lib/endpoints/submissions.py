@@ -11,10 +11,10 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import DefaultLabelTag
 
-from lib.dicomweb import is_viewed
 from lib.endpoints.answering import ADMIN, ANNOTATOR, Endpoint, json_object, reasons
 from lib.endpoints.received import received, received_label
-from lib.imaging import image_stem, image_suffix
+from lib.web.dicomweb import is_viewed
+from sequal.files.imaging import image_stem, image_suffix
 
 __all__ = ["submission_endpoints"]
 

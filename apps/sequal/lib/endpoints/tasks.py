@@ -10,11 +10,11 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 
-from lib.access import request_keys
 from lib.configs import not_found
 from lib.endpoints.answering import ADMIN, ANNOTATOR, READER, Endpoint, JsonBody, reasons
 from lib.endpoints.task_queue import stop_tasks, wait_for_task
-from lib.errors import SettingsError
+from lib.web.access import request_keys
+from sequal.errors import SettingsError
 
 __all__ = ["task_endpoints"]
 

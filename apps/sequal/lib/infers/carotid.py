@@ -14,15 +14,15 @@ import torch
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.configs import Study, refusal
-from lib.dicomweb import as_viewed
-from lib.errors import ImageError, SequalError, SettingsError, StudyError
-from lib.imaging import Frame, read_frame
-from lib.imaging.claims import large_images_take_turns
-from lib.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
-from lib.inference import Prediction, predict_frame
-from lib.labels import LABEL_NAMES
-from lib.measurement import combine_frames
-from lib.processor import Threads
+from lib.web.dicomweb import as_viewed
+from sequal.anatomy.measurement import combine_frames
+from sequal.errors import ImageError, SequalError, SettingsError, StudyError
+from sequal.files.imaging import Frame, read_frame
+from sequal.files.imaging.claims import large_images_take_turns
+from sequal.files.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
+from sequal.labels import LABEL_NAMES
+from sequal.prediction import Prediction, predict_frame
+from sequal.processor import Threads
 
 __all__ = ["IMAGE_ID", "VIEWED", "CarotidInfer", "result_file"]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from lib.configs import Study
-from lib.errors import SettingsError
-from lib.imaging import Frame
-from lib.imaging.markups import MARKUPS_SUFFIX, write_markups
-from lib.inference import Prediction, contour_markups
 from lib.infers.carotid import CarotidInfer, result_file
+from sequal.errors import SettingsError
+from sequal.files.imaging import Frame
+from sequal.files.imaging.markups import MARKUPS_SUFFIX, write_markups
+from sequal.prediction import Prediction, contour_markups
 
 __all__ = ["CarotidContoursInfer"]
 

@@ -8,7 +8,7 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from lib.configs import not_found, refusal
 from lib.datastores.label_guard import MADE_BY
-from lib.errors import LabelError
+from sequal.errors import LabelError
 
 __all__ = ["SENT_FILE", "check_storable", "image_file"]
 

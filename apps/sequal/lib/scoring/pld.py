@@ -8,11 +8,11 @@ from typing import Any, Final
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 
-from lib.acquisition import FEATURES, extras_for, parse_extras
 from lib.configs import Study
-from lib.inference import score_pool, store_features, unfeatured_items, unscored_items
-from lib.items import Item
-from lib.state import ROUND
+from sequal.acquisition import FEATURES, extras_for, parse_extras
+from sequal.prediction import score_pool, store_features, unfeatured_items, unscored_items
+from sequal.study.items import Item
+from sequal.study.state import ROUND
 
 __all__ = ["PldScoring", "unscored"]
 

@@ -8,12 +8,12 @@ import psutil
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
-from lib.access.request_keys import SYNONYMS
 from lib.configs import Study
-from lib.errors import SequalError
-from lib.settings import Settings, per_request_keys, setting_keys
-from lib.state import ROUND, RoundLock, repair_published, round_lock
-from lib.training import RoundReport, TrainStats, run_round
+from lib.web.access.request_keys import SYNONYMS
+from sequal.errors import SequalError
+from sequal.learning.training import RoundReport, TrainStats, run_round
+from sequal.settings import Settings, per_request_keys, setting_keys
+from sequal.study.state import ROUND, RoundLock, repair_published, round_lock
 
 __all__ = ["CarotidTrain"]
 

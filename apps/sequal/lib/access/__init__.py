@@ -1,7 +1,0 @@
-"""Who may talk to the server: the names that it is reached by, and the pages that may use it."""
-
-from lib.access.control import AccessControl
-from lib.access.listening import exposure, start_address
-from lib.access.server import protect
-
-__all__ = ["AccessControl", "exposure", "protect", "start_address"]

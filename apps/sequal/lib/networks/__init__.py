@@ -1,6 +1,0 @@
-"""Networks: the architectures by name and the student/teacher pair built from one of them."""
-
-from lib.networks.dual import DualNetwork
-from lib.networks.registry import NETWORK_STRIDE, Architecture, create_network, network_definition
-
-__all__ = ["NETWORK_STRIDE", "Architecture", "DualNetwork", "create_network", "network_definition"]

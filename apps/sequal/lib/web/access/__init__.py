@@ -1,0 +1,7 @@
+"""Who may talk to the server: the names that it is reached by, and the pages that may use it."""
+
+from lib.web.access.control import AccessControl
+from lib.web.access.listening import exposure, start_address
+from lib.web.access.server import protect
+
+__all__ = ["AccessControl", "exposure", "protect", "start_address"]

@@ -1,0 +1,46 @@
+"""Putting the access control in front of MONAI Label's server."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.middleware import Middleware
+
+from lib.web.access.control import AccessControl
+from lib.web.access.same_names import SameNames
+
+__all__ = ["protect"]
+
+#: Ours of before, and MONAI Label's CORS, which echoes any origin together with credentials.
+_REPLACED: Final = frozenset({AccessControl.__name__, CORSMiddleware.__name__, SameNames.__name__})
+
+
+def protect(
+    server: FastAPI, hosts: Collection[str], origins: Collection[str], known: Callable[[str], str] = str
+) -> None:
+    """Let only requests through that `AccessControl` lets through; pages of the listed origins may read replies.
+
+    Called again (MONAI Label builds the app anew on `/reload`), it replaces what it did before.
+
+    Args:
+        server: MONAI Label's FastAPI application; it may be starting already.
+        hosts: as `AccessControl` takes them.
+        origins: as `AccessControl` takes them.
+        known: as `SameNames` takes it.
+    """
+    ours = [
+        Middleware(AccessControl, hosts=hosts, origins=origins),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_credentials=bool(origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+        ),
+        Middleware(SameNames, known=known),
+    ]
+    # By name: after `/reload` these are classes of modules that were loaded again.
+    others = [entry for entry in server.user_middleware if getattr(entry.cls, "__name__", "") not in _REPLACED]
+    server.user_middleware[:] = [*ours, *others]
+    server.middleware_stack = None  # built again for the next request

@@ -1,0 +1,34 @@
+"""The route that the app adds to the server for OHIF."""
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+from fastapi.routing import APIRoute
+
+from lib.web.ohif.app_config import app_config
+from lib.web.ohif.in_front import put_in_front
+
+__all__ = ["APP_CONFIG_PATH", "serve_study_list"]
+
+APP_CONFIG_PATH: Final = "/ohif/app-config.js"
+
+
+def serve_study_list(server: FastAPI, ohif: Path) -> None:
+    """Answer with OHIF's configuration in place of the server.
+
+    Called again (MONAI Label builds the app anew on `/reload`), the new route replaces the old one.
+
+    Args:
+        server: MONAI Label's FastAPI application.
+        ohif: folder of the viewer's files.
+    """
+
+    def configuration() -> PlainTextResponse:
+        # Read at every call: the file is small, and a page is loaded once per image.
+        script = app_config(ohif / "app-config.js")
+        return PlainTextResponse(script, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+    # Before the server's own, whose `/ohif/{path}` would answer first.
+    put_in_front(server, [APIRoute(APP_CONFIG_PATH, configuration, methods=["GET"], include_in_schema=False)])

@@ -1,0 +1,1 @@
+"""Active learning from sparse, noisy labels: everything that runs without MONAI Label."""

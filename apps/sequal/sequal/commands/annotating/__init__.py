@@ -1,0 +1,1 @@
+"""`cli.py annotate`: a simulated annotator that plays the loop over HTTP."""

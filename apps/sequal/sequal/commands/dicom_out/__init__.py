@@ -1,0 +1,1 @@
+"""`cli.py to-dicom`: a folder study as DICOM."""

@@ -1,0 +1,1 @@
+"""`cli.py measure`: the thickness of many images, as tables and overlays."""

@@ -1,0 +1,128 @@
+"""Which study a command works on: its files, its settings, its state folder and the model in service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from sequal.commands.spelling import setting_pairs
+from sequal.errors import StudyError
+from sequal.settings import Settings
+from sequal.study.folder import STARTING_WEIGHTS, StudyFiles
+from sequal.study.state import study_state_folder
+
+if TYPE_CHECKING:
+    from sequal.commands.pacs_study import PacsStudy
+
+__all__ = ["StudyPlace", "output_folder"]
+
+
+@dataclass(frozen=True)
+class StudyPlace:
+    """A study, as the server with the same options would open it.
+
+    Attributes:
+        files: images, labels, patients.
+        settings: as the server's `--conf` gives them.
+        state: the state folder, which need not exist.
+        starting_weights: which need not exist.
+        studies: as it was named.
+        pacs: where the images are in a PACS; None: in a folder.
+    """
+
+    files: StudyFiles
+    settings: Settings
+    state: Path
+    starting_weights: Path
+    studies: str = ""
+    pacs: "PacsStudy | None" = field(default=None, repr=False)
+
+    @classmethod
+    def find(cls, studies: str | Path, app: Path, state: Path | None, conf: Sequence[str]) -> Self:
+        """Look at a studies folder without changing anything.
+
+        Args:
+            studies: the studies folder.
+            app: folder of the app.
+            state: the state folder; None: where the settings say, else the one in the app's model folder.
+            conf: `key=value` pairs.
+
+        Raises:
+            StudyError: the studies folder is missing or empty, or an address was given.
+            SettingsError: a pair is malformed, a key unknown, or a value breaks its rule.
+        """
+        if "://" in str(studies):
+            raise StudyError(
+                f"Expected STUDIES to be a folder, got the address {str(studies).rpartition('@')[2]}. This command "
+                "works on files; `status`, `measure`, `report` and `export` take addresses as well."
+            )
+        settings, root = cls._of(str(studies), app, state, conf)
+        files = StudyFiles.open(Path(studies))
+        return cls(files, settings, root, app / "model" / STARTING_WEIGHTS, str(studies))
+
+    @classmethod
+    def in_pacs(cls, address: str, app: Path, state: Path | None, conf: Sequence[str]) -> Self:
+        """Look at a study in a PACS without changing anything.
+
+        Args:
+            address: of its DICOMweb service.
+            app: as for `find`, and so are the others.
+            state: see there.
+            conf: see there.
+
+        Raises:
+            PacsError: the PACS does not answer.
+            SettingsError: as `find`; the address is none, or holds a password.
+        """
+        from sequal.commands.pacs_study import PacsStudy
+
+        settings, root = cls._of(address, app, state, conf)
+        pacs = PacsStudy.find(address, root)
+        return cls(pacs.files(), settings, root, app / "model" / STARTING_WEIGHTS, address, pacs)
+
+    @classmethod
+    def _of(cls, studies: str, app: Path, state: Path | None, conf: Sequence[str]) -> tuple[Settings, Path]:
+        """Settings and state folder, as a server with the same options has them."""
+        settings = cls.settings_of(conf)
+        if state is not None:
+            return settings, state
+        return settings, Path(settings.state).expanduser() if settings.state else study_state_folder(app, studies)
+
+    @staticmethod
+    def settings_of(conf: Sequence[str]) -> Settings:
+        """Settings from `key=value` pairs.
+
+        Raises:
+            SettingsError: a pair is malformed, a key unknown, or a value breaks its rule.
+        """
+        return Settings.from_conf(setting_pairs(conf))
+
+    @property
+    def published(self) -> Path:
+        """Where a round publishes; may be absent."""
+        return self.state / "published.pt"
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The checkpoint in service, or None when there is neither a published one nor starting weights."""
+        return next((path for path in (self.published, self.starting_weights) if path.exists()), None)
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """Patient by image id."""
+        if self.pacs is not None:
+            return self.pacs.patients()
+        return self.files.patients(self.settings.patient_pattern)
+
+
+def output_folder(folder: Path) -> Path:
+    """Make the folder that a command writes to.
+
+    Raises:
+        StudyError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"Expected `{folder}` to be a folder to write to, got: {error}. Name another.") from error
+    return folder

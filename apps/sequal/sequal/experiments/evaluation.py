@@ -1,0 +1,139 @@
+"""One pass of a round's networks over the pool (errors and every score) and over the test images (every metric)."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sequal.acquisition import BALD, pseudo_label_divergence, score_all
+from sequal.experiments.dataset import Dataset, Split
+from sequal.experiments.judging import judge_frame, mean_figures
+from sequal.experiments.overlap import dice
+from sequal.experiments.playable import FORM_SCORES
+from sequal.labels import IGNORE, INTIMA_MEDIA
+from sequal.prediction import LoadedPair, expected_dice, groups_of_one_grid, log_probabilities, without_mistakes
+from sequal.prediction.mc_dropout import bald_of_frames
+from sequal.preparation.working_frames import WorkingFrames
+from sequal.settings import Settings
+
+__all__ = ["PoolEvaluation", "evaluate_pool", "evaluate_test"]
+
+
+@dataclass(frozen=True)
+class PoolEvaluation:
+    """What a pass over the unlabelled pool gives.
+
+    Attributes:
+        errors: 1 − Dice of the teacher with the truth, by image id.
+        scores: score by image id, by name. Beside the acquisition functions: `pld_kl`, `pld_pseudo_label` and
+            `pld_layer`, the forms of PLD on the pair that the round compares, and from the second round `pld_kl_rounds`
+            and so on, the same with this round's teacher and the former round's.
+    """
+
+    errors: dict[str, float]
+    scores: dict[str, dict[str, float]]
+
+
+def evaluate_pool(
+    dataset: Dataset,
+    images: Iterable[str],
+    loaded: LoadedPair,
+    former_teacher: nn.Module | None,
+    frames: WorkingFrames,
+    settings: Settings,
+    device: torch.device,
+    *,
+    with_bald: bool = False,
+    with_forms: bool = True,
+) -> PoolEvaluation:
+    """Predict, judge and score every image of the pool.
+
+    Args:
+        dataset: holds the truth.
+        images: ids of the pool.
+        loaded: the round's pair.
+        former_teacher: the teacher of the round before.
+        frames: source of the images.
+        settings: `pld_form` and `min_piece_mm` are used, and `seed` for BALD.
+        device: where the networks are.
+        with_bald: BALD too, which takes eight passes more; a network without dropout has none.
+        with_forms: the forms of PLD too.
+    """
+    teacher = loaded.pair.teacher
+    networks = [loaded.reference, loaded.other, teacher, *([] if former_teacher is None else [former_teacher])]
+    errors: dict[str, float] = {}
+    scores: dict[str, dict[str, float]] = {}
+    thin_px = settings.thin_layer_px
+    for group in groups_of_one_grid([dataset.item("pool", image) for image in images], frames):
+        pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
+        log_p = log_probabilities(networks, pixels, grid, device)
+        found = score_all(
+            log_p[loaded.reference],
+            log_p[loaded.other],
+            log_p[teacher],
+            pld_form=settings.pld_form,
+            thin_px=thin_px,
+        )
+        if with_forms:
+            found |= _forms("", log_p[loaded.reference], log_p[loaded.other], thin_px)
+        if former_teacher is not None:
+            found |= _forms("_rounds", log_p[teacher], log_p[former_teacher], thin_px)
+        if with_bald:
+            found[BALD] = bald_of_frames(teacher, pixels, grid, device, settings.seed)
+        for name, values in found.items():
+            for (item, _), value in zip(group, values.tolist(), strict=True):
+                if math.isfinite(value):
+                    scores.setdefault(name, {})[item.id] = value
+        for (item, frame), layer in zip(group, log_p[teacher][:, INTIMA_MEDIA].exp(), strict=True):
+            probability = _shown(frame.grid.to_native(layer[None])[0], dataset, "pool", item.id, settings)
+            mask = (probability > 0.5).astype("uint8")
+            truth = dataset.truth("pool", item.id)
+            errors[item.id] = 1.0 - dice(mask, truth, on=truth)
+    return PoolEvaluation(errors, scores)
+
+
+def evaluate_test(
+    dataset: Dataset, loaded: LoadedPair, frames: WorkingFrames, settings: Settings, device: torch.device
+) -> dict[str, Any]:
+    """Every figure of every test image, and their means, as JSON values.
+
+    Returns:
+        `images`: a record each with `id`, `kind`, `confidence` (as an annotator is told it; None without a mask) and
+        what `judge_frame` gives; `mean`: what `mean_figures` makes of them. A frame that nobody traced at all is left
+        out.
+    """
+    records, teacher = [], loaded.pair.teacher
+    items = [dataset.item("test", image) for image in dataset.frames["test"]]
+    for group in groups_of_one_grid(items, frames):
+        pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
+        layers = log_probabilities([teacher], pixels, grid, device)[teacher][:, INTIMA_MEDIA].exp()
+        for (item, frame), layer in zip(group, layers, strict=True):
+            truth, known = dataset.truth("test", item.id), dataset.frames["test"][item.id]
+            if (truth == IGNORE).all():
+                continue
+            probability = _shown(frame.grid.to_native(layer[None])[0], dataset, "test", item.id, settings)
+            figures = judge_frame(probability, truth, known.spacing_mm)
+            expected = expected_dice(probability)
+            said = None if expected is None else loaded.confidence.of(expected)
+            records.append({"id": item.id, "kind": known.kind, "confidence": said, **figures})
+    return {"images": records, "mean": mean_figures(records)}
+
+
+def _shown(
+    probability: NDArray[np.float32], dataset: Dataset, split: Split, image: str, settings: Settings
+) -> NDArray[np.float32]:
+    """Without the pieces that an annotator is not shown either."""
+    spacing_mm = dataset.frames[split][image].spacing_mm
+    return without_mistakes(probability, dataset.pixels(split, image), spacing_mm, settings)
+
+
+def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor, thin_px: float) -> dict[str, Tensor]:
+    return {
+        f"{name}{suffix}": pseudo_label_divergence(log_p_reference, log_p_other, form=form, thin_px=thin_px)
+        for form, name in FORM_SCORES.items()
+    }

@@ -1,0 +1,1 @@
+"""Files in and out: reading and calibration, imports, DICOM, exports."""

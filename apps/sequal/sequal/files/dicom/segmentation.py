@@ -1,0 +1,122 @@
+"""A label as a DICOM segmentation on the whole grid of its images."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from highdicom import AlgorithmIdentificationSequence
+from highdicom.seg import Segmentation, SegmentDescription
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from sequal.files.dicom.codes import (
+    ANATOMY,
+    CAROTID_ARTERY,
+    INTIMA_MEDIA_COMPLEX,
+    NOT_ANNOTATED_PIXELS,
+    SPATIAL_CONCEPT,
+    declare_scheme,
+)
+from sequal.files.dicom.equipment import (
+    MANUFACTURER,
+    MODEL,
+    SERIAL_NUMBER,
+    SOFTWARE_VERSION,
+    fix_identity,
+    highdicom_header,
+)
+from sequal.files.dicom.identity import ImageIdentity
+from sequal.files.dicom.labels import OutgoingLabel
+from sequal.files.imaging.dicom_seg import NO_LAYER, NOT_ANNOTATED
+from sequal.labels import IGNORE, INTIMA_MEDIA, LABEL_NAMES
+
+__all__ = ["is_refined", "label_segmentation"]
+
+_SERIES_NUMBERS: Final = {"final": 100, "refined": 200}
+
+
+def label_segmentation(images: Sequence[Dataset], label: OutgoingLabel, identity: ImageIdentity) -> Segmentation:
+    """A label as a binary DICOM segmentation, one per series.
+
+    It has a frame for every image of the series and every segment, empty ones too, because readers drop what is
+    absent and then have another grid. Both copies of a single frame carry the label. Segment 1 is the intima-media
+    layer; pixels that were not annotated, where there are any, are segment 2, named "not annotated"
+    (`sequal.files.imaging.dicom_seg` reads both back).
+
+    A label of an annotator is SEMIAUTOMATIC, since it may be a corrected prediction; a refined one is AUTOMATIC. The
+    ContentLabel is FINAL or REFINED.
+
+    A segmentation must have a segment and a frame, so a label that says that there is no layer has the same frames
+    without a pixel, and NO_LAYER as its ContentLabel: an empty segmentation of a program that only failed to draw does
+    not say so.
+
+    Args:
+        images: what `image_series` made of the frame.
+        label: on the grid of that frame.
+        identity: as given to `image_series`.
+
+    Returns:
+        The data set, the same for the same input, bit for bit.
+    """
+    planes = _planes(label.values, len(images))
+    number_of_segments = 2 if (planes == IGNORE).any() else 1
+    masks = np.stack([planes == value for value in (INTIMA_MEDIA, IGNORE)][:number_of_segments], axis=-1)
+    segmentation = Segmentation(
+        source_images=[highdicom_header(image) for image in images],
+        pixel_array=masks,
+        segmentation_type="BINARY",
+        segment_descriptions=_descriptions(label, identity)[:number_of_segments],
+        series_instance_uid=identity.uid("segmentation series", label.digest),
+        series_number=_SERIES_NUMBERS[label.kind],
+        sop_instance_uid=identity.uid("segmentation", label.digest),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL,
+        software_versions=SOFTWARE_VERSION,
+        device_serial_number=SERIAL_NUMBER,
+        content_label=NO_LAYER if label.no_layer else label.kind.upper(),
+        content_description=label.title,
+        series_description=label.title,
+        omit_empty_frames=False,
+    )
+    segmentation.SegmentsOverlap = "NO"
+    declare_scheme(segmentation)
+    fix_identity(segmentation, images[0], label, identity)
+    return segmentation
+
+
+def is_refined(segmentation: Dataset) -> bool:
+    """Whether a segmentation is a refined label of this app, which must never count as an expert's label."""
+    return segmentation.get("ContentLabel") == "REFINED" and segmentation.get("Manufacturer") == MANUFACTURER
+
+
+def _planes(values: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """`(slices, rows, columns)` in the order of the instances; a single frame twice."""
+    planes = values.transpose(2, 1, 0)
+    return np.repeat(planes, count, axis=0) if len(planes) == 1 else planes
+
+
+def _descriptions(label: OutgoingLabel, identity: ImageIdentity) -> list[SegmentDescription]:
+    automatic = label.kind == "refined"
+    family = codes.DCM.ArtificialIntelligence
+    algorithm = AlgorithmIdentificationSequence(name=MODEL, family=family, version=SOFTWARE_VERSION)
+    segments = []
+    for number, name, category, kind in (
+        (INTIMA_MEDIA, next(iter(LABEL_NAMES)), ANATOMY, INTIMA_MEDIA_COMPLEX),
+        (INTIMA_MEDIA + 1, NOT_ANNOTATED, SPATIAL_CONCEPT, NOT_ANNOTATED_PIXELS),
+    ):
+        segment = SegmentDescription(
+            segment_number=number,
+            segment_label=name,
+            segmented_property_category=category,
+            segmented_property_type=kind,
+            algorithm_type="AUTOMATIC" if automatic else "SEMIAUTOMATIC",
+            algorithm_identification=algorithm,
+            tracking_uid=identity.uid("segment", label.digest, number),
+            tracking_id=f"{name}, {label.kind}",
+            anatomic_regions=[CAROTID_ARTERY],
+        )
+        segment.SegmentDescription = label.story
+        segments.append(segment)
+    return segments

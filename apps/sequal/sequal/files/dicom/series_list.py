@@ -1,0 +1,150 @@
+"""The ultrasound series of a PACS, each with a name that people know it by."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import requests
+from dicomweb_client import DICOMwebClient
+from pydicom.dataset import Dataset
+
+from sequal.errors import PacsError, SettingsError
+from sequal.files.dicom.connection import PASSWORD_VARIABLE, USER_VARIABLE
+
+__all__ = ["ListedSeries", "list_series", "search_filter", "series_names"]
+
+#: The server's own setting; docs/pacs.md says what it is for.
+_FILTER_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
+_PAGE: Final = 500
+_FIELDS: Final = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "StudyDate", "SeriesNumber")
+_UID_SHOWN: Final = 8
+
+
+@dataclass(frozen=True)
+class ListedSeries:
+    """One series as a PACS lists it; an empty text where it says nothing.
+
+    Attributes:
+        uid: SeriesInstanceUID.
+        study: StudyInstanceUID.
+        modality: `US` for ultrasound.
+        patient: PatientID, else the name.
+        descriptions: of the study and of the series.
+        date: StudyDate.
+        number: SeriesNumber.
+    """
+
+    uid: str
+    study: str
+    modality: str = "US"
+    patient: str = ""
+    descriptions: tuple[str, str] = ("", "")
+    date: str = ""
+    number: str = ""
+
+
+def search_filter() -> dict[str, Any]:
+    """What the server looks for with the same environment; ultrasound where nothing is said.
+
+    Raises:
+        SettingsError: the variable holds no JSON object.
+    """
+    text = os.environ.get(_FILTER_VARIABLE, "")
+    try:
+        found = json.loads(text) if text else {"Modality": "US"}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise SettingsError(
+            f'Expected `{_FILTER_VARIABLE}` to be JSON such as {{"Modality": "US"}}, got {text!r}. Change it.'
+        )
+    return found
+
+
+def list_series(client: DICOMwebClient, wanted: Mapping[str, Any]) -> list[ListedSeries]:
+    """Every series that a filter finds, sorted by UID.
+
+    Raises:
+        PacsError: the PACS does not answer, refuses, or answers what cannot be understood.
+    """
+    found: dict[str, ListedSeries] = {}
+    try:
+        while True:
+            page = client.search_for_series(limit=_PAGE, offset=len(found), fields=_FIELDS, search_filters=dict(wanted))
+            listed = map(_listed, page)
+            new = {series.uid: series for series in listed if series.uid and series.uid not in found}
+            found |= new
+            if len(page) < _PAGE or not new:
+                return [found[uid] for uid in sorted(found)]
+    except requests.RequestException as error:
+        raise PacsError(
+            f"Expected the PACS at {client.base_url} to list its series, got {_what(error)}. Start it, or check "
+            f"address and rights; name and password are read from {USER_VARIABLE} and {PASSWORD_VARIABLE}."
+        ) from error
+    # The client's own parsing of what a server sends fails in many ways.
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise PacsError(
+            f"Expected {client.base_url} to list its series, got an answer that cannot be understood "
+            f"({type(error).__name__}). Is this the address of a DICOMweb service?"
+        ) from error
+
+
+def series_names(series: Sequence[ListedSeries]) -> dict[str, str]:
+    """Name by UID: patient and descriptions, and as much more as tells series of one name apart.
+
+    >>> one = ListedSeries("1.2.3", "1.2", patient="p01", descriptions=("left", "B-mode"), date="20260102")
+    >>> series_names([one])
+    {'1.2.3': 'p01 / left / B-mode'}
+    >>> other = ListedSeries("1.2.4", "1.2", patient="p01", descriptions=("left", "B-mode"), date="20260103")
+    >>> series_names([one, other])["1.2.4"]
+    'p01 / left / B-mode / 20260103'
+    """
+    names = {one.uid: _parts(one) for one in series}
+    for more in (_date, _number, _end_of_uid):
+        shared = {name for name, count in Counter(names.values()).items() if count > 1}
+        for one in series:
+            if names[one.uid] in shared:
+                names[one.uid] += more(one)
+    return {uid: " / ".join(parts) for uid, parts in names.items()}
+
+
+def _parts(series: ListedSeries) -> tuple[str, ...]:
+    descriptions = dict.fromkeys(text for text in series.descriptions if text)
+    return (series.patient or "unknown patient", *descriptions)
+
+
+def _date(series: ListedSeries) -> tuple[str, ...]:
+    return (series.date,) if series.date else ()
+
+
+def _number(series: ListedSeries) -> tuple[str, ...]:
+    return (f"series {series.number}",) if series.number else ()
+
+
+def _end_of_uid(series: ListedSeries) -> tuple[str, ...]:
+    return (f"…{series.uid[-_UID_SHOWN:]}",)
+
+
+def _what(error: requests.RequestException) -> str:
+    return f"HTTP {error.response.status_code}" if error.response is not None else type(error).__name__
+
+
+def _listed(record: dict[str, Any]) -> ListedSeries:
+    dataset = Dataset.from_json(record)
+
+    def text(keyword: str) -> str:
+        value = dataset.get(keyword)
+        return "" if value is None else str(value).strip()
+
+    return ListedSeries(
+        uid=text("SeriesInstanceUID"),
+        study=text("StudyInstanceUID"),
+        modality=text("Modality"),
+        patient=text("PatientID") or text("PatientName"),
+        descriptions=(text("StudyDescription"), text("SeriesDescription")),
+        date=text("StudyDate"),
+        number=text("SeriesNumber"),
+    )

@@ -1,0 +1,1 @@
+"""How the networks learn: methods, networks, losses, refinement and the round."""

@@ -1,0 +1,104 @@
+"""The starting weights as an anchor: what keeps a network that learns from few labels from forgetting what it knew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+
+from sequal.errors import LabelError
+from sequal.learning.networks import DualNetwork
+from sequal.learning.training.convention import Convention, offsets
+from sequal.learning.training.evaluation import mask_dice
+from sequal.learning.training.labels_in_use import LabelsInUse
+from sequal.prediction import predict_probability
+from sequal.preparation.working_frames import WorkingFrames
+from sequal.study.items import Item
+
+__all__ = ["Anchor", "find_anchor"]
+
+#: Labels that say whether the starting weights know the structure; more say the same and take longer.
+_ASKED: Final = 12
+#: Median Dice of the starting weights with the labels from which on they know the structure.
+_KNOWN: Final = 0.3
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The weights that a study started from, if they know the structure that its labels show.
+
+    Attributes:
+        pair: the starting weights; None when there are none, or the labels show something else. Then a round learns
+            from the labels alone.
+        agreement: median Dice of the starting weights with the labels; None when it was not asked.
+        convention: how the labels differ from what the starting weights draw.
+    """
+
+    pair: DualNetwork | None = None
+    agreement: float | None = None
+    convention: Convention = Convention()  # noqa: RUF009 - frozen
+
+    def hold(self, trained: DualNetwork, labels: int, anchor_labels: float) -> None:
+        """Take the mean of the trained weights and the anchor's into `trained`.
+
+        The more labels there are, the less the anchor counts: its share is `anchor_labels` / (`anchor_labels` +
+        `labels`). The mean of weights before and after a fine-tuning keeps what the first knew about pictures that the
+        second never saw (WiSE-FT, Wortsman et al., CVPR 2022).
+
+        Args:
+            trained: of the same architecture, on any device.
+            labels: labelled images that it learnt from.
+            anchor_labels: as the setting.
+        """
+        if self.pair is not None and anchor_labels > 0:
+            trained.move_towards(self.pair, anchor_labels / (anchor_labels + labels))
+
+
+def find_anchor(
+    starting: DualNetwork | None,
+    items: Sequence[Item],
+    frames: WorkingFrames,
+    labels: LabelsInUse,
+    device: torch.device,
+) -> Anchor:
+    """Ask whether the starting weights know the structure that the labels show.
+
+    Args:
+        starting: None: there are none of the right architecture.
+        items: labelled images; at most twelve are asked, evenly spread. Labels that show no layer say nothing.
+        frames: source of the images.
+        labels: source of the expert's labels.
+        device: where the networks are.
+    """
+    if starting is None:
+        return Anchor()
+    shown = [item for item in items if not labels.no_layer(item)]
+    asked = [shown[i] for i in np.unique(np.linspace(0, len(shown) - 1, _ASKED).astype(int))] if shown else []
+    seen = [one for item in asked if (one := _compare(starting, item, frames, labels, device)) is not None]
+    if not seen:
+        return Anchor(starting)
+    agreement = float(np.median([dice for dice, _ in seen]))
+    if agreement < _KNOWN:
+        return Anchor(None, agreement)
+    return Anchor(
+        starting, agreement, Convention.of(moved for dice, found in seen if dice >= _KNOWN for moved in found)
+    )
+
+
+def _compare(
+    starting: DualNetwork, item: Item, frames: WorkingFrames, labels: LabelsInUse, device: torch.device
+) -> tuple[float, list[tuple[float, float]]] | None:
+    """Dice with one label, and by frame how much deeper it has the boundaries, in working pixels."""
+    frame = frames.get(item)
+    if frame is None:
+        return None
+    try:
+        expert = labels.expert(item)
+    except LabelError as error:
+        labels.unusable[item.id] = str(error)
+        return None
+    mask = predict_probability(starting.teacher, frame, device) > 0.5
+    scale = frame.grid.working[1] / frame.grid.native[1]
+    moved = [offsets(mask[:, :, f].astype(np.uint8), expert[:, :, f]) for f in range(mask.shape[2])]
+    return mask_dice(mask, expert), [(scale * one[0], scale * one[1]) for one in moved if one is not None]

@@ -1,0 +1,97 @@
+"""Random patches and random intensities: the geometry is drawn once for image and label, intensities per view."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from monai.data import get_track_meta, set_track_meta
+from monai.transforms import (
+    Compose,
+    RandAdjustContrastd,
+    RandAffined,
+    RandCropByPosNegLabeld,
+    RandFlipd,
+    RandGaussianNoised,
+    RandGaussianSmoothd,
+    RandScaleIntensityd,
+    RandSpatialCropd,
+    SpatialPadd,
+)
+from torch import Tensor
+
+from sequal.labels import IGNORE, INTIMA_MEDIA
+
+__all__ = ["IMAGE", "LABEL", "intensity_view", "patch_geometry", "without_metadata"]
+
+IMAGE, LABEL = "image", "label"
+_KEYS = (IMAGE, LABEL)
+
+
+def patch_geometry(patch: tuple[int, int], *, on_layer: bool, scale: float = 0.2, rotate_rad: float = 0.12) -> Compose:
+    """Cut one patch and flip, scale and turn it at random.
+
+    Works on `{"image": (1, W, H), "label": (1, W, H)}`; a frame smaller than the patch is padded, its label with
+    IGNORE.
+
+    Args:
+        patch: (W, H) of the patch in working pixels.
+        on_layer: two patches out of three are centred on a pixel of the layer (the label must show it).
+        scale: largest change of size, as a fraction, per axis.
+        rotate_rad: largest rotation in radians of the working grid.
+    """
+    crop = (
+        _LayerCrop(_KEYS, label_key=LABEL, spatial_size=patch, pos=2, neg=1, num_samples=1)
+        if on_layer
+        else RandSpatialCropd(_KEYS, roi_size=patch, random_size=False)
+    )
+    return Compose(
+        [
+            SpatialPadd(IMAGE, patch, mode="edge"),
+            SpatialPadd(LABEL, patch, mode="constant", value=IGNORE),
+            crop,
+            RandFlipd(_KEYS, prob=0.5, spatial_axis=0),
+            RandAffined(
+                _KEYS,
+                prob=0.7,
+                rotate_range=rotate_rad,
+                scale_range=(scale, scale),
+                mode=("bilinear", "nearest"),
+                padding_mode="border",
+            ),
+        ]
+    )
+
+
+def intensity_view(*, strong: bool = False) -> Compose:
+    """Perturb the grey values of `{"image": (1, W, H) in 0..1}`: gain, gamma, blur and noise.
+
+    Args:
+        strong: wider ranges, for starting weights that must fit scanners nobody has seen.
+    """
+    gain, gamma, blur = (0.4, (0.5, 2.0), 1.6) if strong else (0.25, (0.7, 1.5), 1.0)
+    return Compose(
+        [
+            RandScaleIntensityd(IMAGE, factors=gain, prob=0.8),
+            RandAdjustContrastd(IMAGE, prob=0.6, gamma=gamma),
+            RandGaussianSmoothd(IMAGE, prob=0.2, sigma_x=(0.3, blur), sigma_y=(0.3, blur)),
+            RandGaussianNoised(IMAGE, prob=0.6, std=0.06),
+        ]
+    )
+
+
+@contextmanager
+def without_metadata() -> Iterator[None]:
+    """MONAI's transforms on plain tensors meanwhile: the same values in a third of the time for a small patch."""
+    tracked = get_track_meta()
+    set_track_meta(False)
+    try:
+        yield
+    finally:
+        set_track_meta(tracked)
+
+
+class _LayerCrop(RandCropByPosNegLabeld):
+    """MONAI's crop takes any value above 0 as foreground; here only the layer is, not IGNORE."""
+
+    def randomize(self, label: Tensor, *args: object, **kwargs: object) -> None:
+        """Draw the centre from the layer's pixels."""
+        super().randomize((label == INTIMA_MEDIA).to(label.dtype), *args, **kwargs)

@@ -1,0 +1,105 @@
+"""Fusion of every labelled image with the teacher's prediction, inside a round."""
+
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from sequal.labels import INTIMA_MEDIA
+from sequal.learning.networks import DualNetwork
+from sequal.learning.refinement import fuse
+from sequal.learning.training.labels_in_use import LabelsInUse
+from sequal.prediction import predict_probability
+from sequal.preparation.working_frames import WorkingFrames
+from sequal.settings import Settings
+from sequal.study.items import Item
+from sequal.study.state import Provenance, RefinedStore
+
+__all__ = ["RefinementReport", "refine_labels"]
+
+
+@dataclass(frozen=True)
+class RefinementReport:
+    """What fusion did in a round.
+
+    Attributes:
+        epoch: when it happened; None when it did not.
+        images: labelled images whose label changed.
+        rejected: images whose update was refused: too little foreground left, or too little agreement with the expert.
+        pixels_changed: over all images.
+    """
+
+    epoch: int | None = None
+    images: int = 0
+    rejected: int = 0
+    pixels_changed: int = 0
+
+    def as_dict(self) -> dict[str, int | None]:
+        """For JSON."""
+        return asdict(self)
+
+
+def refine_labels(
+    items: list[Item],
+    pair: DualNetwork,
+    frames: WorkingFrames,
+    labels: LabelsInUse,
+    store: RefinedStore,
+    settings: Settings,
+    *,
+    epoch: int,
+    round_number: int,
+    checkpoint_digest: str,
+    device: torch.device,
+) -> RefinementReport:
+    """Fuse each item's ỹ with the teacher (S1, step 5), use it from now on, and stage it for publication.
+
+    The expert's files are not touched; staged labels become the study's refined labels only when the round is
+    published.
+    """
+    changed = rejected = pixels = 0
+    for item in items:
+        frame = frames.get(item)
+        if frame is None:
+            continue
+        if labels.no_layer(item):
+            continue  # the expert says of the whole image that there is nothing to find
+        current, expert = labels.current(item), labels.expert(item)
+        probability = predict_probability(pair.teacher, frame, device)
+        fused = current.copy()
+        accepted = True
+        for f in range(frame.frames):
+            if not (expert[:, :, f] == INTIMA_MEDIA).any():
+                continue  # a frame of a clip that the expert did not draw in stays unknown
+            result = fuse(
+                current[:, :, f],
+                expert[:, :, f],
+                probability[:, :, f],
+                threshold=settings.fusion_lambda,
+                min_foreground=settings.fusion_min_foreground,
+                min_agreement=settings.fusion_min_agreement,
+                scope=settings.fusion_scope,
+                supervision=settings.supervision,
+            )
+            accepted = accepted and result.accepted
+            fused[:, :, f] = result.label
+        rejected += not accepted
+        different = int(np.count_nonzero(fused != current))
+        if not different:
+            continue
+        changed, pixels = changed + 1, pixels + different
+        labels.replace(item, fused)
+        store.put(
+            item.id,
+            fused,
+            Provenance(
+                label_digest=labels.digest(item),
+                round=round_number,
+                checkpoint_digest=checkpoint_digest,
+                fusion_lambda=settings.fusion_lambda,
+                fraction_changed=float(np.mean(fused != expert)),
+                created_at=time.time(),
+            ),
+        )
+    return RefinementReport(epoch=epoch, images=changed, rejected=rejected, pixels_changed=pixels)

@@ -1,0 +1,39 @@
+"""From a frame and a pair of networks to probabilities, a mask, scores and a measurement."""
+
+from sequal.prediction.confidence import Confidence, expected_dice
+from sequal.prediction.curves import contour_markups
+from sequal.prediction.device import choose_device
+from sequal.prediction.features import ImageFeatures, image_features
+from sequal.prediction.loading import LoadedPair, load_pair
+from sequal.prediction.pair import PairPrediction, log_probabilities, predict_pair, predict_probability
+from sequal.prediction.pool_features import store_features, unfeatured_items
+from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
+from sequal.prediction.prediction import Prediction, predict_frame, without_mistakes
+from sequal.prediction.scoring import groups_of_one_grid, score_items
+from sequal.prediction.serving import ServedModel
+
+__all__ = [
+    "Confidence",
+    "ImageFeatures",
+    "LoadedPair",
+    "PairPrediction",
+    "PoolScores",
+    "Prediction",
+    "ServedModel",
+    "choose_device",
+    "contour_markups",
+    "expected_dice",
+    "groups_of_one_grid",
+    "image_features",
+    "load_pair",
+    "log_probabilities",
+    "predict_frame",
+    "predict_pair",
+    "predict_probability",
+    "score_items",
+    "score_pool",
+    "store_features",
+    "unfeatured_items",
+    "unscored_items",
+    "without_mistakes",
+]

@@ -1,0 +1,141 @@
+"""Two vectors of an image as a network sees it: what it shows, and what its label would change."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sequal.prediction.layers import FeatureLayers
+from sequal.prediction.pair import FRAMES_AT_ONCE
+from sequal.preparation.working_frames import WorkingFrame, WorkingFrames
+from sequal.preparation.working_grid import WorkingGrid
+from sequal.study.items import Item
+
+__all__ = ["ImageFeatures", "gradient_embedding", "image_features", "pooled"]
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """The vectors of one image; of a clip, their mean over its frames.
+
+    Attributes:
+        bottleneck: float32 (D,), the deepest feature map averaged over its pixels; not normalised.
+        gradient: float32 (C·F,), the gradient embedding of the last layer, class by class.
+    """
+
+    bottleneck: NDArray[np.float32]
+    gradient: NDArray[np.float32]
+
+
+def image_features(
+    items: Sequence[Item],
+    network: nn.Module,
+    frames: WorkingFrames,
+    device: torch.device,
+    on_done: Callable[[str, ImageFeatures], None] = lambda *_: None,
+) -> dict[str, ImageFeatures]:
+    """Features of every readable image.
+
+    Args:
+        items: the images.
+        network: the published teacher, on `device`; evaluated, and left in the mode it has.
+        frames: source of the images; unreadable ones are left out and remembered there.
+        device: where the network is.
+        on_done: called after each image with its id and features, for progress and for writing them down.
+
+    Returns:
+        Features by image id.
+    """
+    found: dict[str, ImageFeatures] = {}
+    with _evaluating(network):
+        layers = FeatureLayers.of(network, device)
+        for item in items:
+            frame = frames.get(item)
+            if frame is None:
+                continue
+            found[item.id] = _features_of(frame, network, layers, device)
+            on_done(item.id, found[item.id])
+    return found
+
+
+@torch.inference_mode()
+def _features_of(frame: WorkingFrame, network: nn.Module, layers: FeatureLayers, device: torch.device) -> ImageFeatures:
+    bottleneck, gradient = [], []
+    with layers.tapped() as tap:
+        for part in torch.split(frame.pixels, FRAMES_AT_ONCE):
+            logits = network(frame.grid.pad(part.to(device).float())).float()
+            valid = _valid(frame.grid, logits)
+            bottleneck.append(pooled(tap.bottleneck.float(), valid))
+            gradient.append(gradient_embedding(tap.penultimate.float(), logits, valid))
+    return ImageFeatures(*(torch.cat(parts).mean(dim=0).cpu().numpy() for parts in (bottleneck, gradient)))
+
+
+def _valid(grid: WorkingGrid, padded: Tensor) -> Tensor:
+    valid = torch.zeros(1, 1, *padded.shape[-2:], device=padded.device)
+    grid.crop(valid).fill_(1.0)
+    return valid
+
+
+def pooled(features: Tensor, valid: Tensor) -> Tensor:
+    """Mean of a feature map over its pixels, each weighed by the part of it that is not padding.
+
+    Args:
+        features: (N, D, w, h), on a grid as coarse as it likes.
+        valid: 1 where the frame is, 0 where it was padded, floating point (1, 1, W, H).
+
+    Returns:
+        (N, D).
+
+    The right half of two cells is half padded: (1 · 1 + 4 · 0.5) / 1.5.
+
+    >>> pooled(torch.tensor([[[[1.0, 4.0]]]]), torch.tensor([[[[1.0, 1.0, 1.0, 0.0]]]]))
+    tensor([[2.]])
+    """
+    width, height = features.shape[-2:]
+    weights = F.adaptive_avg_pool2d(valid, (width, height))
+    return (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
+
+
+def gradient_embedding(penultimate: Tensor, logits: Tensor, valid: Tensor) -> Tensor:
+    """Gradient of the mean cross-entropy at the last layer, with the network's own prediction as the label.
+
+    1/|Ω| Σ_Ω (p − onehot(argmax p)) ⊗ h over the valid pixels Ω (BADGE: Ash et al., ICLR 2020, eq. 1; per pixel,
+    averaged, as a segmentation's loss is). For a 1×1 convolution as last layer that is exactly the gradient of its
+    weights. For wider kernels the taps are taken together; where h is coarser than the logits (a transposed
+    convolution), p − onehot is summed over each of its cells. The vectors of single pixels are never made.
+
+    Args:
+        penultimate: h, the input of the last layer (N, F, w, h).
+        logits: (N, C, W, H).
+        valid: 1 where the frame is, 0 where it was padded, floating point (1, 1, W, H).
+
+    Returns:
+        (N, C·F), the F values of the first class first.
+
+    One pixel with p = (0.75, 0.25) and h = 2 gives (0.75 − 1, 0.25) · 2:
+
+    >>> logits = torch.tensor([3.0, 1.0]).log().view(1, 2, 1, 1)
+    >>> gradient_embedding(torch.full((1, 1, 1, 1), 2.0), logits, torch.ones(1, 1, 1, 1))
+    tensor([[-0.5000,  0.5000]])
+    """
+    p = logits.softmax(dim=1)
+    wrong = (p - F.one_hot(p.argmax(dim=1), p.shape[1]).movedim(-1, 1)) * valid
+    width, height = penultimate.shape[-2:]
+    per_cell = wrong.shape[-2] * wrong.shape[-1] / (width * height)
+    sums = F.adaptive_avg_pool2d(wrong, (width, height)) * per_cell
+    return torch.einsum("ncwh,nfwh->ncf", sums, penultimate).flatten(1) / valid.sum()
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    mode = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(mode)

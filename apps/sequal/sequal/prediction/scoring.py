@@ -1,0 +1,94 @@
+"""Acquisition scores of many images, from one pass of the networks over the data."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, score_all
+from sequal.prediction.mc_dropout import bald_of_frames
+from sequal.prediction.pair import FRAMES_AT_ONCE, log_probabilities
+from sequal.preparation.working_frames import WorkingFrame, WorkingFrames
+from sequal.preparation.working_grid import WorkingGrid
+from sequal.settings import Settings
+from sequal.study.items import Item
+
+__all__ = ["groups_of_one_grid", "score_items"]
+
+Scores = dict[str, dict[str, float]]
+
+
+def score_items(
+    items: Sequence[Item],
+    reference: nn.Module,
+    other: nn.Module,
+    frames: WorkingFrames,
+    settings: Settings,
+    device: torch.device,
+    on_scored: Callable[[str, dict[str, float]], None],
+    *,
+    teacher: nn.Module | None = None,
+    acquisitions: Collection[str] = (),
+) -> Scores:
+    """Every pointwise acquisition score of every readable image.
+
+    Consecutive images whose working grids are equal go through the networks together.
+
+    Args:
+        items: the images; a clip's score is the mean over its frames.
+        reference: gives the pseudo-label that PLD takes.
+        other: what PLD compares with it.
+        frames: source of the images; unreadable ones are left out and remembered there.
+        settings: `pld_form` and `working_spacing_mm` are used, and `seed` for BALD.
+        device: where the networks are.
+        on_scored: called after each image with its id and scores, for progress and for writing them down.
+        teacher: gives entropy, margin and confidence; None: `reference` does.
+        acquisitions: extra scores: `bald`, eight passes more of the teacher, NaN for a network without dropout. Other
+            names change nothing here.
+
+    Returns:
+        `{image id: {acquisition name: score}}`, higher is asked for first.
+    """
+    shown = reference if teacher is None else teacher
+
+    def score(pixels: Tensor, grid: WorkingGrid) -> dict[str, Tensor]:
+        log_p = log_probabilities((reference, other, shown), pixels, grid, device)
+        return score_all(
+            log_p[reference],
+            log_p[other],
+            log_p[shown],
+            pld_form=settings.pld_form,
+            thin_px=settings.thin_layer_px,
+        )
+
+    result: Scores = {}
+    for group in groups_of_one_grid(items, frames):
+        pixels = torch.cat([frame.pixels for _, frame in group])
+        # A long clip is scored part by part, so that its probabilities are never all in memory at once.
+        parts = [score(part, group[0][1].grid) for part in torch.split(pixels, FRAMES_AT_ONCE)]
+        by_name = {name: torch.cat([part[name] for part in parts]) for name in ACQUISITION_FUNCTIONS}
+        if BALD in acquisitions:
+            by_name[BALD] = bald_of_frames(shown, pixels, group[0][1].grid, device, settings.seed)
+        start = 0
+        for item, frame in group:
+            end = start + frame.frames
+            result[item.id] = {name: float(values[start:end].mean()) for name, values in by_name.items()}
+            on_scored(item.id, result[item.id])
+            start = end
+    return result
+
+
+def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:
+    """Readable neighbours of one working grid, as many as go through the networks together."""
+    group: list[tuple[Item, WorkingFrame]] = []
+    for item in items:
+        frame = frames.get(item)
+        if frame is None:
+            continue
+        held = sum(other.frames for _, other in group)
+        if group and (frame.grid.working != group[0][1].grid.working or held + frame.frames > FRAMES_AT_ONCE):
+            yield group
+            group = []
+        group.append((item, frame))
+    if group:
+        yield group

@@ -1,0 +1,1 @@
+"""From an image on its own grid to what a network takes: normalisation and the working grid."""

@@ -1,0 +1,354 @@
+"""Every setting of the app in one frozen class, built once from strings at the boundary."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from sequal.errors import SettingsError
+from sequal.rules import Rule, boolean, choice, host_names, integer, number, origins, patient_regex, text, url
+
+__all__ = [
+    "NETWORK_NAMES",
+    "STRATEGY_NAMES",
+    "NetworkName",
+    "Settings",
+    "StrategyName",
+    "per_request_keys",
+    "setting_keys",
+    "settings_table",
+]
+
+NetworkName = Literal["dynunet", "unet", "basic_unet", "attention_unet", "segresnet", "unetplusplus", "flexible_unet"]
+StrategyName = Literal[
+    "layer_entropy_power",
+    "layer_entropy",
+    "pld",
+    "pld_diverse",
+    "random",
+    "entropy",
+    "least_confidence",
+    "margin",
+    "bald",
+    "coreset",
+    "badge",
+]
+NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
+STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
+
+# Where a study lives, with whom it shares its ledger (perhaps with a password) and who may reach it says nothing about
+# a round.
+_UNRECORDED = frozenset({"state", "ledger", "allowed_hosts", "allowed_origins", "sessions"})
+_THIN_LAYER_MM = 0.2
+
+
+def _fixed(default: object, rule: Rule, meaning: str, *, paper: object = None) -> Any:  # noqa: ANN401 - as dataclasses.field does
+    """A setting that holds for the whole life of the server; `paper` is its default under `preset=paper`."""
+    metadata = {"rule": rule, "meaning": meaning, "per_request": False}
+    return field(default=default, metadata=metadata if paper is None else {**metadata, "paper": paper})
+
+
+def _per_request(default: object, rule: Rule, meaning: str, *, paper: object = None) -> Any:  # noqa: ANN401
+    """A setting that a train or score request may change; `paper` is its default under `preset=paper`."""
+    metadata = {"rule": rule, "meaning": meaning, "per_request": True}
+    return field(default=default, metadata=metadata if paper is None else {**metadata, "paper": paper})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one server, or of one request to it.
+
+    Use `Settings.from_conf` and `override`: they check every value and apply the preset. Calling the class
+    itself gives the defaults, or values that the caller answers for.
+
+    The defaults under `preset=paper` are the published ones (SEQUAL, Med. Image Anal. 111:104048, and PLD-AL,
+    MICCAI 2023); where the default preset deviates, the reason stands with the code that uses the setting.
+    """
+
+    state: str = _fixed("", text("a folder, or empty"), "state of the study; empty: `model/<study>-<hash>` in the app")
+    ledger: str = _fixed("", url(), "database shared by several servers; empty: SQLite in the state folder")
+    seed: int = _per_request(
+        0, integer(0, 2**32 - 1), "base seed; a round's seed follows from it and the round's number"
+    )
+    device: Literal["auto", "cpu", "cuda"] = _fixed(
+        "auto", choice(("auto", "cpu", "cuda")), "where networks run; auto: CUDA where there is one"
+    )
+    network: NetworkName = _fixed(  # noqa: RUF009 - a Literal, immutable
+        "unet", choice(NETWORK_NAMES), "architecture of student and teacher"
+    )
+    working_spacing_mm: float = _fixed(0.06, number(0.02, 0.5), "pixel size that calibrated frames are resampled to")
+    max_working_pixels: int = _fixed(1_000_000, integer(65_536), "larger working frames are resampled to this size")
+    max_image_pixels: int = _fixed(
+        100_000_000,
+        integer(65_536),
+        "largest file: its pixels over all frames and channels, as its header claims them",
+    )
+    min_piece_mm: float = _fixed(
+        2.0,
+        number(0),
+        "pieces of a mask under this or a quarter of the longest, or at the scan's upper edge, are dropped; 0: none",
+    )
+    preset: Literal["default", "paper"] = _per_request(
+        "default",
+        choice(("default", "paper")),
+        "`paper`: the published training settings where none is given",
+    )
+    supervision: Literal["columns", "full"] = _per_request(
+        "columns",
+        choice(("columns", "full")),
+        "`columns`: a column without foreground is unknown, not background",
+    )
+    max_wall_angle: float = _per_request(
+        30.0,
+        number(0, 90),
+        "steepest layer in degrees: what it cannot reach from the drawn columns is background (`supervision=columns`)",
+        paper=90.0,
+    )
+    epochs: int = _per_request(6, integer(1, 1000), "epochs of a round")
+    iterations_per_epoch: int = _per_request(
+        0,
+        integer(0, 10_000),
+        "optimiser steps of an epoch; 0: what the labels give, 20 for each of them and 120 to 600 in a round",
+        paper=250,
+    )
+    batch_labelled: int = _per_request(2, integer(1, 64), "labelled patches in a batch")
+    batch_unlabelled: int = _per_request(1, integer(0, 64), "unlabelled patches in a batch", paper=2)
+    rehearsal: int = _per_request(
+        1,
+        integer(0, 64),
+        "simulated patches in a batch, while the labels show the structure that the starting weights know",
+        paper=0,
+    )
+    frozen_statistics: bool = _per_request(
+        True,
+        boolean(),
+        "keep the batch-norm statistics of the starting weights, while the labels show the structure that they know",
+        paper=False,
+    )
+    anchor_labels: float = _per_request(
+        5.0,
+        number(0),
+        "the starting weights count as so many labels in the mean of weights that a round ends with; 0: no mean",
+        paper=0.0,
+    )
+    patch: int = _per_request(256, integer(64, 1024, multiple_of=32), "side of a training patch in working pixels")
+    learning_rate: float = _per_request(0.001, number(0, open_low=True), "learning rate at the start", paper=0.01)
+    optimizer: Literal["adamw", "sgd"] = _per_request(
+        "adamw", choice(("adamw", "sgd")), "`sgd` has momentum 0.9", paper="sgd"
+    )
+    weight_decay: float = _per_request(1e-4, number(0), "weight decay")
+    dice_weight: float = _per_request(
+        1.0, number(0), "weight of soft Dice beside cross-entropy; 0: cross-entropy alone", paper=0.0
+    )
+    consistency_weight: float = _per_request(1.0, number(0), "w_max, the weight of the consistency loss after its ramp")
+    extent_weight: float = _per_request(
+        1.0,
+        number(0),
+        "weight of the penalty on columns twice as thick as any annotated one (`supervision=columns`)",
+        paper=0.0,
+    )
+    ramp: Literal["fraction", "paper"] = _per_request(
+        "fraction",
+        choice(("fraction", "paper")),
+        "ramp of the consistency loss; `paper`: 40 units of 150 iterations",
+        paper="paper",
+    )
+    ramp_fraction: float = _per_request(0.4, number(0, 1, open_low=True), "part of the round that the ramp takes")
+    ema_alpha: float = _per_request(
+        0.95, number(0, 1, open_high=True), "α_max, what the teacher keeps of itself at each step", paper=0.9
+    )
+    trigger: Literal["adele", "paper", "never"] = _per_request(
+        "adele",
+        choice(("adele", "paper", "never")),
+        "rule that ends early learning and starts fusion",
+        paper="paper",
+    )
+    trigger_slope: float = _per_request(0.9, number(0, 1), "`adele` fires when the IoU slope has fallen by this part")
+    fusion_lambda: float = _per_request(
+        0.8, number(0.5, 1), "λ, the teacher's confidence above which a pixel is refined"
+    )
+    fusion_scope: Literal["unknown", "all"] = _per_request(
+        "unknown",
+        choice(("unknown", "all")),
+        "`unknown`: fusion fills what the expert left out; `all`: it also overrules what he annotated",
+        paper="all",
+    )
+    fusion_min_foreground: float = _per_request(
+        0.5, number(0, 1), "a refined label that keeps less of the expert's foreground is refused"
+    )
+    fusion_min_agreement: float = _per_request(
+        0.8,
+        number(0, 1),
+        "the smallest Dice of teacher and expert, where the expert annotated, with which a label is refined",
+        paper=0.0,
+    )
+    after_fusion: Literal["continue", "stop"] = _per_request(
+        "continue",
+        choice(("continue", "stop")),
+        "whether a round goes on with the refined labels",
+        paper="stop",
+    )
+    pld_form: Literal["kl", "pseudo_label", "layer"] = _per_request(
+        "kl",
+        choice(("kl", "pseudo_label", "layer")),
+        "`kl`: KL(teacher‖student); `pseudo_label`: −log p_S[argmax p_T]; `layer`: the same by the layer's area",
+    )
+    pld_pair: Literal["teacher_student", "consecutive_rounds"] = _per_request(
+        "teacher_student",
+        choice(("teacher_student", "consecutive_rounds")),
+        "the two networks that PLD compares",
+    )
+    pld_at: Literal["trigger", "end"] = _per_request(
+        "end", choice(("trigger", "end")), "moment of the round whose networks PLD compares", paper="trigger"
+    )
+    validation_fraction: float = _fixed(
+        0.0,
+        number(0, 0.5),
+        "part of the labelled patients that is never learnt from and only judges; 0: all labels teach and judge",
+    )
+    patient_pattern: str = _fixed(
+        "", patient_regex(), "finds the patient in an image's id where `patients.csv` does not"
+    )
+    lease_minutes: float = _fixed(
+        30.0,
+        number(0, 1440, open_low=True),
+        "how long an image that was asked for is kept from other annotators",
+    )
+    keep_checkpoints: int = _fixed(5, integer(1), "newest checkpoints kept beside the published one")
+    auto_scoring: bool = _fixed(True, boolean(), "score stale images without being asked")
+    ohif_bridge: bool = _fixed(
+        True, boolean(), "OHIF's study list opens ultrasound in the page to annotate; false: the stock viewer"
+    )
+    allowed_hosts: str = _fixed(
+        "", host_names(), "further names that the server is reached by, beside localhost, 127.0.0.1 and [::1]"
+    )
+    allowed_origins: str = _fixed("", origins(), "further web pages that may use the server, beside its own")
+    sessions: bool = _fixed(
+        False, boolean(), "keep images that clients send for a session, so that they need not send them again"
+    )
+    strategy: StrategyName = _fixed(  # noqa: RUF009 - a Literal, immutable
+        "layer_entropy_power", choice(STRATEGY_NAMES), "query strategy when the client names none", paper="pld"
+    )
+
+    given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """Keys that were given rather than left to their default: a preset does not change them."""
+
+    @classmethod
+    def from_conf(cls, conf: Mapping[str, object]) -> "Settings":
+        """Build the settings of a server from its `--conf` pairs.
+
+        Args:
+            conf: raw values by key, strings as the command line gives them (numbers and bools do as well).
+
+        Returns:
+            Checked settings; keys that are not in `conf` have the default of the preset.
+
+        Raises:
+            SettingsError: a key is unknown or a value breaks its rule; the message names all three.
+        """
+        return cls()._with(conf)
+
+    def override(self, values: Mapping[str, object]) -> "Settings":
+        """These settings with the parameters of one train or score request.
+
+        Args:
+            values: raw values by key; only per-request keys, MONAI Label's own keys already taken out.
+
+        Returns:
+            New settings. A `preset` in `values` changes what nobody gave, neither at start nor here.
+
+        Raises:
+            SettingsError: a key is unknown or belongs to the server, or a value breaks its rule.
+        """
+        for key in values:
+            if key in _SETTINGS and key not in per_request_keys():
+                raise SettingsError(
+                    f"Expected `{key}` to be set when the server starts, got it with a request. "
+                    f"Use `--conf {key} VALUE`."
+                )
+        return self._with(values)
+
+    @property
+    def thin_layer_px(self) -> float:
+        """Thin layer of `layer_entropy` and `pld_form=layer` in working pixels: about a quarter of a wall."""
+        return _THIN_LAYER_MM / self.working_spacing_mm
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """`allowed_hosts` one by one."""
+        return tuple(self.allowed_hosts.split(",")) if self.allowed_hosts else ()
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`allowed_origins` one by one."""
+        return tuple(self.allowed_origins.split(",")) if self.allowed_origins else ()
+
+    def record(self) -> dict[str, str | int | float | bool]:
+        """The settings as plain JSON values for a round's record, without the places (`state`, `ledger`)."""
+        return {key: getattr(self, key) for key in _SETTINGS if key not in _UNRECORDED}
+
+    def _with(self, raw: Mapping[str, object]) -> "Settings":
+        parsed = {key: _parse(key, value) for key, value in raw.items()}
+        changed: dict[str, Any] = dict(parsed)
+        if "preset" in parsed:
+            for key in _PAPER_DEFAULTS.keys() - self.given - parsed.keys():
+                changed[key] = _default(key, preset=str(parsed["preset"]))
+        return replace(self, **changed, given=self.given | parsed.keys())
+
+
+_SETTINGS = {f.name: f for f in fields(Settings) if "rule" in f.metadata}
+_PAPER_DEFAULTS = {key: f.metadata["paper"] for key, f in _SETTINGS.items() if "paper" in f.metadata}
+
+
+def setting_keys() -> tuple[str, ...]:
+    """All keys, in the order of the table."""
+    return tuple(_SETTINGS)
+
+
+def per_request_keys() -> frozenset[str]:
+    """Keys that a train or score request may carry."""
+    return frozenset(key for key, f in _SETTINGS.items() if f.metadata["per_request"])
+
+
+def settings_table() -> str:
+    """The Markdown table of all settings for `docs/settings.md`, with its legend.
+
+    >>> settings_table().splitlines()[0]
+    '| key | default | rule | meaning |'
+    """
+    rows = ["| key | default | rule | meaning |", "| --- | --- | --- | --- |"]
+    for key, f in _SETTINGS.items():
+        mark = " †" if f.metadata["per_request"] else ""
+        paper = f" (paper: {_shown(_PAPER_DEFAULTS[key])})" if key in _PAPER_DEFAULTS else ""
+        cells = (f"`{key}`{mark}", _shown(f.default) + paper, f.metadata["rule"].text, f.metadata["meaning"])
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*rows, "", "† may also be given with a train or score request."])
+
+
+def _shown(value: object) -> str:
+    if value == "":
+        return "empty"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _default(key: str, preset: str) -> object:
+    return _PAPER_DEFAULTS[key] if preset == "paper" else _SETTINGS[key].default
+
+
+def _parse(key: str, raw: object) -> object:
+    if key not in _SETTINGS:
+        raise SettingsError(
+            f"Expected `{key}` to be a setting of this app, got an unknown key. {_hint(key, _SETTINGS)}"
+        )
+    rule: Rule = _SETTINGS[key].metadata["rule"]
+    try:
+        return rule.parse(raw)
+    except (ValueError, OverflowError) as error:
+        raise SettingsError(
+            f"Expected `{key}` to be {rule.text}, got {raw!r}. Change `{key}` and try again."
+        ) from error
+
+
+def _hint(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"Did you mean `{close[0]}`?" if close else "docs/settings.md lists all settings."

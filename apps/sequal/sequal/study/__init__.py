@@ -1,0 +1,1 @@
+"""A study: its images and labels, and the state folder that keeps what the app knows of it."""

@@ -1,0 +1,84 @@
+import pickle
+
+import pytest
+import torch
+
+from sequal.errors import CheckpointError
+from sequal.learning.networks import Architecture, DualNetwork
+from sequal.prediction import load_pair
+from sequal.study.state import file_digest
+
+CPU = torch.device("cpu")
+
+
+def test_a_checkpoint_comes_back_whole(tmp_path, write_checkpoint):
+    digest = write_checkpoint(tmp_path / "c.pt")
+    loaded = load_pair(tmp_path / "c.pt", CPU, alpha_max=0.7)
+    assert loaded.digest == digest == file_digest(tmp_path / "c.pt")
+    assert loaded.pair.updates == 5
+    assert loaded.pair.alpha_max == 0.7
+    assert loaded.reference is loaded.pair.teacher
+    assert loaded.other is loaded.pair.student
+    assert loaded.meta["round"] == 1
+    assert not loaded.pair.training
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        teacher = DualNetwork(Architecture("unet")).student.eval()
+    x = torch.rand(1, 1, 32, 32)
+    torch.testing.assert_close(loaded.pair.teacher(x), teacher(x))
+
+
+def test_a_query_pair_replaces_what_pld_compares_and_nothing_else(loaded, loaded_with_query_pair):
+    x = torch.rand(1, 1, 32, 32)
+    torch.testing.assert_close(loaded_with_query_pair.pair(x), loaded.pair(x))
+    assert loaded_with_query_pair.reference is not loaded_with_query_pair.pair.teacher
+    assert not torch.allclose(loaded_with_query_pair.reference(x), loaded.pair.teacher(x))
+    assert not torch.allclose(loaded_with_query_pair.other(x), loaded_with_query_pair.reference(x))
+
+
+def test_another_architecture(tmp_path, write_checkpoint):
+    write_checkpoint(tmp_path / "c.pt", architecture={"name": "resnet", "kwargs": {}})
+    with pytest.raises(CheckpointError, match=r"one of \[.*'unet'.*got 'resnet'"):
+        load_pair(tmp_path / "c.pt", CPU)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": {"name": "segresnet", "kwargs": {}}},
+        {"student": {"w": torch.zeros(3)}, "teacher": {"w": torch.zeros(3)}},
+        {"meta": {"iterations": "many"}},
+        {"architecture": {"name": ["unet"], "kwargs": {}}},
+    ],
+)
+def test_weights_that_do_not_fit(tmp_path, write_checkpoint, changes):
+    write_checkpoint(tmp_path / "c.pt", **changes)
+    with pytest.raises(CheckpointError) as raised:
+        load_pair(tmp_path / "c.pt", CPU)
+    message = str(raised.value)
+    assert "c.pt" in message
+    assert "to fit the architecture" in message
+    # torch lists every tensor; a message is for people.
+    assert len(message) < 500
+
+
+def test_pickled_code_is_not_run(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"format": 1, "student": Bomb()}, tmp_path / "c.pt")
+    with pytest.raises(CheckpointError, match="could run code"):
+        load_pair(tmp_path / "c.pt", CPU)
+    (tmp_path / "d.pt").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(CheckpointError):
+        load_pair(tmp_path / "d.pt", CPU)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_damaged_and_missing_files(tmp_path, write_checkpoint):
+    write_checkpoint(tmp_path / "c.pt")
+    (tmp_path / "half.pt").write_bytes((tmp_path / "c.pt").read_bytes()[:5000])
+    for name in ("half.pt", "missing.pt"):
+        with pytest.raises(CheckpointError, match=name):
+            load_pair(tmp_path / name, CPU)
