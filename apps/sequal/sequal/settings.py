@@ -19,7 +19,17 @@ __all__ = [
     "settings_table",
 ]
 
-NetworkName = Literal["dynunet", "unet", "basic_unet", "attention_unet", "segresnet", "unetplusplus", "flexible_unet"]
+NetworkName = Literal[
+    "dynunet",
+    "unet",
+    "basic_unet",
+    "attention_unet",
+    "segresnet",
+    "unetplusplus",
+    "flexible_unet",
+    "vnet",
+    "resnet_vnet",
+]
 StrategyName = Literal[
     "layer_entropy_power",
     "layer_entropy",

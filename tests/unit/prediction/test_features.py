@@ -122,3 +122,14 @@ def test_unreadable_images_are_left_out_and_the_mode_is_kept(tmp_path, clip):
     assert frames.unreadable.keys() == {"bad"}
     assert network.training
     assert features_of([], network) == {}
+
+
+def test_of_a_volume_the_vectors_are_those_of_its_voxels():
+    """A volume of one slice more gives what a frame of the same pixels gives, in every axis order."""
+    rng = torch.Generator().manual_seed(0)
+    features, logits = torch.rand(2, 5, 4, 6, generator=rng), torch.randn(2, 3, 8, 12, generator=rng)
+    valid = (torch.rand(1, 1, 8, 12, generator=rng) > 0.3).float()
+    flat = pooled(features, valid), gradient_embedding(features, logits, valid)
+    deep = [x.repeat_interleave(2, dim=-1).view(*x.shape, 2) for x in (features, logits, valid)]
+    torch.testing.assert_close(pooled(deep[0], deep[2]), flat[0])
+    torch.testing.assert_close(gradient_embedding(*deep), flat[1])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sequal.prediction.layers import FeatureLayers
+from sequal.learning.networks import NETWORK_STRIDE, FeatureLayers
 from sequal.prediction.pair import FRAMES_AT_ONCE
 from sequal.preparation.working_frames import WorkingFrame, WorkingFrames
 from sequal.preparation.working_grid import WorkingGrid
@@ -53,7 +53,7 @@ def image_features(
     """
     found: dict[str, ImageFeatures] = {}
     with _evaluating(network):
-        layers = FeatureLayers.of(network, device)
+        layers = FeatureLayers.of(network, torch.zeros(1, 1, 2 * NETWORK_STRIDE, 2 * NETWORK_STRIDE, device=device))
         for item in items:
             frame = frames.get(item)
             if frame is None:
@@ -85,8 +85,8 @@ def pooled(features: Tensor, valid: Tensor) -> Tensor:
     """Mean of a feature map over its pixels, each weighed by the part of it that is not padding.
 
     Args:
-        features: (N, D, w, h), on a grid as coarse as it likes.
-        valid: 1 where the frame is, 0 where it was padded, floating point (1, 1, W, H).
+        features: (N, D, *coarse), on a grid as coarse as it likes.
+        valid: 1 where the frame is, 0 where it was padded, floating point (1, 1, *spatial).
 
     Returns:
         (N, D).
@@ -96,9 +96,8 @@ def pooled(features: Tensor, valid: Tensor) -> Tensor:
     >>> pooled(torch.tensor([[[[1.0, 4.0]]]]), torch.tensor([[[[1.0, 1.0, 1.0, 0.0]]]]))
     tensor([[2.]])
     """
-    width, height = features.shape[-2:]
-    weights = F.adaptive_avg_pool2d(valid, (width, height))
-    return (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
+    weights = _averaged(valid, features.shape[2:])
+    return (features * weights).flatten(2).sum(dim=2) / weights.flatten(2).sum(dim=2)
 
 
 def gradient_embedding(penultimate: Tensor, logits: Tensor, valid: Tensor) -> Tensor:
@@ -110,9 +109,9 @@ def gradient_embedding(penultimate: Tensor, logits: Tensor, valid: Tensor) -> Te
     convolution), p − onehot is summed over each of its cells. The vectors of single pixels are never made.
 
     Args:
-        penultimate: h, the input of the last layer (N, F, w, h).
-        logits: (N, C, W, H).
-        valid: 1 where the frame is, 0 where it was padded, floating point (1, 1, W, H).
+        penultimate: h, the input of the last layer (N, F, *coarse).
+        logits: (N, C, *spatial).
+        valid: 1 where the frame is, 0 where it was padded, floating point (1, 1, *spatial).
 
     Returns:
         (N, C·F), the F values of the first class first.
@@ -125,10 +124,14 @@ def gradient_embedding(penultimate: Tensor, logits: Tensor, valid: Tensor) -> Te
     """
     p = logits.softmax(dim=1)
     wrong = (p - F.one_hot(p.argmax(dim=1), p.shape[1]).movedim(-1, 1)) * valid
-    width, height = penultimate.shape[-2:]
-    per_cell = wrong.shape[-2] * wrong.shape[-1] / (width * height)
-    sums = F.adaptive_avg_pool2d(wrong, (width, height)) * per_cell
-    return torch.einsum("ncwh,nfwh->ncf", sums, penultimate).flatten(1) / valid.sum()
+    coarse = penultimate.shape[2:]
+    per_cell = wrong.shape[2:].numel() / coarse.numel()
+    sums = _averaged(wrong, coarse) * per_cell
+    return torch.einsum("ncv,nfv->ncf", sums.flatten(2), penultimate.flatten(2)).flatten(1) / valid.sum()
+
+
+def _averaged(values: Tensor, grid: torch.Size) -> Tensor:
+    return F.interpolate(values, size=tuple(grid), mode="area")
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> Load
     """
     checkpoint = load_checkpoint(path)
     try:
-        pair = DualNetwork(Architecture(checkpoint.architecture["name"]), alpha_max)
+        pair = DualNetwork(Architecture.from_record(checkpoint.architecture), alpha_max)
         pair.load_weights(checkpoint.student, checkpoint.teacher, int(checkpoint.meta.get("iterations", 0)))
         reference, other = pair.teacher, pair.student
         if checkpoint.query_pair is not None:

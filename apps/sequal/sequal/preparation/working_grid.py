@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sequal.files.imaging.calibration import Calibration
 from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
-from sequal.learning.networks.registry import NETWORK_STRIDE
+from sequal.learning.networks.architecture import NETWORK_STRIDE
 
 __all__ = ["LATERAL_FACTOR", "WorkingGrid"]
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
-from sequal.learning.networks.registry import Architecture, create_network
+from sequal.learning.networks.architecture import Architecture
+from sequal.learning.networks.registry import create_network
 
 __all__ = ["DualNetwork"]
 
@@ -70,7 +71,7 @@ class DualNetwork(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (student, teacher), each (B, 2, W, H), of x (B, 1, W, H)."""
+        """Logits (student, teacher), each (B, classes, *spatial), of x (B, in_channels, *spatial)."""
         with torch.no_grad():
             teacher = self.teacher(x)
         return self.student(x), teacher

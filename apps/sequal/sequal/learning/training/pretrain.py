@@ -122,7 +122,7 @@ def pretrain(
     pair.average_with([other.pair for other in average_with])
     payload = {
         "format": 1,
-        "architecture": {"name": settings.network, "kwargs": {}},
+        "architecture": pair.architecture.record(),
         **pair.weights(),
         "meta": {"round": 0, "iterations": pair.updates, "settings": settings.record(), **meta},
     }

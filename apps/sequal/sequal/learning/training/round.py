@@ -359,7 +359,7 @@ class _Round:
     def _payload(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "format": 1,
-            "architecture": {"name": self.pair.architecture.name, "kwargs": {}},
+            "architecture": self.pair.architecture.record(),
             **self.pair.weights(),
             "meta": {
                 "round": self.number,

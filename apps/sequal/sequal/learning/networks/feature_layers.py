@@ -1,4 +1,4 @@
-"""The layers of a network that give an image's features, found in the same way in every architecture."""
+"""The layers of a network that give features, found in the same way in every architecture, for 2-D and 3-D."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,14 +8,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from sequal.labels import NUM_CLASSES
-from sequal.learning.networks import NETWORK_STRIDE
-
 __all__ = ["FeatureLayers", "Tap"]
 
-#: Side of the frame of zeros that shows which layer does what: the deepest map is then at least 2×2, which tells
-#: it from the 1×1 of squeeze-and-excitation.
-_PROBE: Final = 2 * NETWORK_STRIDE
+_CONVOLUTIONS: Final = (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d)
 
 
 @dataclass
@@ -23,8 +18,9 @@ class Tap:
     """What the last forward pass left at the two layers.
 
     Attributes:
-        bottleneck: the deepest map (N, D, w, h).
-        penultimate: the input of the last layer (N, F, w', h').
+        bottleneck: the deepest map (N, D, *coarse).
+        penultimate: the input of the last layer (N, F, *fine), on the grid of the logits or on one half as fine.
+            In training its gradient goes through the layers before.
     """
 
     bottleneck: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -36,7 +32,7 @@ class FeatureLayers:
     """Where a network is tapped.
 
     Attributes:
-        bottleneck: the module with the deepest map: of all outputs of the smallest area, the last, so that a
+        bottleneck: the module with the deepest map: of all outputs of the smallest size, the last, so that a
             residual sum counts rather than its terms (in MONAI's UNet the map together with its skip).
         last: the last convolution that was called of those that make the class maps out of more channels than
             there are classes. In MONAI's UNet that is the transposed convolution before the last residual unit,
@@ -47,27 +43,30 @@ class FeatureLayers:
     last: nn.Module
 
     @classmethod
-    def of(cls, network: nn.Module, device: torch.device) -> "FeatureLayers":
-        """Find both by one pass over a small frame of zeros; the network is in evaluation mode.
+    def of(cls, network: nn.Module, example: Tensor) -> "FeatureLayers":
+        """Find both by one pass over a small input.
 
         Args:
-            network: from (B, 1, W, H) to (B, 2, W, H); not changed.
-            device: where it is.
+            network: from (B, in_channels, *spatial) to logits (B, classes, *spatial), on the device of the example;
+                evaluated, and left in the mode it has.
+            example: one input so large that the deepest map has no side of 1, which tells it from the single values of
+                squeeze-and-excitation: `Architecture.example`.
         """
-        areas: list[tuple[int, nn.Module]] = []
+        sizes: list[tuple[int, nn.Module]] = []
         convolutions: list[nn.Module] = []
 
         def see(module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[-2:]) > 1:
-                areas.append((output.shape[-2] * output.shape[-1], module))
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.out_channels == NUM_CLASSES:
+            if isinstance(output, Tensor) and output.ndim == example.ndim and min(output.shape[2:]) > 1:
+                sizes.append((output.shape[2:].numel(), module))
+            if isinstance(module, _CONVOLUTIONS):
                 convolutions.append(module)
 
-        with _hooked({module: see for module in network.modules()}), torch.inference_mode():
-            network(torch.zeros(1, 1, _PROBE, _PROBE, device=device))
-        smallest = min(area for area, _ in areas)
-        wide = [layer for layer in convolutions if int(layer.in_channels) > NUM_CLASSES]  # type: ignore[arg-type]
-        return cls([module for area, module in areas if area == smallest][-1], (wide or convolutions)[-1])
+        with _evaluated(network), _hooked({module: see for module in network.modules()}), torch.no_grad():
+            classes = network(example).shape[1]
+        smallest = min(size for size, _ in sizes)
+        ends = [layer for layer in convolutions if layer.out_channels == classes]
+        wide = [layer for layer in ends if int(layer.in_channels) > classes]  # type: ignore[arg-type]
+        return cls([module for size, module in sizes if size == smallest][-1], (wide or ends)[-1])
 
     @contextmanager
     def tapped(self) -> Iterator[Tap]:
@@ -89,6 +88,18 @@ class FeatureLayers:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+@contextmanager
+def _evaluated(network: nn.Module) -> Iterator[None]:
+    """Dropout would draw from torch's generator, and batch norm would count the example among its batches."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 @contextmanager
