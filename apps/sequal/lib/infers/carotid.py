@@ -15,7 +15,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.configs import Study, refusal
 from lib.web.dicomweb import as_viewed
-from sequal.anatomy.measurement import combine_frames
+from sequal.anatomy.measurement import measure_label, thickness_params
 from sequal.errors import ImageError, SequalError, SettingsError, StudyError
 from sequal.files.imaging import Frame, read_frame
 from sequal.files.imaging.claims import large_images_take_turns
@@ -43,8 +43,8 @@ class CarotidInfer(InferTask):
     """Segments an image of any size and spacing with the model in service, and measures it.
 
     Request keys beside MONAI Label's own: `result_extension` (`.nii.gz`, `.nii`, `.nrrd`), `result_dtype`,
-    `result_compress`. The reply's params hold `pld`, `confidence`, `imt` (for a clip also `imt_frames`),
-    `label_names`, `latencies` and `centroids`.
+    `result_compress`. The reply's params hold `pld`, `confidence`, `imt` (for a clip also `imt_frames`), `of_mask`
+    (the same, measured in the whole pixels of the mask, as a label is), `label_names`, `latencies` and `centroids`.
     """
 
     def __init__(self, study: Study) -> None:
@@ -87,7 +87,8 @@ class CarotidInfer(InferTask):
         params: dict[str, Any] = {
             "pld": prediction.pld,
             "confidence": prediction.confidence,
-            "imt": combine_frames(prediction.imt).as_params(),
+            **thickness_params(prediction.imt),
+            "of_mask": thickness_params(measure_label(prediction.mask, frame.calibration)),
             "label_names": self.labels,
             "centroids": {},
             "latencies": {
@@ -97,8 +98,6 @@ class CarotidInfer(InferTask):
                 "total": round(end - start, 3),
             },
         }
-        if len(prediction.imt) > 1:
-            params["imt_frames"] = [imt.as_params() for imt in prediction.imt]
         return None if file is None else str(file), params
 
     def check(self, request: Mapping[str, Any]) -> None:

@@ -13,12 +13,13 @@ def test_a_client_sees_the_round_from_start_to_end(tmp_path):
     assert (first["epoch"], first["total_epochs"], first["best_metric"]) == (0, 5, 0.0)
     assert first["pid"] == os.getpid()
     assert "total_time" not in first
-    stats.update({"epoch": 2, "best_metric": 0.5})
+    stats.update({"epoch": 2, "best_metric": 0.5, "doing": "Training"})
     assert TrainStats.read(path)["epoch"] == 2
     last = stats.finish({"published": True})
     assert last == TrainStats.read(path)
     assert last["total_time"] >= 0.0
     assert last["best_metric"] == 0.5
+    assert "doing" not in last
 
 
 def test_half_a_file_is_no_stats(tmp_path):

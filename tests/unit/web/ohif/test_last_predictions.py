@@ -17,6 +17,16 @@ def test_the_last_prediction_of_an_image_is_kept():
     assert kept.get("b") == {"imt": {"mean_mm": 0.8}, "pld": 0.1, "confidence": 0.9}
 
 
+def test_the_thickness_of_the_mask_and_of_each_frame_is_kept_too():
+    kept = LastPredictions()
+    more = {"of_mask": {"imt": {"mean_mm": 0.71}}, "imt_frames": [{"mean_mm": 0.7}, {"mean_mm": 0.8}]}
+    kept.keep("a", {**_params(0.7), **more})
+
+    found = kept.get("a")
+    assert found is not None
+    assert {key: found[key] for key in more} == more
+
+
 def test_an_image_that_was_not_segmented_has_none():
     assert LastPredictions().get("a") is None
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 __all__ = ["LastPredictions"]
 
 _KEYS: Final = ("imt", "pld", "confidence")
+_MORE: Final = ("imt_frames", "of_mask")
 
 
 class LastPredictions:
@@ -29,13 +30,15 @@ class LastPredictions:
         if any(key not in params for key in _KEYS):
             return
         with self._lock:
-            self._kept[image_id] = {key: params[key] for key in _KEYS}
+            self._kept[image_id] = {key: params[key] for key in (*_KEYS, *_MORE) if key in params}
             self._kept.move_to_end(image_id)
             while len(self._kept) > self._capacity:
                 self._kept.popitem(last=False)
 
     def get(self, image_id: str) -> dict[str, Any] | None:
-        """`imt`, `pld` and `confidence`, or None for an image that was not segmented since the server started.
+        """What was said: `imt`, `pld`, `confidence`, and `imt_frames` and `of_mask` where they were.
+
+        None for an image that was not segmented since the server started.
 
         >>> kept = LastPredictions(capacity=1)
         >>> kept.keep("a", {"imt": {"mean_mm": 0.7}, "pld": 0.1, "confidence": 0.9, "latencies": {}})

@@ -18,7 +18,7 @@ from lib.endpoints.received import received_label
 from lib.endpoints.safe_route import SafeRoute
 from lib.web.dicomweb import is_viewed
 from lib.web.ohif import LastPredictions
-from sequal.anatomy.measurement import combine_frames, label_warnings, measure_label
+from sequal.anatomy.measurement import label_warnings, measure_label, thickness_params
 from sequal.errors import SequalError, SettingsError, StorageError
 from sequal.files.imaging import Frame, clean_label, read_frame, read_label
 
@@ -98,9 +98,7 @@ def _measured(image: str, frame: Frame, label: NDArray[np.uint8]) -> dict[str, A
         warnings = label_warnings(label, frame.calibration)
     except SequalError as error:
         raise refusal(error) from error
-    reply: dict[str, Any] = {"image": image, "imt": combine_frames(frames).as_params()}
-    reply |= {WARNINGS: list(warnings)} if warnings else {}
-    return reply | ({"imt_frames": [imt.as_params() for imt in frames]} if len(frames) > 1 else {})
+    return {"image": image, **thickness_params(frames)} | ({WARNINGS: list(warnings)} if warnings else {})
 
 
 def _stored(store: Datastore, image: str) -> tuple[Frame, NDArray[np.uint8]]:

@@ -2,7 +2,7 @@
 
 from sequal.anatomy.measurement.agreement import Agreement, bland_altman, icc_2_1
 from sequal.anatomy.measurement.boundaries import Boundaries, boundaries_from_mask, boundaries_from_probability
-from sequal.anatomy.measurement.clip import combine_frames
+from sequal.anatomy.measurement.clip import combine_frames, thickness_params
 from sequal.anatomy.measurement.contours import Contour, contours
 from sequal.anatomy.measurement.drawn_curves import mask_between
 from sequal.anatomy.measurement.imt import PLAQUE_MM, SHORTEST_LENGTH_MM, Flag, ImtMeasurement, measure_imt
@@ -33,4 +33,5 @@ __all__ = [
     "measure_label",
     "polyline_distance",
     "score_segmentation",
+    "thickness_params",
 ]

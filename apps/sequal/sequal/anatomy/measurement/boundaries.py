@@ -187,13 +187,18 @@ def _filled(layer: NDArray[np.bool_]) -> NDArray[np.bool_]:
     A hole that is high against the layer is the lumen between two walls that touch somewhere: filling it
     would add their thicknesses and the lumen's.
     """
-    highest = _LARGEST_HOLE * layer.sum(axis=1)[layer.any(axis=1)].mean() if layer.any() else 0.0
-    holes, count = ndimage.label(ndimage.binary_fill_holes(layer) & ~layer)
     out = layer.copy()
+    boxes = ndimage.find_objects(layer.astype(np.uint8))
+    if not boxes:
+        return out
+    layer = layer[boxes[0]]  # outside its box there is no hole
+    highest = _LARGEST_HOLE * layer.sum(axis=1)[layer.any(axis=1)].mean()
+    holes, count = ndimage.label(ndimage.binary_fill_holes(layer) & ~layer)
+    filled = out[boxes[0]]
     for number, (across, along) in enumerate(ndimage.find_objects(holes, count), start=1):
         part = holes[across, along] == number
         if part.sum(axis=1).max() <= max(highest, 1.0):
-            out[across, along] |= part
+            filled[across, along] |= part
     return out
 
 

@@ -1,12 +1,13 @@
 """One thickness for a clip, from the measurements of its frames."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from sequal.anatomy.measurement.imt import ImtMeasurement
 
-__all__ = ["combine_frames"]
+__all__ = ["combine_frames", "thickness_params"]
 
 
 def combine_frames(frames: Sequence[ImtMeasurement]) -> ImtMeasurement:
@@ -42,3 +43,13 @@ def combine_frames(frames: Sequence[ImtMeasurement]) -> ImtMeasurement:
         calibration=seen[0].calibration,
         flags=tuple(flags),
     )
+
+
+def thickness_params(frames: Sequence[ImtMeasurement]) -> dict[str, Any]:
+    """The thickness of an image as JSON: `imt`, and of a clip also `imt_frames`, one by one.
+
+    Args:
+        frames: at least one, all of one image.
+    """
+    params: dict[str, Any] = {"imt": combine_frames(frames).as_params()}
+    return params | ({"imt_frames": [imt.as_params() for imt in frames]} if len(frames) > 1 else {})

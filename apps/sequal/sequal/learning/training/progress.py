@@ -19,7 +19,7 @@ class TrainStats:
     """The train stats that MONAI Label clients poll, kept in one JSON file of the study's state.
 
     `best_metric`, `epoch`, `total_epochs` are there from the first epoch; `total_time` appears when the round is
-    over, which is how 3D Slicer knows that it is.
+    over, which is how 3D Slicer knows that it is. Until then `doing` says in words what is being done.
 
     Args:
         path: the file; replaced atomically, so that a reader never sees half of it.
@@ -46,6 +46,7 @@ class TrainStats:
 
     def finish(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Set the last values and the total time; returns everything."""
+        self._values.pop("doing", None)
         self.update({**values, "total_time": round(time.monotonic() - self._start, 2)})
         return dict(self._values)
 

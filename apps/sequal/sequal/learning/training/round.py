@@ -86,7 +86,7 @@ def run_round(
         state: the study's state; everything is written there and nowhere else.
         settings: of this round.
         starting_weights: checkpoint that a study without a published one starts from.
-        progress: called with train stats after every epoch.
+        progress: called with train stats after every epoch, and with what the round does then (`doing`).
         score: score the pool after publishing; a caller that scores it in a pass of its own leaves it out.
         before_publishing: called right before anything is published; what it raises ends the round.
         gate: let the labels judge the round; without it every pair of finite weights is published.
@@ -157,6 +157,7 @@ class _Round:
         self.seed = round_seed(settings.seed, number)
         self.device = choose_device(settings.device)
         self.progress = progress or (lambda _: None)
+        self._says("Loading frames and networks")
         self.frames = WorkingFrames(settings)
         self.labels = LabelsInUse(self.frames, state.refined, settings)
         by_id = {item.id: item for item in labelled}
@@ -188,8 +189,10 @@ class _Round:
     def run(
         self, on_published: Callable[[str], None], before_publishing: Callable[[], None], *, score: bool
     ) -> RoundReport:
+        self._says("Trying the model in use on the labels")
         self.judges.look("before", self.pair)
         iou = self._train()
+        self._says("Trying the new model on the labels")
         self.judges.look("after", self.pair)
         checkpoint, digest = self._save()
         verdict = self._judge()
@@ -199,6 +202,7 @@ class _Round:
             published, reason = self._publish(checkpoint, reason, on_published)
         if not published:
             self.state.refined.discard(self.number)
+        self._says("Choosing the frames to ask for next")
         pld = self._score_pool() if published and score else {"scored": 0, "mean": None, "max": None}
         self._prune()
         report = RoundReport(
@@ -219,6 +223,9 @@ class _Round:
         )
         self._record(report)
         return report
+
+    def _says(self, doing: str) -> None:
+        self.progress({"doing": doing})
 
     def _judge(self) -> Verdict:
         finite = all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values())
@@ -281,6 +288,7 @@ class _Round:
         return copy.deepcopy(pair)
 
     def _train(self) -> list[float]:
+        self._says("Preparing the training")
         known = self.anchor.pair is not None
         if known and self.settings.frozen_statistics:
             self.pair.freeze_statistics()
@@ -306,7 +314,7 @@ class _Round:
             values: dict[str, Any] = {"epoch": engine.state.epoch, "round": self.number}
             if math.isfinite(watch.iou[-1]):
                 values["best_metric"] = 2 * watch.iou[-1] / (1 + watch.iou[-1])  # the Dice of the training patches
-            self.progress(values)
+            self.progress({"doing": "Training", **values})
 
         trainer.add_event_handler(Events.EPOCH_COMPLETED, report)
         first_steps = Events.ITERATION_COMPLETED(once=early_step(len(self.train_items), self.settings))

@@ -2,6 +2,8 @@
 import { NoAnswer, server } from "./api.js";
 import { me } from "./annotator.js";
 import { ask } from "./dialog.js";
+import { mayReplace } from "./newer.js";
+import { labelStamp } from "./work.js";
 
 // Send a label, or keep it here until the server answers. Returns the server's reply, null when it waits.
 const deliver = async (work, voxels, params, { drafts, outbox }) => {
@@ -12,6 +14,7 @@ const deliver = async (work, voxels, params, { drafts, outbox }) => {
     reply = await outbox.alone(async () => {
       const answer = await server.save(work.info, voxels, params);
       await drafts.drop("outbox", work.info.image); // an older one that waited
+      work.base = labelStamp(await server.frame(work.info.image));
       return answer;
     });
   } catch (error) {
@@ -19,7 +22,7 @@ const deliver = async (work, voxels, params, { drafts, outbox }) => {
       throw new Error(`Not saved. ${error.message}`);
     }
     const runs = voxels === work.mask.voxels ? kept.runs : [0, voxels.length];
-    await outbox.post({ info: kept.info, runs, params });
+    await outbox.post({ ...kept, runs, params });
   }
   work.history.saved(state);
   work.isLabelled = true;
@@ -51,6 +54,9 @@ export const saveLabel = async (page, { say, drafts, outbox }) => {
     return false;
   }
   say("Saving.");
+  if (!(await mayReplace(work, say))) {
+    return false;
+  }
   const params = { client_id: me(), edited: work.isEdited() };
   const reply = await deliver(work, work.mask.voxels, params, { drafts, outbox });
   work.info.state = "labelled";
@@ -76,7 +82,7 @@ const isSure = async (work, title, text) => {
 export const sayNoWall = async (page, { say, drafts, outbox, takeBack }) => {
   const { work } = page;
   const { answer, text } = await isSure(work, "No wall in this frame", "The model learns from this, too.");
-  if (answer !== "yes") {
+  if (answer !== "yes" || !(await mayReplace(work, say))) {
     return false;
   }
   const params = { client_id: me(), edited: true, ...(text ? { reason: text } : {}) };

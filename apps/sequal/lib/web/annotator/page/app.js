@@ -10,6 +10,7 @@ import { FrameList } from "./list.js";
 import { Numbers } from "./numbers.js";
 import { Outbox } from "./outbox.js";
 import { saveLabel, sayNoWall, skipFrame, TakeBack } from "./answers.js";
+import { settle } from "./newer.js";
 import { remember, remembered } from "./settings.js";
 import { Tools, TOOLS } from "./tools.js";
 import { Training } from "./training.js";
@@ -19,6 +20,9 @@ import { choiceOf, whyOf } from "./words.js";
 
 const element = (id) => document.getElementById(id);
 const AUTO_RUN = "auto-run";
+// By keyboard: how much nearer, and by which part of the screen.
+const ZOOM_STEP = 1.25;
+const MOVE_STEP = 0.1;
 const page = { work: null, isBusy: false };
 // For tests and for the curious: the frame that is open.
 window.sequal = page;
@@ -81,7 +85,12 @@ const changed = ({ onlyTools = false, isInStroke = false } = {}) => {
   }
 };
 
-const tools = new Tools(view, { work: () => page.work, changed, hint: (text) => (element("hint").textContent = text) });
+const tools = new Tools(view, {
+  work: () => page.work,
+  changed,
+  keep: () => keep(),
+  hint: (text) => (element("hint").textContent = text),
+});
 
 page.tools = tools;
 
@@ -106,8 +115,8 @@ const showTools = () => {
   element("size-text").textContent = `${tools.size} ${tools.unit}`;
   element("size-label").hidden = tools.name === "lines";
   element("undo").disabled = !(work && (work.history.canUndo() || tools.isDrawing()));
-  element("redo").disabled = !(work && work.history.canRedo());
-  const isUnsaved = Boolean(work && work.history.isUnsaved());
+  element("redo").disabled = !(work && (tools.isDrawing() ? tools.canRedoPoint() : work.history.canRedo()));
+  const isUnsaved = Boolean(work && (work.lines || work.history.isUnsaved()));
   document.title = `${isUnsaved ? "* " : ""}${work ? work.info.name : "SEQUAL"}`;
   element("frame-state").textContent = work ? (isUnsaved ? "not saved" : work.info.state) : "";
   element("frame-state").dataset.state = element("frame-state").textContent;
@@ -130,12 +139,17 @@ const showFrame = async () => {
     view.show(work.info, picture);
   }
   tools.refresh();
-  showMask();
+  if (tools.isDrawing()) {
+    tools.preview();
+  } else {
+    showMask();
+  }
 };
 
 // What is drawn and not saved stays in this browser until it is saved or undone.
 const keep = () => {
   const { work } = page;
+  work.drawnAt = Date.now() / 1000;
   const done = work.isDrawn()
     ? drafts.put("drafts", work.info.image, work.kept())
     : drafts.drop("drafts", work.info.image);
@@ -188,13 +202,22 @@ const open = async (image, why = "") => {
   window.history.replaceState(null, "", `?image=${encodeURIComponent(image)}`);
   numbers.clear(work);
   list.mark(image);
+  if (work.lines) {
+    tools.choose("lines");
+  }
   await showFrame();
   takeBack.refresh();
   numbers.changed();
   const isOpen = work.info.state === "open";
   const lease = isOpen ? await server.lease(image, me()).catch(() => ({ held: true })) : { held: true };
-  if (!lease.held) {
-    say(`${lease.open_with} has this frame open as well. The label that is saved last counts.`, "bad");
+  const chosen = work.newer ? await settle(work, work.newer, work.info, say) : null;
+  if (chosen) {
+    changed();
+  }
+  if (chosen === "theirs") {
+    page.isSaidOfFrame = true;
+  } else if (!lease.held) {
+    say(`${lease.open_with} has this frame open as well. You are asked before your label replaces theirs.`, "bad");
   } else if (work.isRestored) {
     say("Your drawing of last time is here again. It is not saved yet.", "bad");
   } else if (work.info.notes.length) {
@@ -312,7 +335,7 @@ const stepped = (change) => {
   }
 };
 const undo = () => tools.undoPoint() || (canStep() && stepped(page.work.history.undo()));
-const redo = () => canStep() && !tools.isDrawing() && stepped(page.work.history.redo());
+const redo = () => (tools.isDrawing() ? tools.redoPoint() : canStep() && stepped(page.work.history.redo()));
 const enter = () => {
   if (!tools.isDrawing()) {
     return alone(saveNext)();
@@ -360,6 +383,12 @@ const KEYS = [
   [["]"], "Larger tool", () => tools.resize(1)],
   [["Escape"], "Give up the lines that are being drawn", () => tools.isDrawing() && tools.giveUpLines()],
   [["H"], "Hide or show the mask", () => { view.hidden = !view.hidden; view.draw(); }],
+  [["Plus", "="], "Zoom in", () => view.zoomBy(ZOOM_STEP)],
+  [["-"], "Zoom out", () => view.zoomBy(1 / ZOOM_STEP)],
+  [["Shift+ArrowLeft"], "Look further left", () => view.moveBy(MOVE_STEP, 0)],
+  [["Shift+ArrowRight"], "Look further right", () => view.moveBy(-MOVE_STEP, 0)],
+  [["Shift+ArrowUp"], "Look further up", () => view.moveBy(0, MOVE_STEP)],
+  [["Shift+ArrowDown"], "Look further down", () => view.moveBy(0, -MOVE_STEP)],
   [["0"], "Show the whole frame", () => view.fit()],
   [["ArrowLeft"], "Clip: frame before", () => page.work && turnPage(page.work.index - 1)],
   [["ArrowRight"], "Clip: next frame", () => page.work && turnPage(page.work.index + 1)],
@@ -403,13 +432,24 @@ const start = async () => {
   const uid = asked.get("study") || "";
   const known = await server.frames({ limit: 1 });
   drafts = new Drafts(known.study, me);
-  outbox = new Outbox(drafts, (waiting, error) => {
-    element("waiting").textContent = waiting ? `${waiting} not sent yet; sent again when the server answers` : "";
-    element("waiting").className = "bad";
-    if (error) {
+  outbox = new Outbox(drafts, {
+    waiting: (count) => {
+      element("waiting").textContent = count ? `${count} not sent yet; sent again when the server answers` : "";
+      element("waiting").className = "bad";
+      parts.refreshList();
+    },
+    sent: (image, stamp) => {
+      if (page.work && page.work.info.image === image) {
+        page.work.base = stamp;
+      }
+    },
+    refused: (image, error) => {
       say(error, "bad", true);
-    }
-    parts.refreshList();
+      if (page.work && page.work.info.image === image) {
+        page.work.history.saved(null); // no step of it is
+        changed({ onlyTools: true });
+      }
+    },
   });
   list = new FrameList({ open: (image) => alone(() => open(image))(), drafts, me });
   training = new Training({ changed: () => say("Another model is in service. Press R to ask it about this frame."), say });

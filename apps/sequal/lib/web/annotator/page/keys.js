@@ -1,19 +1,21 @@
 // Every key, in one list: what it does, and what the list says of it.
 import { ask, isAsking } from "./dialog.js";
 
+const SHOWN = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Plus: "+" };
+
 const shown = (key) =>
   key
     .split("+")
-    .map((part) => ({ ArrowLeft: "left arrow", ArrowRight: "right arrow", " ": "space" })[part] || part)
+    .map((part) => SHOWN[part] || part)
     .join(" + ");
 
-// "Ctrl+Shift+Z" from an event; Shift counts only with a letter, since "?" is typed in other ways elsewhere.
+// "Ctrl+Shift+Z" from an event; Shift counts only with a letter or an arrow, since "?" is typed in other ways elsewhere.
 const named = (event) => {
-  const key = event.key.length === 1 ? event.key.toUpperCase() : event.key;
-  const isLetter = /^[A-Z]$/.test(key);
+  const key = event.key === "+" ? "Plus" : event.key.length === 1 ? event.key.toUpperCase() : event.key;
+  const isShifted = /^([A-Z]|Arrow.+)$/.test(key);
   return [
     event.ctrlKey || event.metaKey ? "Ctrl" : "",
-    event.shiftKey && isLetter ? "Shift" : "",
+    event.shiftKey && isShifted ? "Shift" : "",
     key,
   ]
     .filter(Boolean)

@@ -39,7 +39,8 @@ export class Numbers {
   model() {
     const { said } = this.#work.model || {};
     if (said) {
-      const imt = this.#ofFrame(said);
+      // In whole pixels, as what is drawn is measured: a mask that nobody touched has one thickness.
+      const imt = this.#ofFrame(said.of_mask);
       this.#put("model-mean", imt.columns ? meanOf(imt) : "–");
       this.#put("model-max", imt.columns ? maxOf(imt) : "–");
       this.#put("model-words", modelWords({ ...said, imt }));

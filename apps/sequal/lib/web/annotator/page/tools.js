@@ -23,15 +23,16 @@ const PX = [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 30, 40, 50];
 const START = { brush: 5, eraser: 6, curves: 12, lines: 5 };
 
 export class Tools {
-  // `work` is the frame that is open (see app.js), or null; `changed()` is called after every change of the mask.
-  constructor(view, { work, changed, hint }) {
+  // `work` is the frame that is open (see app.js), or null; `changed()` is called after every change of the mask, and
+  // `keep()` after every change of lines that are no mask yet.
+  constructor(view, { work, changed, keep, hint }) {
     this.view = view;
     this.work = work;
     this.changed = changed;
+    this.keep = keep;
     this.hint = hint;
     this.name = TOOLS.includes(remembered("tool")) ? remembered("tool") : "brush";
     this.sizes = { ...START, ...JSON.parse(remembered("sizes") || "{}") };
-    this.drawn = null; // points of lines that are being drawn
     this.place = null;
     this.#listen(view.canvas);
   }
@@ -90,6 +91,18 @@ export class Tools {
 
   // Lines by clicks
 
+  // { line, points, undone }: the line that is being clicked, the points of both, and those that were taken back. They
+  // belong to the frame, which is kept with them.
+  get drawn() {
+    const work = this.work();
+    return work ? work.lines : null;
+  }
+
+  set drawn(lines) {
+    this.work().lines = lines;
+    this.keep();
+  }
+
   isDrawing() {
     return Boolean(this.drawn);
   }
@@ -102,7 +115,7 @@ export class Tools {
       return;
     }
     if (line === "li") {
-      this.drawn.line = "ma";
+      this.drawn = { ...this.drawn, line: "ma", undone: [] };
       this.refresh();
       return;
     }
@@ -113,7 +126,7 @@ export class Tools {
 
   giveUpLines() {
     this.drawn = null;
-    this.#preview();
+    this.preview();
     this.refresh();
   }
 
@@ -122,23 +135,41 @@ export class Tools {
     if (!this.drawn) {
       return false;
     }
-    const { points } = this.drawn;
-    this.drawn.line = points.ma.length ? "ma" : "li";
-    this.drawn.undone.push(points[this.drawn.line].pop());
-    this.drawn = points.li.length ? this.drawn : null;
-    this.#preview();
+    const { points, undone } = this.drawn;
+    const line = points.ma.length ? "ma" : "li";
+    undone.push([line, points[line].pop()]);
+    this.drawn = points.li.length ? { line, points, undone } : null;
+    this.preview();
     this.refresh();
     return true;
   }
 
+  canRedoPoint() {
+    return this.drawn.undone.length > 0;
+  }
+
+  // Set the click again that was taken back last.
+  redoPoint() {
+    if (this.canRedoPoint()) {
+      const { points, undone } = this.drawn;
+      const [line, point] = undone.pop();
+      points[line].push(point);
+      this.drawn = { line, points, undone };
+      this.preview();
+      this.refresh();
+    }
+  }
+
   #clickLine(place) {
-    this.drawn = this.drawn || { line: "li", points: { li: [], ma: [] }, undone: [] };
-    this.drawn.points[this.drawn.line].push(place);
-    this.#preview();
+    const { line, points } = this.drawn || { line: "li", points: { li: [], ma: [] } };
+    points[line].push(place);
+    this.drawn = { line, points, undone: [] };
+    this.preview();
     this.refresh();
   }
 
-  #preview() {
+  // The mask as it will be, while its lines are clicked.
+  preview() {
     const work = this.work();
     const pixels = work.pixels().slice();
     if (this.drawn && this.drawn.points.ma.length > 1) {

@@ -48,7 +48,9 @@ export class Training {
   async join() {
     if (await server.isTraining()) {
       element("train").disabled = true;
-      await this.#watch("", Date.now());
+      const { train_stats } = await server.info();
+      const { start_ts: began, total_time: took } = train_stats.carotid || {};
+      await this.#watch("", began && took === undefined ? 1000 * began : Date.now());
       element("train").disabled = false;
       element("train-bar").hidden = true;
     }
@@ -56,7 +58,6 @@ export class Training {
   }
 
   async #watch(before, since) {
-    const bar = element("train-bar");
     for (;;) {
       const isListed = await server.isTraining();
       const { train_stats } = await server.info();
@@ -70,16 +71,22 @@ export class Training {
         }
         return;
       }
-      bar.hidden = false;
-      if (isNew && stats.epoch && !stats.total_time) {
-        bar.max = stats.total_epochs;
-        bar.value = stats.epoch;
-        element("train-text").textContent = `Training: step ${stats.epoch} of ${stats.total_epochs}.`;
-      } else {
-        bar.removeAttribute("value");
-        element("train-text").textContent = "The training starts.";
-      }
+      this.#show(isNew && !stats.total_time ? stats : {}, since);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  #show({ doing, epoch, total_epochs: total }, since) {
+    const bar = element("train-bar");
+    bar.hidden = false;
+    const seconds = Math.round((Date.now() - since) / 1000);
+    const part = doing === "Training" && epoch ? ` (part ${epoch} of ${total})` : "";
+    element("train-text").textContent = `${doing || "Starting the training program"}${part}. ${seconds} s since the start.`;
+    if (part) {
+      bar.max = total;
+      bar.value = epoch;
+    } else {
+      bar.removeAttribute("value");
     }
   }
 

@@ -1,7 +1,6 @@
 // The frame on the screen: picture, mask, lines, in the proportions of the tissue; zoomed by the wheel.
-import { LAYER, UNKNOWN } from "./mask.js";
+import { paintMask } from "./overlay.js";
 
-const COLOURS = { layer: [45, 212, 140, 90], other: [255, 60, 60, 190], unknown: [120, 130, 160, 60] };
 const LINE = { li: "#4fd8ff", ma: "#ffd84f" };
 const MOST_ZOOM = 40;
 
@@ -65,6 +64,17 @@ export class View {
     this.draw();
   }
 
+  // By keyboard: about the middle of the screen, and by a part of it.
+  zoomBy(factor) {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    this.zoomAt([width / 2, height / 2], factor);
+  }
+
+  moveBy(columns, rows) {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    this.move(columns * width, rows * height);
+  }
+
   // [column, row] of a place on the canvas; the centre of the first pixel is [0, 0].
   toImage([x, y]) {
     return [
@@ -83,7 +93,7 @@ export class View {
   // What to draw over the picture: `pixels` of the frame, `others` in red, `lines`, drawn `points`, a `ring` for the brush.
   set(things) {
     if (things.pixels) {
-      this.#paintOverlay(things.pixels, things.others || []);
+      paintMask(this.overlay, things.pixels, things.others || []);
     }
     Object.assign(this.things, things);
     this.draw();
@@ -180,20 +190,6 @@ export class View {
       2 * Math.PI
     );
     this.context.stroke();
-  }
-
-  #paintOverlay(pixels, others) {
-    const context = this.overlay.getContext("2d");
-    const image = context.createImageData(this.info.width, this.info.height);
-    pixels.forEach((value, place) => {
-      if (value === LAYER) {
-        image.data.set(COLOURS.layer, 4 * place);
-      } else if (value === UNKNOWN && (place + Math.floor(place / this.info.width)) % 6 === 0) {
-        image.data.set(COLOURS.unknown, 4 * place);
-      }
-    });
-    others.forEach((place) => image.data.set(COLOURS.other, 4 * place));
-    context.putImageData(image, 0, 0);
   }
 
   #resize() {

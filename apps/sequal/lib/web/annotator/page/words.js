@@ -75,5 +75,12 @@ export const whyOf = (strategy, reason) => {
   return known && (rank || strategy === "random") ? `${known}${place}` : reason || "";
 };
 
+// The time of today, the date and time of another day.
+export const clockOf = (seconds) => {
+  const when = new Date(1000 * seconds);
+  const isToday = when.toDateString() === new Date().toDateString();
+  return when.toLocaleString([], { ...(isToday ? {} : { dateStyle: "short" }), timeStyle: "short" });
+};
+
 export const timeOf = (seconds) =>
   seconds ? new Date(1000 * seconds).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "";

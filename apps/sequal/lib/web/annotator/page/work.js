@@ -11,15 +11,19 @@ const load = (address) =>
     picture.src = address;
   });
 
+// Which label of a frame is meant: when it was saved and by whom; "" for none.
+export const labelStamp = ({ state, when, by }) => (["labelled", "no wall"].includes(state) ? `${when} ${by}` : "");
+
 export class Work {
-  // Fetch everything of a frame. A drawing that this browser keeps comes before the label that the server has.
+  // Fetch everything of a frame. A drawing that this browser keeps comes before the label that the server has; where that
+  // label was saved after the drawing began, it comes along as `newer`.
   static async open(image, drafts) {
     const info = await server.frame(image);
     const length = info.width * info.height * info.frames;
     const fits = (kept) => kept && kept.info.width === info.width && kept.info.height === info.height && kept;
     const waiting = fits(await drafts.get("outbox", image).catch(() => null));
     const draft = fits(await drafts.get("drafts", image).catch(() => null));
-    const isLabelled = ["labelled", "no wall"].includes(info.state);
+    const isLabelled = Boolean(labelStamp(info));
     const label = isLabelled && !waiting ? await server.label(image) : null;
     const kept = draft || waiting;
     const mask = new Mask(info, kept ? unpacked(kept.runs, length) : label || undefined);
@@ -27,6 +31,15 @@ export class Work {
     work.history = new History(mask, { unsaved: Boolean(draft) });
     work.isLabelled = isLabelled || Boolean(waiting);
     work.isRestored = Boolean(draft);
+    if (draft) {
+      work.newer = label && draft.base !== labelStamp(info) ? label : null;
+      work.drawnAt = draft.drawnAt;
+      work.base = draft.base;
+      work.lines = draft.lines;
+      work.index = draft.lines ? draft.index : 0;
+    } else if (waiting) {
+      work.base = waiting.base;
+    }
     work.model = draft && draft.model ? { said: null, voxels: unpacked(draft.model, length) } : null;
     return work;
   }
@@ -36,6 +49,10 @@ export class Work {
     this.mask = mask;
     this.history = new History(mask);
     this.index = 0; // of the frame of a clip
+    this.lines = null; // LI and MA that are being clicked (see tools.js)
+    this.base = labelStamp(info); // the label that the drawing goes on from
+    this.newer = null; // a label that somebody saved since
+    this.drawnAt = null; // seconds since 1970, of the last change
     this.pictures = [Promise.resolve(picture)];
     this.model = null; // { said, voxels }
   }
@@ -44,10 +61,17 @@ export class Work {
     return this.mask.frame(this.index);
   }
 
-  picture() {
-    const address = server.pictureUrl(this.info.image, this.index);
-    this.pictures[this.index] = this.pictures[this.index] || load(address);
-    return this.pictures[this.index];
+  picture(index = this.index) {
+    this.pictures[index] = this.pictures[index] || load(server.pictureUrl(this.info.image, index));
+    return this.pictures[index];
+  }
+
+  // The label that somebody saved in place of what is drawn, as one step that can be undone.
+  take(label, stamp) {
+    this.history.push(this.mask.edit((pixels) => pixels.set(label)));
+    this.history.saved();
+    this.base = stamp;
+    this.isLabelled = true;
   }
 
   // The model's mask in place of what is drawn, as one step that can be undone.
@@ -64,13 +88,15 @@ export class Work {
 
   // Whether something of the annotator's would be lost: the model's mask on an open frame comes again by itself.
   isDrawn() {
-    return this.history.isUnsaved() && (this.isLabelled || this.isEdited());
+    return Boolean(this.lines) || (this.history.isUnsaved() && (this.isLabelled || this.isEdited()));
   }
 
   // As it is kept in this browser; the model's mask goes along, to tell later what the annotator changed.
   kept() {
     const { image, name, width, height, frames, layout } = this.info;
     const model = this.model && this.model.voxels ? packed(this.model.voxels) : null;
-    return { info: { image, name, width, height, frames, layout }, runs: packed(this.mask.voxels), model };
+    const { base, drawnAt, lines, index } = this;
+    const runs = packed(this.mask.voxels);
+    return { info: { image, name, width, height, frames, layout }, runs, model, base, drawnAt, lines, index };
   }
 }

@@ -1,0 +1,19 @@
+// A mask as a coloured, transparent picture: the layer green, what is beside it red, what nobody annotated hatched.
+import { LAYER, UNKNOWN } from "./mask.js";
+
+const COLOURS = { layer: [45, 212, 140, 90], other: [255, 60, 60, 190], unknown: [120, 130, 160, 60] };
+
+// Paint the `pixels` of one frame on a canvas of its size; `others` are the places of what is no part of the wall.
+export const paintMask = (canvas, pixels, others) => {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  pixels.forEach((value, place) => {
+    if (value === LAYER) {
+      image.data.set(COLOURS.layer, 4 * place);
+    } else if (value === UNKNOWN && (place + Math.floor(place / canvas.width)) % 6 === 0) {
+      image.data.set(COLOURS.unknown, 4 * place);
+    }
+  });
+  others.forEach((place) => image.data.set(COLOURS.other, 4 * place));
+  context.putImageData(image, 0, 0);
+};
