@@ -42,7 +42,7 @@ def test_the_mask_lies_on_the_grid_of_its_image(server: Server) -> None:
 
 def test_the_params_are_those_of_the_contract(server: Server) -> None:
     _, params = _infer(server, IMAGE)
-    assert set(params) == {"pld", "confidence", "imt", "label_names", "latencies", "centroids"}
+    assert set(params) == {"pld", "confidence", "imt", "of_mask", "label_names", "latencies", "centroids"}
     assert params["pld"] >= 0
     assert 0 <= params["confidence"] <= 1
     assert params["label_names"] == {"intima-media": 1}
@@ -53,6 +53,10 @@ def test_the_params_are_those_of_the_contract(server: Server) -> None:
     assert 0 < imt["columns"] <= WIDTH
     assert imt["length_mm"] == pytest.approx(imt["columns"] * SPACING_MM, rel=1e-4)
     assert 0 < imt["mean_mm"] <= imt["max_mm"] < HEIGHT * SPACING_MM
+    whole = params["of_mask"]["imt"]
+    assert whole.keys() == imt.keys()
+    assert whole["mean_mm"] == pytest.approx(imt["mean_mm"], abs=0.5 * SPACING_MM)
+    assert whole["max_mm"] == pytest.approx(SPACING_MM * round(whole["max_mm"] / SPACING_MM))
 
 
 def test_ohif_gets_a_raw_nrrd(server: Server) -> None:
