@@ -204,6 +204,9 @@ def import_(
     spacing_csv: Annotated[
         Path | None, typer.Option(help="Table image,spacing_mm or image,dx_mm,dy_mm.", show_default="sidecar files")
     ] = None,
+    voxel_mm: Annotated[
+        str | None, typer.Option(help="Size of the voxels of H5 files in mm, X or X,Y,Z.", show_default="1")
+    ] = None,
     masks: Annotated[
         Path | None, typer.Option(help="Folder of masks, or of a folder a reader.", show_default="SOURCE/masks")
     ] = None,
@@ -225,14 +228,15 @@ def import_(
     ] = False,
     kind: Annotated[Literal["auto", "files", "cubs"], typer.Option(help="Layout of the source.")] = "auto",
 ) -> None:
-    """Make or extend a study from pictures, image and mask folders, CUBS, or DICOM files."""
-    from sequal.commands.import_study import import_command, spacing_option
+    """Make or extend a study from pictures, image and mask folders, CUBS, DICOM or H5 files."""
+    from sequal.commands.import_study import import_command, spacing_option, voxel_option
     from sequal.files.importing import ImportOptions
 
     options = ImportOptions(
         kind=kind,
         spacing_mm=spacing_option(spacing_mm),
         spacing_table=spacing_csv,
+        voxel_mm=voxel_option(voxel_mm),
         masks=masks,
         layer_value=layer_value,
         patients=patients,

@@ -6,15 +6,17 @@ from typing import Final
 
 from sequal.commands.console import OUT, progress_bar, table
 from sequal.commands.measuring.measure import parse_spacing
-from sequal.errors import StudyError
+from sequal.errors import SettingsError, StudyError
 from sequal.files.imaging import NOT_CALIBRATED
 from sequal.files.importing import ImportedImage, ImportOptions, ImportReport, Problem, run_import
 
-__all__ = ["import_command", "spacing_option"]
+__all__ = ["import_command", "spacing_option", "voxel_option"]
 
 _SHOWN: Final = 20
 #: A clip takes seconds, so the speed is judged by the last minute.
 _MEMORY_S: Final = 60.0
+#: From microscopy of small animals to thick slices; what lies outside is another unit.
+_SMALLEST_VOXEL_MM, _LARGEST_VOXEL_MM = 0.01, 20.0
 
 
 def import_command(source: Path, studies: Path, options: ImportOptions, *, dry_run: bool = False) -> None:
@@ -58,6 +60,29 @@ def spacing_option(text: str | None) -> tuple[float, float] | None:
         SettingsError: it is neither.
     """
     return None if text is None else parse_spacing(text)
+
+
+def voxel_option(text: str | None) -> tuple[float, float, float] | None:
+    """The value of `--voxel-mm`, X or X,Y,Z.
+
+    Raises:
+        SettingsError: it is neither, or no size of a voxel.
+
+    >>> voxel_option("0.625"), voxel_option("0.8,0.8,2.5")
+    ((0.625, 0.625, 0.625), (0.8, 0.8, 2.5))
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or not all(_SMALLEST_VOXEL_MM <= x <= _LARGEST_VOXEL_MM for x in numbers):
+        raise SettingsError(
+            f"Expected `--voxel-mm` to be millimetres, X or X,Y,Z, each from {_SMALLEST_VOXEL_MM:g} to "
+            f"{_LARGEST_VOXEL_MM:g}, got {text!r}. Write for example --voxel-mm 0.625."
+        )
+    return numbers[0], numbers[len(numbers) // 2], numbers[-1]
 
 
 def _print(report: ImportReport, studies: Path, dry_run: bool) -> None:

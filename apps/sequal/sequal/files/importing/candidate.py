@@ -95,12 +95,15 @@ class LabelSource:
     Attributes:
         reader: name of the reader; empty: the source knows one reader only.
         files: what the label is made of, for its digest.
-        read: makes the uint8 (W, H, F) label in {0, 1, 255} for a grid (W, H, F).
+        read: makes the uint8 (W, H, F) label for a grid (W, H, F).
+        traced_layer: its values are {0, 1, 255} and it is checked as a layer that was traced; False: it holds the
+            classes of any structures.
     """
 
     reader: str
     files: tuple[Path, ...]
     read: Callable[[tuple[int, int, int]], NDArray[np.uint8]]
+    traced_layer: bool = True
 
 
 @dataclass(frozen=True)
@@ -162,14 +165,15 @@ def no_image(name: str) -> Problem:
     Args:
         name: its path within the source.
 
-    >>> no_image("clips/left.MP4").reason
-    'Expected PNG, JPEG, TIFF, BMP, NIfTI, NRRD or DICOM, got a .mp4 file. If it is an image, save it as one of these.'
+    >>> no_image("clips/left.MP4").reason.partition(". ")[0]
+    'Expected PNG, JPEG, TIFF, BMP, NIfTI, NRRD, H5 or DICOM, got a .mp4 file'
     """
     suffix = PurePosixPath(name).suffix.lower()
     came = f"a {suffix} file" if suffix else "none of these"
     return Problem(
         name,
-        f"Expected PNG, JPEG, TIFF, BMP, NIfTI, NRRD or DICOM, got {came}. If it is an image, save it as one of these.",
+        f"Expected PNG, JPEG, TIFF, BMP, NIfTI, NRRD, H5 or DICOM, got {came}. If it is an image, save it as one of "
+        "these.",
     )
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from sequal.errors import StudyError
+from sequal.errors import ImageError, StudyError
 from sequal.files.imaging import file_kind
 from sequal.files.importing.candidate import Candidate, Found, Problem, no_image, why_not
 from sequal.files.importing.cubs import cubs_candidates, find_cubs
 from sequal.files.importing.dicom_files import dicom_candidate
+from sequal.files.importing.h5_files import H5_SUFFIXES, h5_candidate
 from sequal.files.importing.masks import attach_masks
 from sequal.files.importing.patients import name_patients
 from sequal.files.importing.pictures import picture_candidate
@@ -36,6 +37,7 @@ class ImportOptions:
         kind: layout of the source; auto: CUBS where its folders are found, else files.
         spacing_mm: (dx, dy) of every image, whatever the files say.
         spacing_table: CSV with the spacing of each image.
+        voxel_mm: size of the voxels of every H5 file along its axes; such files do not say it.
         masks: folder of masks; None: `masks`, `labels` or the like in the source, if it has one.
         layer_value: value of the layer in the masks.
         patients: CSV `image,patient`; None: `patients.csv` of the source, if it has one.
@@ -47,6 +49,7 @@ class ImportOptions:
     kind: SourceKind = "auto"
     spacing_mm: tuple[float, float] | None = None
     spacing_table: Path | None = None
+    voxel_mm: tuple[float, float, float] | None = None
     masks: Path | None = None
     layer_value: int | None = None
     patients: Path | None = None
@@ -177,6 +180,8 @@ def _image_and_mask_folders(source: Path, masks: Path | None) -> tuple[Path, Pat
 def _one(
     path: Path, name: str, options: ImportOptions, rules: SpacingRules, pseudonyms: Callable[[], Pseudonyms]
 ) -> Candidate | None:
+    if path.suffix.lower() in H5_SUFFIXES:
+        return _h5(path, name, options, rules)
     kind = None if path.name == _DICOM_INDEX else file_kind(path)
     if kind is None:
         return None
@@ -184,3 +189,12 @@ def _one(
         spacing_mm = rules.of(path, name, sidecar=False)
         return dicom_candidate(path, name, pseudonyms, keep_patient_ids=options.keep_patient_ids, spacing_mm=spacing_mm)
     return picture_candidate(path, name, rules)
+
+
+def _h5(path: Path, name: str, options: ImportOptions, rules: SpacingRules) -> Candidate:
+    if rules.of(path, name, sidecar=False) is not None:
+        raise ImageError(
+            f"Expected the size of the voxels of `{path.name}` along three axes, got a spacing of pixels. "
+            "Give it with --voxel-mm."
+        )
+    return h5_candidate(path, name, options.voxel_mm)

@@ -154,11 +154,10 @@ class StudyWriter:
                 tags = [tag for tag in self._tags(source) if labels.get(tag) != digest]
                 if not tags:
                     continue
-                label = _checked(source, grid)
-                if says_no_layer(label):
-                    self.notes.append(Problem(name, "It is empty: it is taken to say that the frame shows no layer."))
-                calibration = Calibration(record.spacing_mm, record.calibration)
-                self.notes += [Problem(name, warning) for warning in label_warnings(label, calibration)]
+                label = source.read(grid)
+                if source.traced_layer:
+                    calibration = Calibration(record.spacing_mm, record.calibration)
+                    self.notes += [Problem(name, note) for note in _checked(label, source, calibration)]
             except Exception as error:
                 self.problems.append(Problem(name, why_not(error)))
                 continue
@@ -214,10 +213,12 @@ def _digest(source: LabelSource) -> str:
     return hashlib.sha256("".join(file_digest(path) for path in source.files).encode()).hexdigest()
 
 
-def _checked(source: LabelSource, grid: tuple[int, int, int]) -> NDArray[np.uint8]:
-    label = source.read(grid)
-    if not (label == INTIMA_MEDIA).any() and not says_no_layer(label):
+def _checked(label: NDArray[np.uint8], source: LabelSource, calibration: Calibration) -> list[str]:
+    """What the user should know about the label of a layer."""
+    empty = says_no_layer(label)
+    if not (label == INTIMA_MEDIA).any() and not empty:
         raise LabelError(
             f"Expected `{source.files[0].name}` to show the layer, got none of it. Draw it, or leave it out."
         )
-    return label
+    notes = ["It is empty: it is taken to say that the frame shows no layer."] if empty else []
+    return [*notes, *label_warnings(label, calibration)]

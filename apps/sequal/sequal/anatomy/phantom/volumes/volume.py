@@ -51,7 +51,7 @@ def simulate_volume(
     machine = VOLUME_SCANNERS[scanner]
     affine = machine.draw_affine(rng, shape, body.extent_mm)
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    indices: Field = np.indices(shape).astype(np.float32)
+    indices = np.indices(shape).astype(np.float32)
     columns, origin = affine[:3, :3].astype(np.float32), affine[:3, 3].astype(np.float32)
     warped = body.warp(np.tensordot(columns, indices, axes=1) + origin.reshape(3, 1, 1, 1))
     texture = _texture(rng, shape, spacing_mm)
@@ -64,7 +64,8 @@ def simulate_volume(
         shifted = np.roll(texture, rng.integers(0, shape), axis=(0, 1, 2))
         clean += _part_inside(field) * (mean + brightness.texture * shifted - clean)
         truth[field < 0] = structure.label
-    places: Field = 2 * indices / (np.array(shape, dtype=np.float32).reshape(3, 1, 1, 1) - 1) - 1
+    half = (np.array(shape, dtype=np.float32) - 1) / 2
+    places = indices / half.reshape(3, 1, 1, 1) - np.float32(1)
     return PhantomVolume(machine.degrade(rng, clean, places), truth, affine)
 
 
