@@ -1,6 +1,7 @@
 """NIfTI images and labels: array, place and in-plane spacing."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,15 @@ from sequal.files.imaging.calibration import Calibration, calibrate, contradicti
 from sequal.files.imaging.contents import Contents
 from sequal.files.imaging.frame import to_luma
 from sequal.files.imaging.layout import slice_layout
-from sequal.files.imaging.placement import Placement, is_usable, itk_affine, straightened
+from sequal.files.imaging.placement import (
+    FARTHEST_MM,
+    LONGEST_MM,
+    SHORTEST_MM,
+    Placement,
+    is_usable,
+    itk_affine,
+    straightened,
+)
 
 __all__ = ["FORM_FIELDS", "nifti_calibration", "read_nifti", "read_nifti_array"]
 
@@ -50,16 +59,21 @@ def read_nifti(path: Path) -> Contents:
     image = nib.load(path)
     array = _array(image)
     layout = slice_layout(array.shape)
+    raw = _raw_header(path, image.header)
+    _check_values(raw, path.name)
     chosen = _chosen_form(image, path.name)
-    affine, notes = itk_affine(path, "nifti"), tuple[str, ...]()
+    colour = array.shape != image.shape or image.get_data_dtype().names is not None
+    affine, notes = itk_affine(path, "nifti", array.shape, colour=colour), tuple[str, ...]()
     # ITK takes codes and signs that are none of the standard's as they are; nibabel's header has lost them.
-    odd = affine is not None and _is_repaired(path, image.header) and _has_right_angles(affine)
+    odd = affine is not None and _is_repaired(raw, image.header) and _has_right_angles(affine)
+    unseen = affine is None
     if affine is None:
         affine, changed = straightened(_in_mm(chosen, image.header), path.name)
         notes = ("the axes were not at right angles, which viewers refuse: they are straightened",) if changed else ()
     calibration = nifti_calibration(chosen, image.header, layout.axes[:2])
-    forms = _forms(image.header, affine, anew=bool(notes) or odd)
-    return Contents(array, Placement(affine, forms), calibration, layout, notes)
+    forms = _forms(image.header, affine, anew=unseen or odd)
+    # As a picture ITK has two axes to say how it lies; as a volume of one slice the mask lies where nibabel has it.
+    return Contents(array, Placement(affine, forms, volume=unseen), calibration, layout, notes)
 
 
 def read_nifti_array(path: Path) -> NDArray[Any]:
@@ -97,7 +111,9 @@ def _array(image: Any) -> NDArray[Any]:  # noqa: ANN401
     if array.dtype.names is not None:
         return to_luma(np.stack([array[name] for name in array.dtype.names], axis=-1))
     if _ends_in_colours(array.shape, int(image.header["intent_code"])):
-        return to_luma(array)
+        grey = to_luma(array)
+        # A picture in colours has two axes to ITK, whatever number of ones stands before the colours.
+        return grey.reshape(grey.shape[:2]) if grey.shape[2:] == (1, 1) else grey
     return array
 
 
@@ -119,7 +135,7 @@ def _chosen_form(image: Any, name: str) -> NDArray[np.float64]:  # noqa: ANN401
         forms.insert(1 if s_code == _SCANNER else 0, header.get_qform())
     if not forms:
         forms = [by_zooms]
-    usable = [form for form in forms if is_usable(form)]
+    usable = [form for form in forms if is_usable(_in_mm(form, header))]
     if not usable:
         raise ImageError(
             f"Expected the header of `{name}` to give every pixel a place of its own, got an sform or qform without "
@@ -148,21 +164,58 @@ def _forms(header: Any, affine: NDArray[np.float64], *, anew: bool) -> nib.Nifti
     place[:3] /= _UNIT_MM.get(_unit(header), 1.0)
     if anew and int(forms["qform_code"]):
         forms.set_qform(place, int(forms["qform_code"]))
-    if anew or (int(forms["sform_code"]) and not is_usable(forms.get_sform())):
+    if anew or (int(forms["sform_code"]) and not is_usable(_in_mm(forms.get_sform(), header))):
         without = not int(forms["sform_code"]) and not int(forms["qform_code"])
         forms.set_sform(place, _SCANNER if without else int(forms["sform_code"]))
     return forms
 
 
-def _is_repaired(path: Path, header: Any) -> bool:  # noqa: ANN401
-    """Whether nibabel has changed what the file says of its place: a code to 0, a negative length to a positive one."""
+def _raw_header(path: Path, header: Any) -> Any:  # noqa: ANN401
+    """The header as the file has it: nibabel sets a foreign code to 0, and a negative length to a positive one."""
     if not isinstance(header, nib.Nifti1Header):
-        return False
+        return header
     with ImageOpener(path) as stream:
         start = stream.read(header.template_dtype.itemsize)
-    raw = type(header)(start, endianness=header.endianness, check=False)
+    return type(header)(start, endianness=header.endianness, check=False)
+
+
+def _is_repaired(raw: Any, header: Any) -> bool:  # noqa: ANN401
+    """Whether nibabel has changed what the file says of its place."""
+    if not isinstance(header, nib.Nifti1Header):
+        return False
     codes = any(int(raw[code]) != int(header[code]) for code in ("qform_code", "sform_code"))
-    return codes or bool((raw["pixdim"][1:4] < 0).any())
+    handedness = float(raw["pixdim"][0])  # to ITK its sign is all that counts
+    return codes or bool((raw["pixdim"][1:4] < 0).any()) or (handedness < 0 and handedness != -1)
+
+
+def _check_values(raw: Any, name: str) -> None:  # noqa: ANN401
+    """Refuse lengths and places that are none, before ITK reads them: an infinite one keeps it busy for ever.
+
+    A length of 0 is that of an axis of which nothing is known; what belongs to a form without a code counts for nobody.
+    """
+    if not isinstance(raw, nib.Nifti1Header):
+        return
+    unit_mm = _UNIT_MM.get(_unit(raw), 1.0)
+    for field, least, most in _values_in_use(raw):
+        values = np.abs(np.atleast_1d(np.asarray(raw[field], np.float64)))
+        values = values[1:4] if field == "pixdim" else values
+        # Written so that NaN is none of both.
+        good = (values == 0) | ((values * unit_mm >= least) & (values * unit_mm <= most))
+        if not good.all():
+            rule = f"lengths between {least:g} and {most:g} mm" if least else f"values of at most {most:g} mm"
+            raise ImageError(
+                f"Expected `{field}` in the header of `{name}` to hold {rule}, got {float(values[~good][0]):g}. "
+                "Correct the header, for example with nibabel's `set_zooms` and `set_sform`, or export the image again."
+            )
+
+
+def _values_in_use(raw: Any) -> Iterator[tuple[str, float, float]]:  # noqa: ANN401
+    """Fields that say where the array lies, and what the values of each, 0 apart, may be in millimetres."""
+    yield "pixdim", SHORTEST_MM, LONGEST_MM
+    if int(raw["qform_code"]):
+        yield from ((field, 0.0, FARTHEST_MM) for field in FORM_FIELDS if field.startswith(("quatern", "qoffset")))
+    if int(raw["sform_code"]):
+        yield from ((field, 0.0, FARTHEST_MM) for field in FORM_FIELDS if field.startswith("srow"))
 
 
 def _has_right_angles(affine: NDArray[np.float64]) -> bool:

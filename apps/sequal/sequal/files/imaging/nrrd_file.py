@@ -59,7 +59,7 @@ def read_nrrd(path: Path) -> Contents:
         array = to_luma(array)
     layout = slice_layout(array.shape)
     bare = header.get("space directions") is None and header.get("spacings") is None
-    affine = None if bare and colour is not None else itk_affine(path, "nrrd")
+    affine = None if bare and colour is not None else itk_affine(path, "nrrd", array.shape, colour=colour is not None)
     if affine is None:
         affine = _affine(header, domain)
     if not is_usable(affine):
@@ -117,7 +117,12 @@ def _kinds(header: Mapping[str, Any], shape: Sequence[int], name: str) -> list[s
             or (kind not in _LIST_KINDS and axis < len(placeless) and placeless[axis])
             or (unnamed and axis == 0 and len(shape) > 2 and max(_CHANNELS) < min(shape[1:3]))
         )
-        beyond = kind in (*_LIST_KINDS, *_VECTOR_KINDS) or (axis < len(placeless) and placeless[axis])
+        beyond = kind in (*_LIST_KINDS, *_VECTOR_KINDS)
+        if not beyond and not channels and axis < len(placeless) and placeless[axis]:
+            raise ImageError(
+                f"Expected the header of `{name}` to say what runs along each axis, got neither a length nor a kind "
+                f"for axis {axis + 1}: viewers exchange the axes of such a file. Save it again, for example as NIfTI."
+            )
         kinds.append("colour" if channels and "colour" not in kinds else "list" if beyond else "domain")
     return kinds
 
@@ -141,7 +146,8 @@ def _affine(header: Mapping[str, Any], domain: Sequence[int]) -> NDArray[np.floa
             affine[:3, place] = np.pad(row, (0, 3 - row.size))
     if (origin := header.get("space origin")) is not None:
         affine[: len(origin), 3] = np.nan_to_num(np.asarray(origin, dtype=np.float64))
-    return np.diag([*_TO_RAS.get(str(header.get("space", "")).lower(), _LPS), 1.0]) @ affine
+    with np.errstate(invalid="ignore"):  # infinite times 0; no such matrix is used
+        return np.diag([*_TO_RAS.get(str(header.get("space", "")).lower(), _LPS), 1.0]) @ affine
 
 
 def _lengths(header: Mapping[str, Any], field: str, domain: Sequence[int]) -> list[float]:

@@ -1,5 +1,6 @@
 """Where an image lies in space, as ITK and so 3D Slicer read its file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from sequal.errors import ImageError
 from sequal.files.imaging.names import FileKind, image_suffix
 
-__all__ = ["Placement", "is_usable", "itk_affine", "straightened"]
+__all__ = ["FARTHEST_MM", "LONGEST_MM", "SHORTEST_MM", "Placement", "is_usable", "itk_affine", "straightened"]
 
 #: ITK's LPS to nibabel's RAS.
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -20,9 +21,13 @@ _LARGEST_SHEAR: Final = 0.0175
 #: ITK refuses a NIfTI file whose axes miss a right angle by about so much; below it they count as right.
 _NO_SHEAR: Final = 1e-5
 #: An origin farther away is no place: in the single precision of NIfTI pixels would coincide.
-_FARTHEST_MM: Final = 1e6
+FARTHEST_MM: Final = 1e6
+#: No pixel of a picture of the body is larger.
+LONGEST_MM: Final = 1e4
+#: No microscope resolves a pixel so small: it has no extent.
+SHORTEST_MM: Final = 1e-6
 #: An axis that is shorter than this part of the longest has no extent.
-_SHORTEST: Final = 1e-9
+_SHORTEST: Final = 1e-7
 _READERS: Final[dict[str, str]] = {
     "nifti": "NiftiImageIO",
     "nrrd": "NrrdImageIO",
@@ -51,7 +56,9 @@ class Placement:
     volume: bool = False
 
 
-def itk_affine(path: Path, kind: FileKind) -> NDArray[np.float64] | None:
+def itk_affine(
+    path: Path, kind: FileKind, shape: Sequence[int] = (), *, colour: bool = False
+) -> NDArray[np.float64] | None:
     """Index to RAS millimetres, as ITK reads it from a file; the pixels are not read.
 
     Viewers put a mask on its image by what ITK says of both files. Asking ITK itself is the one way to give a mask
@@ -61,11 +68,16 @@ def itk_affine(path: Path, kind: FileKind) -> NDArray[np.float64] | None:
     Args:
         path: the file.
         kind: of the file.
+        shape: of its array without colours, where ITK should find the same one.
+        colour: the file has colours, which ITK may take for an axis.
 
     Returns:
-        Float64 `(4, 4)`; a two-dimensional image lies in the plane z = 0. None when ITK does not read the file, or
-        reads a matrix that is no place, and on a machine for experiments, where no mask goes back to a viewer and
-        SimpleITK need not be installed.
+        Float64 `(4, 4)`; a two-dimensional image lies in the plane z = 0. None when ITK does not read the
+        file, takes its colours for an axis, or reads a matrix that is no place, and on a machine for experiments, where
+        no mask goes back to a viewer and SimpleITK need not be installed.
+
+    Raises:
+        ImageError: to ITK the array has another shape, so that no mask can lie on it for every reader.
     """
     try:
         import SimpleITK as sitk  # noqa: N813 - as its users write it
@@ -81,6 +93,13 @@ def itk_affine(path: Path, kind: FileKind) -> NDArray[np.float64] | None:
         reader.ReadImageInformation()  # type: ignore[no-untyped-call]
     except RuntimeError:
         return None
+    if shape and not _same_shape(shape, size := reader.GetSize()):  # type: ignore[no-untyped-call]
+        if colour:
+            return None
+        raise ImageError(
+            f"Expected the header of `{path.name}` to name its axes, got one that gives an array of {tuple(shape)}, "
+            f"and of {tuple(size)} to ITK, as which 3D Slicer shows it. Save the image again in 3D Slicer."
+        )
     dimensions = int(reader.GetDimension())  # type: ignore[no-untyped-call]
     direction = np.array(reader.GetDirection()).reshape(dimensions, dimensions)  # type: ignore[no-untyped-call]
     lengths = np.array(reader.GetSpacing())  # type: ignore[no-untyped-call]
@@ -91,15 +110,30 @@ def itk_affine(path: Path, kind: FileKind) -> NDArray[np.float64] | None:
     return _LPS_TO_RAS @ affine if is_usable(affine) else None
 
 
+def _same_shape(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two arrays have the same first three axes; one that is missing has the length one.
+
+    >>> _same_shape((12, 9), (12, 9, 1)), _same_shape((3, 12, 9), (12, 9))
+    (True, False)
+    """
+    first, second = ((*shape[:3], 1, 1, 1)[:3] for shape in (one, other))
+    return first == second
+
+
 def is_usable(affine: NDArray[np.float64]) -> bool:
-    """Whether a matrix gives every pixel a place of its own: finite, of full rank, and not kilometres away.
+    """Whether a matrix gives every pixel a place of its own: finite, of full rank, no length of kilometres.
+
+    Args:
+        affine: `(4, 4)`, index to millimetres.
 
     >>> is_usable(np.eye(4)), is_usable(np.diag([0.1, 0.1, 0.0, 1.0])), is_usable(np.full((4, 4), np.nan))
     (True, False, False)
     """
-    if not np.isfinite(affine).all() or np.abs(affine[:3, 3]).max() > _FARTHEST_MM:
+    if not np.isfinite(affine).all() or np.abs(affine[:3, 3]).max() > FARTHEST_MM:
         return False
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if lengths.min() < SHORTEST_MM or lengths.max() > LONGEST_MM:
+        return False
     return bool(lengths.min() > _SHORTEST * lengths.max()) and abs(np.linalg.det(affine[:3, :3] / lengths)) > _NO_SHEAR
 
 

@@ -52,7 +52,7 @@ def write_on_frame(path: Path, values: NDArray[Any], frame: Frame, *, compress: 
     """
     place = frame.place or Placement(frame.affine)
     mask = frame.to_file_grid(values)
-    mask = mask[:, :, np.newaxis] if place.volume and mask.ndim == 2 else mask
+    mask = mask.reshape(*mask.shape[:2], -1) if place.volume else mask
     write_mask(path, mask, place.affine, compress=compress, forms=place.forms)
 
 
