@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -54,6 +56,15 @@ def main() -> None:
 
 def measure(folder: Path, size: int, repeats: int) -> dict:
     make_study(folder / "study", size, size)
+    with serving(folder) as address:
+        times = {name: [asked(address + path) for _ in range(repeats + 1)] for name, path in ASKED.items()}
+        times["every page, one after the other"] = [every_page(address, size) for _ in range(3)]
+        return {"ms": {name: summary(seconds) for name, seconds in times.items()}}
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """A real server on `folder / "study"`, by its address."""
     port = 8399
     program = str(Path(sys.executable).parent / "monailabel")
     command = [program, "start_server", "--app", str(ROOT / "apps" / "sequal"), "--studies", str(folder / "study")]
@@ -64,9 +75,7 @@ def measure(folder: Path, size: int, repeats: int) -> dict:
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(address, process)
-        times = {name: [asked(address + path) for _ in range(repeats + 1)] for name, path in ASKED.items()}
-        times["every page, one after the other"] = [every_page(address, size) for _ in range(3)]
-        return {"ms": {name: summary(seconds) for name, seconds in times.items()}}
+        yield address
     finally:
         process.terminate()
         process.wait(30)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -201,6 +201,15 @@ class StudyFolder(KeptList):
             )
             self._write_notes_if_possible([image_id], durable=True)
         return image_id
+
+    def image_notes(self, image_id: str) -> Mapping[str, Any]:
+        """What is noted about an image, not to be changed; unlike `get_image_info` without asking the disk for its path.
+
+        A search looks at the notes of every image.
+        """
+        known = self._datastore.objects.get(image_id)
+        notes: Mapping[str, Any] = known.image.info if known else {}
+        return notes
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Add to what is noted about an image.

@@ -76,6 +76,11 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         series = self._lister.last().images.get(image_id)
         return info | (_shown(series) if series else {})
 
+    def image_notes(self, image_id: str) -> Mapping[str, Any]:
+        """As for a folder, with what viewers need to open the image."""
+        series = self._lister.last().images.get(image_id)
+        return {**super().image_notes(image_id), **(_shown(series) if series else {})}
+
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Add to what is noted about an image."""
         self._note(image_id)

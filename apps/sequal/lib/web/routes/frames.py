@@ -106,7 +106,7 @@ def frame_list_routes(
         offset: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 100,
     ) -> dict[str, Any]:
-        store = datastore()
+        store: Any = datastore()
         try:
             states = FrameStates(study, store)
             found = [image for image in states.images if group in ("all", states.group(image))]
@@ -116,9 +116,9 @@ def frame_list_routes(
                 wanted = of_study(uid)
                 found = [image for image in found if image == wanted]
             elif uid:
-                found = [image for image in found if store.get_image_info(image).get("StudyInstanceUID") == uid]
+                found = [image for image in found if store.image_notes(image).get("StudyInstanceUID") == uid]
             if search:
-                found = [image for image in found if _matches(search, image, store)]
+                found = [image for image in found if _matches(search.casefold(), image, store.image_notes(image))]
             rows = [states.of(image) for image in found[offset : offset + limit]]
         except SequalError as error:
             raise refusal(error) from error
@@ -178,7 +178,6 @@ def _key(study: Study) -> str:
     return hashlib.sha256(str(study.state.root.resolve()).encode()).hexdigest()[:12]
 
 
-def _matches(search: str, image: str, store: Datastore) -> bool:
-    info = store.get_image_info(image)
-    known = (image, info.get("StudyDescription"), info.get("PatientID"))
-    return any(search.casefold() in str(text).casefold() for text in known if text)
+def _matches(search: str, image: str, notes: Mapping[str, Any]) -> bool:
+    known = (image, notes.get("StudyDescription"), notes.get("PatientID"))
+    return any(search in str(text).casefold() for text in known if text)
