@@ -203,7 +203,7 @@ class StudyFolder(KeptList):
         return image_id
 
     def image_notes(self, image_id: str) -> Mapping[str, Any]:
-        """What is noted about an image, not to be changed; unlike `get_image_info` without asking the disk for its path.
+        """What is noted about an image, not to be changed: `get_image_info` without asking the disk for its path.
 
         A search looks at the notes of every image.
         """
