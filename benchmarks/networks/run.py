@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from sequal.anatomy.phantom import PhantomFrame, simulate_frame
-from sequal.learning.training.batches import Batch
+from sequal.learning.batch import Batch
 from sequal.learning.training.phantom_evaluation import as_frame, evaluate_on_phantoms
 from sequal.learning.training.pretrain import phantom_batches, pretrain
 from sequal.prediction import LoadedPair, load_pair, predict_frame

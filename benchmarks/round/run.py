@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
 import torch
 
 import sequal.learning.training.round as round_module
-from sequal.learning.training.engine import MeanTeacherTrainer
+from sequal.learning.trainer import PairTrainer
 from sequal.learning.training.judging import LabelJudges
 from sequal.learning.training.round_length import with_steps
 from sequal.settings import Settings
@@ -37,7 +37,7 @@ def main() -> None:
     """Run the round and write `results.json`."""
     seconds: dict[str, float] = defaultdict(float)
     for owner, name, part in (
-        (MeanTeacherTrainer, "_iteration", "optimiser steps"),
+        (PairTrainer, "_iteration", "optimiser steps"),
         (LabelJudges, "look", "judging"),
         (round_module, "refine_labels", "fusion"),
         (round_module, "score_pool", "scoring of the pool"),

@@ -28,12 +28,12 @@ wait_without_spinning()
 import torch  # noqa: E402
 
 from sequal.files.imaging import read_frame  # noqa: E402
-from sequal.learning.losses import SupervisedLoss, consistency_loss  # noqa: E402
-from sequal.learning.training.batches import Batch  # noqa: E402
-from sequal.learning.training.engine import MeanTeacherTrainer  # noqa: E402
+from sequal.learning.batch import Batch  # noqa: E402
+from sequal.learning.losses import ColumnExtent, SupervisedLoss, consistency_loss  # noqa: E402
+from sequal.learning.methods.sequal import MeanTeacherTrainer  # noqa: E402
 from sequal.learning.training.round_length import with_steps  # noqa: E402
 from sequal.prediction import load_pair, predict_frame, score_items  # noqa: E402
-from sequal.prediction.pair import FRAMES_AT_ONCE  # noqa: E402
+from sequal.prediction.passes import FRAMES_AT_ONCE  # noqa: E402
 from sequal.preparation.working_frames import WorkingFrames, to_working  # noqa: E402
 from sequal.settings import Settings  # noqa: E402
 from sequal.study.items import Item  # noqa: E402
@@ -73,7 +73,7 @@ def pool(items, loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
     pair = loaded.pair
 
     def ours() -> None:
-        score_items(items, loaded.reference, loaded.other, frames, settings, CPU, lambda *_: None, teacher=pair.teacher)
+        score_items(items, loaded, frames, settings, CPU, lambda *_: None)
 
     @torch.no_grad()
     def bare() -> None:
@@ -107,7 +107,7 @@ def step(loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
     label[:2] = 0
     label[:2, :, :, 100:110] = 1
     batch = Batch(views[0], views[1], label)
-    trainer = MeanTeacherTrainer(loaded.pair, [batch], settings, CPU)
+    trainer = MeanTeacherTrainer(loaded.pair, [batch], settings, CPU, prior=ColumnExtent(settings.extent_weight))
     pair, supervised = loaded.pair, SupervisedLoss(settings.dice_weight)
     optimizer = torch.optim.AdamW(pair.student.parameters(), lr=1e-6, fused=True)
 
@@ -119,11 +119,11 @@ def step(loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
         pair.train()
         optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
-            teacher = pair.teacher(batch.teacher_view)
-        student = pair.student(batch.student_view)
+            teacher = pair.teacher(batch.other_view)
+        student = pair.student(batch.view)
         torch.autograd.backward(supervised(student, label) + consistency_loss(student, teacher))
         optimizer.step()
-        pair.update_teacher()
+        pair.after_step()
 
     return lambda: trainer._iteration(Engine, batch), bare
 

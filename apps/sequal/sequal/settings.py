@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from sequal.errors import SettingsError
+from sequal.plugins import modules_of
 from sequal.rules import Rule, boolean, choice, host_names, integer, number, origins, patient_regex, text, url
 
 __all__ = [
+    "METHOD_NAMES",
     "NETWORK_NAMES",
     "STRATEGY_NAMES",
     "NetworkName",
@@ -43,6 +45,8 @@ StrategyName = Literal[
     "coreset",
     "badge",
 ]
+#: Every file in the room of the methods is one; the first is the default.
+METHOD_NAMES: tuple[str, ...] = modules_of("learning/methods", first="sequal")
 NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
 STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
 
@@ -83,8 +87,16 @@ class Settings:
     device: Literal["auto", "cpu", "cuda"] = _fixed(
         "auto", choice(("auto", "cpu", "cuda")), "where networks run; auto: CUDA where there is one"
     )
+    method: str = _fixed(
+        "sequal",
+        choice(METHOD_NAMES),
+        "`sequal`: a student and the teacher that follows it; `cross`: two networks that teach each other",
+    )
     network: NetworkName = _fixed(  # noqa: RUF009 - a Literal, immutable
-        "unet", choice(NETWORK_NAMES), "architecture of student and teacher"
+        "unet", choice(NETWORK_NAMES), "architecture of student and teacher, or of the first network"
+    )
+    second_network: NetworkName = _fixed(  # noqa: RUF009 - a Literal, immutable
+        "dynunet", choice(NETWORK_NAMES), "architecture of the second network (`method=cross`)"
     )
     working_spacing_mm: float = _fixed(0.06, number(0.02, 0.5), "pixel size that calibrated frames are resampled to")
     max_working_pixels: int = _fixed(1_000_000, integer(65_536), "larger working frames are resampled to this size")
@@ -151,6 +163,23 @@ class Settings:
         1.0, number(0), "weight of soft Dice beside cross-entropy; 0: cross-entropy alone", paper=0.0
     )
     consistency_weight: float = _per_request(1.0, number(0), "w_max, the weight of the consistency loss after its ramp")
+    disagreement_weight: float = _per_request(
+        1.0, number(0), "weight of the loss where exactly one network is confident (`method=cross`)"
+    )
+    cross_weight: float = _per_request(
+        0.1, number(0), "weight of cross pseudo supervision after its ramp (`method=cross`); 0: none"
+    )
+    entropy_quantile: float = _per_request(
+        0.8,
+        number(0, 1, open_low=True),
+        "part of the pixels of each class, those of lowest entropy, that a network learns from the other; 1: all",
+    )
+    kl_weight: bool = _per_request(
+        True, boolean(), "weigh what a network learns from the other by their agreement, exp(−KL) (`method=cross`)"
+    )
+    contrast_weight: float = _per_request(
+        0.1, number(0), "weight of the contrast with class prototypes after its ramp (`method=cross`); 0: none"
+    )
     extent_weight: float = _per_request(
         1.0,
         number(0),

@@ -3,7 +3,9 @@
 import numpy as np
 import torch
 
-from sequal.learning.networks import Architecture, DualNetwork
+from sequal.learning.methods.sequal import MeanTeacherPair
+from sequal.learning.networks import Architecture
+from sequal.prediction import checkpoint_payload
 from sequal.study.state import save_checkpoint
 from unit.synthetic_study import SPACING_MM, band, write_image, write_label
 
@@ -38,10 +40,10 @@ def random_checkpoint(path, seed=0):
     """A pair with random weights, student and teacher different."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pair, other = DualNetwork(Architecture("unet"), 0.95), DualNetwork(Architecture("unet"), 0.95)
+        pair, other = MeanTeacherPair(Architecture("unet"), 0.95), MeanTeacherPair(Architecture("unet"), 0.95)
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {"student": other.weights()["student"], "teacher": pair.weights()["teacher"]}
-    save_checkpoint(path, {"format": 1, "architecture": {"name": "unet", "kwargs": {}}, **weights, "meta": {}})
+    pair.student.load_state_dict(other.student.state_dict())
+    save_checkpoint(path, checkpoint_payload(pair, {}))
     return path
 
 

@@ -112,10 +112,10 @@ def test_the_same_seed_and_processes_give_the_same_batches():
         list(islice(phantom_batches(3, seed, chosen, workers), 4)) for seed, workers in ((1, 0), (1, 0), (2, 0))
     )
     for one, other in zip(here, again, strict=True):
-        assert torch.equal(one.student_view, other.student_view)
+        assert torch.equal(one.view, other.view)
         assert torch.equal(one.label, other.label)
-        assert one.student_view.shape == (3, 1, 64, 64)
-    assert not torch.equal(here[0].student_view, beside[0].student_view)
+        assert one.view.shape == (3, 1, 64, 64)
+    assert not torch.equal(here[0].view, beside[0].view)
 
 
 def test_processes_share_the_frames(monkeypatch):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sequal.learning.networks import Architecture, DualNetwork
+from sequal.learning.networks import Architecture, create_network
 from sequal.prediction import load_pair
 from sequal.study.state import save_checkpoint
 
@@ -13,20 +13,21 @@ def write_checkpoint():
     """Write a checkpoint of a random pair whose networks differ."""
 
     def write(path, seed=0, query_seeds=None, **changes):
-        def weights(seed):
+        def member(seed):
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                return DualNetwork(Architecture("unet")).weights()["student"]
+                network = create_network(Architecture("unet"))
+            return {"architecture": {"name": "unet", "kwargs": {}}, "weights": network.state_dict()}
 
         payload = {
-            "format": 1,
-            "architecture": {"name": "unet", "kwargs": {}},
-            "student": weights(seed),
-            "teacher": weights(seed + 1),
+            "format": 2,
+            "model": "carotid",
+            "method": "sequal",
+            "members": {"teacher": member(seed + 1), "student": member(seed)},
             "meta": {"iterations": 5, "round": 1},
         }
         if query_seeds is not None:
-            payload["query_pair"] = {"reference": weights(query_seeds[0]), "other": weights(query_seeds[1])}
+            payload["query_pair"] = {"reference": member(query_seeds[0]), "other": member(query_seeds[1])}
         return save_checkpoint(path, {**payload, **changes})
 
     return write

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sequal.errors import CheckpointError
-from sequal.learning.networks import Architecture, DualNetwork
+from sequal.learning.networks import Architecture, create_network
 from sequal.prediction import load_pair
 from sequal.study.state import file_digest
 
@@ -23,7 +23,7 @@ def test_a_checkpoint_comes_back_whole(tmp_path, write_checkpoint):
     assert not loaded.pair.training
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        teacher = DualNetwork(Architecture("unet")).student.eval()
+        teacher = create_network(Architecture("unet")).eval()
     x = torch.rand(1, 1, 32, 32)
     torch.testing.assert_close(loaded.pair.teacher(x), teacher(x))
 
@@ -37,18 +37,23 @@ def test_a_query_pair_replaces_what_pld_compares_and_nothing_else(loaded, loaded
 
 
 def test_another_architecture(tmp_path, write_checkpoint):
-    write_checkpoint(tmp_path / "c.pt", architecture={"name": "resnet", "kwargs": {}})
+    write_checkpoint(tmp_path / "c.pt", members=_members("resnet"))
     with pytest.raises(CheckpointError, match=r"one of \[.*'unet'.*got 'resnet'"):
         load_pair(tmp_path / "c.pt", CPU)
+
+
+def _members(name):
+    member = {"architecture": {"name": name, "kwargs": {}}, "weights": {"w": torch.zeros(3)}}
+    return {"teacher": member, "student": member}
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"architecture": {"name": "segresnet", "kwargs": {}}},
-        {"student": {"w": torch.zeros(3)}, "teacher": {"w": torch.zeros(3)}},
+        {"members": _members("segresnet")},
+        {"members": _members("unet")},
         {"meta": {"iterations": "many"}},
-        {"architecture": {"name": ["unet"], "kwargs": {}}},
+        {"members": _members(["unet"])},
     ],
 )
 def test_weights_that_do_not_fit(tmp_path, write_checkpoint, changes):
@@ -60,6 +65,15 @@ def test_weights_that_do_not_fit(tmp_path, write_checkpoint, changes):
     assert "to fit the architecture" in message
     # torch lists every tensor; a message is for people.
     assert len(message) < 500
+
+
+@pytest.mark.parametrize(
+    "changes", [{"method": "another"}, {"members": {"first": _members("unet")["teacher"]}}, {"method": "cross"}]
+)
+def test_a_method_or_networks_that_the_app_does_not_have(tmp_path, write_checkpoint, changes):
+    write_checkpoint(tmp_path / "c.pt", **changes)
+    with pytest.raises(CheckpointError, match=r"c\.pt to be of the method sequal or cross, got"):
+        load_pair(tmp_path / "c.pt", CPU)
 
 
 def test_pickled_code_is_not_run(tmp_path):

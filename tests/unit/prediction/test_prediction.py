@@ -7,7 +7,8 @@ import torch
 from sequal.acquisition import pseudo_label_divergence
 from sequal.errors import SettingsError
 from sequal.files.imaging import NOT_CALIBRATED, Calibration, Frame
-from sequal.prediction import choose_device, log_probabilities, predict_frame, predict_pair, predict_probability
+from sequal.learning.networks import Ensemble
+from sequal.prediction import choose_device, log_probabilities, predict_frame, predict_probability, to_native
 from sequal.prediction.confidence import expected_dice
 from sequal.preparation.working_frames import to_working
 from unit.synthetic_study import band, settings
@@ -44,8 +45,8 @@ def _loaded(loaded, teacher, student=None):
         pass
 
     pair = Pair()
-    pair.teacher, pair.student = teacher, student or teacher
-    return type(loaded)(pair, pair.teacher, pair.student, "digest", {})
+    pair.shown, pair.symmetric = teacher, False
+    return type(loaded)(pair, teacher, student or teacher, "digest", {})
 
 
 def test_ranges_shapes_and_types(loaded, clip):
@@ -72,12 +73,18 @@ def test_the_frames_of_a_clip_are_predicted_as_if_alone(loaded, clip):
     assert together.confidence == (pytest.approx(min(sure), rel=1e-4) if sure else None)
 
 
+def _log_p(frame, *networks):
+    working = to_working(frame, settings())
+    found = log_probabilities(networks, working.pixels, working.grid, CPU)
+    return [found[network] for network in networks]
+
+
 @pytest.mark.parametrize("form", ["kl", "pseudo_label", "layer"])
 def test_pld_is_that_of_the_working_grid(loaded, clip, form):
     frame = _frame(clip[:, :, :1])
-    pair = predict_pair(loaded.pair.teacher, loaded.pair.student, to_working(frame, settings()), CPU)
+    reference, other = _log_p(frame, loaded.pair.teacher, loaded.pair.student)
     thin_px = 0.2 / settings().working_spacing_mm
-    expected = pseudo_label_divergence(pair.log_p_reference, pair.log_p_other, form=form, thin_px=thin_px).item()
+    expected = pseudo_label_divergence(reference, other, form=form, thin_px=thin_px).item()
     assert predict_frame(frame, loaded, settings(pld_form=form), CPU).pld == pytest.approx(expected)
     assert expected > 0.0
 
@@ -86,10 +93,8 @@ def test_a_query_pair_gives_pld_and_the_teacher_the_mask(loaded, loaded_with_que
     frame = _frame(clip[:, :, :1])
     plain, query = (predict_frame(frame, one, settings(), CPU) for one in (loaded, loaded_with_query_pair))
     np.testing.assert_array_equal(plain.probability, query.probability)
-    pair = predict_pair(
-        loaded_with_query_pair.reference, loaded_with_query_pair.other, to_working(frame, settings()), CPU
-    )
-    expected = pseudo_label_divergence(pair.log_p_reference, pair.log_p_other).item()
+    compared = _log_p(frame, loaded_with_query_pair.reference, loaded_with_query_pair.other)
+    expected = pseudo_label_divergence(*compared).item()
     assert query.pld == pytest.approx(expected)
     assert abs(query.pld - plain.pld) > 1e-6
 
@@ -168,23 +173,23 @@ def test_expected_dice_is_the_mean_dice_over_worlds_that_the_map_describes():
 
 
 def test_modes_are_as_they_were(loaded, clip):
-    working = to_working(_frame(clip), settings())
     student = loaded.pair.student
     student.train()
     before = {k: v.clone() for k, v in student.state_dict().items()}
-    training = predict_pair(loaded.pair.teacher, student, working, CPU)
+    (training,) = _log_p(_frame(clip), student)
     assert student.training
     assert all(torch.equal(before[k], v) for k, v in student.state_dict().items())
     student.eval()
-    evaluating = predict_pair(loaded.pair.teacher, student, working, CPU)
-    torch.testing.assert_close(training.log_p_other, evaluating.log_p_other)
+    (evaluating,) = _log_p(_frame(clip), student)
+    torch.testing.assert_close(training, evaluating)
 
 
 def test_one_network_alone_says_the_same(loaded, clip):
     working = to_working(_frame(clip), settings())
-    pair = predict_pair(loaded.pair.teacher, loaded.pair.student, working, CPU)
-    np.testing.assert_array_equal(predict_probability(loaded.pair.teacher, working, CPU), pair.native_probability)
-    assert pair.native_probability.shape == (96, 64, 6)
+    teacher, _ = _log_p(_frame(clip), loaded.pair.teacher, loaded.pair.student)
+    alone = predict_probability(loaded.pair.teacher, working, CPU)
+    np.testing.assert_array_equal(alone, to_native(teacher, working.grid))
+    assert alone.shape == (96, 64, 6)
 
 
 def test_a_network_named_twice_runs_once(clip):
@@ -200,6 +205,25 @@ def test_a_network_named_twice_runs_once(clip):
     assert network.calls == 2  # six frames, four at once
     assert found[network].shape == (6, 2, 48, 64)
     torch.testing.assert_close(found[network].exp().sum(dim=1), torch.ones(6, 48, 64))
+
+
+def test_an_ensemble_is_the_mean_of_its_members_and_runs_none_of_them_twice(clip):
+    class Counting(_Constant):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            return super().forward(x)
+
+    one, other, working = Counting(0.9), Counting(0.3), to_working(_frame(clip[:, :, :1]), settings())
+    both = Ensemble([one, other])
+    found = log_probabilities((both, one, other), working.pixels, working.grid, CPU)
+    assert (one.calls, other.calls) == (1, 1)
+    torch.testing.assert_close(found[both].exp(), (found[one].exp() + found[other].exp()) / 2)
+    alone = log_probabilities((both,), working.pixels, working.grid, CPU)[both]
+    torch.testing.assert_close(alone, found[both])
+    padded = working.grid.pad(working.pixels.float())
+    torch.testing.assert_close(working.grid.crop(both(padded)).softmax(dim=1), found[both].exp())
 
 
 def test_cuda_that_is_not_there(monkeypatch):

@@ -27,7 +27,7 @@ def items(tmp_path_factory):
 
 def _score(items, loaded, on_scored=lambda *_: None, **kwargs):
     frames = WorkingFrames(settings(), cache_bytes=0)
-    return score_items(items, loaded.reference, loaded.other, frames, settings(), CPU, on_scored, **kwargs)
+    return score_items(items, loaded, frames, settings(), CPU, on_scored, **kwargs)
 
 
 def test_batches_give_the_numbers_of_one_by_one(items, loaded):
@@ -75,7 +75,7 @@ def test_a_clip_scores_the_mean_of_its_frames(tmp_path, loaded):
 
 def test_entropy_is_the_published_teachers_whatever_pld_compares(items, loaded, loaded_with_query_pair):
     plain = _score(items[:2], loaded)
-    query = _score(items[:2], loaded_with_query_pair, teacher=loaded_with_query_pair.pair.teacher)
+    query = _score(items[:2], loaded_with_query_pair)
     for image in plain:
         for name in ("entropy", "margin", "least_confidence"):
             assert query[image][name] == pytest.approx(plain[image][name], rel=1e-6)
@@ -152,8 +152,7 @@ def test_bald_does_not_depend_on_the_group_nor_on_the_order(items, loaded):
 
 def test_bald_is_the_published_teachers(items, loaded, loaded_with_query_pair):
     plain = _score(items[:1], loaded, acquisitions={"bald"})["im00"]
-    teacher = loaded_with_query_pair.pair.teacher
-    query = _score(items[:1], loaded_with_query_pair, teacher=teacher, acquisitions={"bald"})["im00"]
+    query = _score(items[:1], loaded_with_query_pair, acquisitions={"bald"})["im00"]
     assert query["bald"] == pytest.approx(plain["bald"], rel=1e-6)
 
 

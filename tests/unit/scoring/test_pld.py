@@ -9,8 +9,9 @@ from lib.scoring import PldScoring, unscored
 from lib.scoring import pld as module
 from sequal.acquisition import FEATURE_KINDS, STRATEGIES
 from sequal.errors import SettingsError
-from sequal.learning.networks import Architecture, DualNetwork
-from sequal.prediction import ServedModel
+from sequal.learning.methods.sequal import MeanTeacherPair
+from sequal.learning.networks import Architecture
+from sequal.prediction import ServedModel, checkpoint_payload
 from sequal.settings import Settings
 from sequal.study.pool import query_generator, study_pool
 from sequal.study.state import ROUND, save_checkpoint
@@ -50,10 +51,9 @@ def study_with(tmp_path):
         files = make_study(tmp_path / "study", labelled=1, unlabelled=2)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            weights = DualNetwork(Architecture(network)).weights()
+            pair = MeanTeacherPair(Architecture(network))
         path = tmp_path / "start.pt"
-        architecture = {"name": network, "kwargs": {}}
-        save_checkpoint(path, {"format": 1, "architecture": architecture, **weights, "meta": {}})
+        save_checkpoint(path, checkpoint_payload(pair, {}))
         served = ServedModel(files.state.published, path, CPU)
         return FakeStudy(files, settings(strategy=strategy), served)
 

@@ -1,7 +1,7 @@
 """The wiring of one study: its settings, state and model, shared by every adapter; how errors reach a client."""
 
 from lib.configs.refusal import not_found, refusal
-from lib.configs.study import STARTING_WEIGHTS, Study
+from lib.configs.study import Study
 from lib.configs.task_process import in_task_process
 
-__all__ = ["STARTING_WEIGHTS", "Study", "in_task_process", "not_found", "refusal"]
+__all__ = ["Study", "in_task_process", "not_found", "refusal"]

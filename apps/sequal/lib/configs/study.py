@@ -15,11 +15,11 @@ from sequal.acquisition import Pool
 from sequal.files.imaging.claims import set_largest_image
 from sequal.prediction import ServedModel, choose_device
 from sequal.settings import Settings
-from sequal.study.folder import STARTING_WEIGHTS
 from sequal.study.items import Item
 from sequal.study.kept_pool import kept_pool
 from sequal.study.pool import study_pool
 from sequal.study.pool_index import PoolIndex
+from sequal.study.starting_weights import starting_weights
 from sequal.study.state import (
     MANIFEST_NAME,
     KeptFile,
@@ -29,7 +29,7 @@ from sequal.study.state import (
     study_state_folder,
 )
 
-__all__ = ["STARTING_WEIGHTS", "Study"]
+__all__ = ["Study"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Study:
         app = Path(app_dir)
         root = Path(settings.state).expanduser() if settings.state else study_state_folder(app, studies)
         state = StudyState.open(root, settings)
-        weights = app / "model" / STARTING_WEIGHTS
+        weights = starting_weights(app, settings)
         manifest = None if "://" in studies else Path(studies) / MANIFEST_NAME
         served = ServedModel(state.published, weights, device, lambda: repair_published(state))
         return cls(

@@ -40,6 +40,8 @@ def score_all(
     mask: Tensor | None = None,
     pld_form: PldForm = "kl",
     thin_px: float = 1.0,
+    *,
+    symmetric: bool = False,
 ) -> dict[str, Tensor]:
     """Every pointwise score from one pass of the networks over a batch.
 
@@ -52,6 +54,7 @@ def score_all(
         mask: valid pixels `(B, 1, W, H)`; None: all.
         pld_form: form of PLD.
         thin_px: thin layer of `layer_entropy` and of the form `layer` of PLD.
+        symmetric: PLD is the mean of both directions.
 
     Returns:
         Scores by image, float64 `(B,)` on the CPU, by name of the acquisition function. Higher is asked for
@@ -59,7 +62,7 @@ def score_all(
     """
     teacher = log_p_reference if log_p_teacher is None else log_p_teacher
     with_settings: dict[str, AcquisitionFunction] = {
-        PLD: partial(pseudo_label_divergence, form=pld_form, thin_px=thin_px),
+        PLD: partial(pseudo_label_divergence, form=pld_form, thin_px=thin_px, symmetric=symmetric),
         LAYER_ENTROPY: partial(layer_entropy, thin_px=thin_px),
     }
     scores = {}

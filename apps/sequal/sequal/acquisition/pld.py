@@ -20,6 +20,8 @@ def pseudo_label_divergence(
     mask: Tensor | None = None,
     form: PldForm = "kl",
     thin_px: float = 1.0,
+    *,
+    symmetric: bool = False,
 ) -> Tensor:
     """Mean divergence of the student from the teacher over each image; higher is asked for first.
 
@@ -40,6 +42,7 @@ def pseudo_label_divergence(
         mask: valid pixels `(B, 1, W, H)`; None: all.
         form: one of `PLD_FORMS`; `layer` takes class 1 for the layer.
         thin_px: thickness of the thin layer in pixels, over 0.
+        symmetric: the mean of both directions, for two networks of equal rank (S2).
 
     Returns:
         Score by image in nats (`layer`: nats for each pixel of the layer) `(B,)`, ≥ 0; NaN for an image without
@@ -57,6 +60,10 @@ def pseudo_label_divergence(
     >>> round(pseudo_label_divergence(teacher, student, form="pseudo_label").item(), 4)  # ln 2
     0.6931
     """
+    if symmetric:
+        both = ((log_p_teacher, log_p_student), (log_p_student, log_p_teacher))
+        there, back = (pseudo_label_divergence(*pair, mask, form, thin_px) for pair in both)
+        return (there + back) / 2
     if form == "kl":
         p_teacher = log_p_teacher.exp()
         terms = p_teacher * (log_p_teacher - log_p_student)

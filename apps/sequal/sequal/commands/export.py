@@ -17,7 +17,7 @@ from sequal.files.exporting import (
     export_torchscript,
 )
 from sequal.settings import Settings
-from sequal.study.folder import STARTING_WEIGHTS
+from sequal.study.starting_weights import starting_weights
 from sequal.study.state import study_state_folder
 
 __all__ = ["ExportOptions", "export_command"]
@@ -76,7 +76,7 @@ def export_command(options: ExportOptions) -> Exported:
     rows: list[tuple[str, object]] = [
         ("model", what),
         ("checkpoint", f"{checkpoint} ({model.digest})"),
-        ("network", model.architecture.name),
+        ("network", model.name),
         ("written", f"{exported.path} ({_megabytes(exported.path):.1f} MB)"),
         ("largest difference of a logit", f"{exported.difference:.2g} (allowed {LARGEST_DIFFERENCE:g})"),
     ]
@@ -88,7 +88,7 @@ def _checkpoint(options: ExportOptions, settings: Settings) -> tuple[Path, str]:
     """The model to export, and what it is."""
     if options.checkpoint is not None:
         return options.checkpoint, "the checkpoint named"
-    weights = options.app / "model" / STARTING_WEIGHTS
+    weights = starting_weights(options.app, settings)
     state = _state(options, settings)
     if state is not None and (state / "published.pt").exists():
         return state / "published.pt", "published by the last round"

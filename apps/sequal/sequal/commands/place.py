@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 from sequal.commands.spelling import setting_pairs
 from sequal.errors import StudyError
 from sequal.settings import Settings
-from sequal.study.folder import STARTING_WEIGHTS, StudyFiles
+from sequal.study.folder import StudyFiles
+from sequal.study.starting_weights import starting_weights
 from sequal.study.state import study_state_folder
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class StudyPlace:
             )
         settings, root = cls._of(str(studies), app, state, conf)
         files = StudyFiles.open(Path(studies))
-        return cls(files, settings, root, app / "model" / STARTING_WEIGHTS, str(studies))
+        return cls(files, settings, root, starting_weights(app, settings), str(studies))
 
     @classmethod
     def in_pacs(cls, address: str, app: Path, state: Path | None, conf: Sequence[str]) -> Self:
@@ -78,7 +79,7 @@ class StudyPlace:
 
         settings, root = cls._of(address, app, state, conf)
         pacs = PacsStudy.find(address, root)
-        return cls(pacs.files(), settings, root, app / "model" / STARTING_WEIGHTS, address, pacs)
+        return cls(pacs.files(), settings, root, starting_weights(app, settings), address, pacs)
 
     @classmethod
     def _of(cls, studies: str, app: Path, state: Path | None, conf: Sequence[str]) -> tuple[Settings, Path]:

@@ -132,10 +132,10 @@ def _checked(options: PretrainOptions) -> Settings:
 def _weights(path: Path, option: str, settings: Settings, device: torch.device) -> LoadedPair:
     """The pair that an option names."""
     loaded = load_pair(path, device, settings.ema_alpha)
-    if loaded.pair.architecture.name != settings.network:
+    network = loaded.pair.architectures[loaded.pair.member_names[0]].name
+    if network != settings.network:
         raise SettingsError(
-            f"Expected `{option}` to be of network {settings.network!r}, got {loaded.pair.architecture.name!r}. "
-            "Name that one with --network."
+            f"Expected `{option}` to be of network {settings.network!r}, got {network!r}. Name that one with --network."
         )
     return loaded
 

@@ -275,7 +275,7 @@ class CellPlayer:
         if not path.exists():
             return None
         former: LoadedPair = load_pair(path, self._torch_device)
-        return former.pair.teacher
+        return former.shown
 
     def _labelled_item(self, image: str) -> Item:
         """The item with its label, drawn by the simulated readers; a label is the same whenever it is drawn."""

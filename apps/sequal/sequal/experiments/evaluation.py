@@ -64,7 +64,7 @@ def evaluate_pool(
         with_bald: BALD too, which takes eight passes more; a network without dropout has none.
         with_forms: the forms of PLD too.
     """
-    teacher = loaded.pair.teacher
+    teacher = loaded.shown
     networks = [loaded.reference, loaded.other, teacher, *([] if former_teacher is None else [former_teacher])]
     errors: dict[str, float] = {}
     scores: dict[str, dict[str, float]] = {}
@@ -78,6 +78,7 @@ def evaluate_pool(
             log_p[teacher],
             pld_form=settings.pld_form,
             thin_px=thin_px,
+            symmetric=loaded.symmetric,
         )
         if with_forms:
             found |= _forms("", log_p[loaded.reference], log_p[loaded.other], thin_px)
@@ -107,7 +108,7 @@ def evaluate_test(
         what `judge_frame` gives; `mean`: what `mean_figures` makes of them. A frame that nobody traced at all is left
         out.
     """
-    records, teacher = [], loaded.pair.teacher
+    records, teacher = [], loaded.shown
     items = [dataset.item("test", image) for image in dataset.frames["test"]]
     for group in groups_of_one_grid(items, frames):
         pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid

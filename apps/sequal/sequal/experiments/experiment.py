@@ -9,11 +9,11 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from sequal.errors import StudyError
+from sequal.errors import CheckpointError, StudyError
 from sequal.experiments.cell import CellPlayer, round_file
 from sequal.experiments.dataset import Dataset, prepare_dataset
 from sequal.experiments.plan import FULL, Cell, Plan
-from sequal.prediction import choose_device
+from sequal.prediction import check_fits, choose_device
 from sequal.study.state import load_checkpoint, publish
 
 __all__ = ["Experiment"]
@@ -50,7 +50,7 @@ class Experiment:
         if not (folder / "experiment.json").exists():
             plan = Plan.of(given)  # everything is checked before anything is written
             if plan.starting_weights != "none":
-                load_checkpoint(Path(plan.starting_weights), plan.network)
+                _check_weights(Path(plan.starting_weights), plan)
         try:
             for name in ("cells", "locks", "work"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
@@ -123,3 +123,17 @@ class Experiment:
         ]
         if all(self.finished_rounds(other) == len(self.plan.round_numbers) for other in sharing):
             shutil.rmtree(self.folder / "work" / start, ignore_errors=True)
+
+
+def _check_weights(path: Path, plan: Plan) -> None:
+    """The starting weights have to be for at least one variant of the experiment."""
+    checkpoint = load_checkpoint(path)
+    errors = []
+    for cell in plan.cells():
+        try:
+            check_fits(checkpoint, plan.settings_of(cell), path.name)
+        except CheckpointError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]

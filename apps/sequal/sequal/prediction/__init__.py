@@ -4,8 +4,8 @@ from sequal.prediction.confidence import Confidence, expected_dice
 from sequal.prediction.curves import contour_markups
 from sequal.prediction.device import choose_device
 from sequal.prediction.features import ImageFeatures, image_features
-from sequal.prediction.loading import LoadedPair, load_pair
-from sequal.prediction.pair import PairPrediction, log_probabilities, predict_pair, predict_probability
+from sequal.prediction.loading import LoadedPair, check_fits, checkpoint_payload, load_pair
+from sequal.prediction.passes import log_probabilities, predict_probability, to_native
 from sequal.prediction.pool_features import store_features, unfeatured_items
 from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
 from sequal.prediction.prediction import Prediction, predict_frame, without_mistakes
@@ -16,10 +16,11 @@ __all__ = [
     "Confidence",
     "ImageFeatures",
     "LoadedPair",
-    "PairPrediction",
     "PoolScores",
     "Prediction",
     "ServedModel",
+    "check_fits",
+    "checkpoint_payload",
     "choose_device",
     "contour_markups",
     "expected_dice",
@@ -28,11 +29,11 @@ __all__ = [
     "load_pair",
     "log_probabilities",
     "predict_frame",
-    "predict_pair",
     "predict_probability",
     "score_items",
     "score_pool",
     "store_features",
+    "to_native",
     "unfeatured_items",
     "unscored_items",
     "without_mistakes",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sequal.learning.networks import NETWORK_STRIDE, FeatureLayers
-from sequal.prediction.pair import FRAMES_AT_ONCE
+from sequal.prediction.passes import FRAMES_AT_ONCE
 from sequal.preparation.working_frames import WorkingFrame, WorkingFrames
 from sequal.preparation.working_grid import WorkingGrid
 from sequal.study.items import Item

@@ -1,6 +1,6 @@
 """A checkpoint as networks that are ready to predict and to score."""
 
-import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,14 @@ import torch
 from torch import nn
 
 from sequal.errors import CheckpointError
-from sequal.learning.networks import Architecture, DualNetwork
+from sequal.learning.methods import METHODS
+from sequal.learning.networks import Architecture, NetworkPair, build
 from sequal.prediction.confidence import Confidence
-from sequal.study.state import load_checkpoint
+from sequal.settings import Settings
+from sequal.study.state import Checkpoint, Member, load_checkpoint
+from sequal.study.state.checkpoints import FORMAT
 
-__all__ = ["LoadedPair", "load_pair"]
+__all__ = ["LoadedPair", "check_fits", "checkpoint_payload", "load_pair"]
 
 
 @dataclass(frozen=True)
@@ -21,20 +24,30 @@ class LoadedPair:
     """Networks of one checkpoint, in evaluation mode.
 
     Attributes:
-        pair: student and teacher; the teacher's prediction is the one that is shown.
-        reference: the network whose pseudo-label PLD takes: the teacher, unless the round stored another pair.
-        other: the network that PLD compares with it: the student, unless the round stored another pair.
+        pair: the networks of the method.
+        reference: the network whose pseudo-label PLD takes: of the pair, unless the round stored another one.
+        other: the network that PLD compares with it: of the pair, unless the round stored another one.
         digest: digest of the checkpoint file, the key of its scores in the ledger.
         meta: what the round noted (round, iterations, settings, metrics).
         confidence: what labels found about its masks.
     """
 
-    pair: DualNetwork
+    pair: NetworkPair
     reference: nn.Module
     other: nn.Module
     digest: str
     meta: dict[str, Any]
     confidence: Confidence = Confidence()  # noqa: RUF009 - frozen
+
+    @property
+    def shown(self) -> nn.Module:
+        """The network whose prediction annotators see."""
+        return self.pair.shown
+
+    @property
+    def symmetric(self) -> bool:
+        """PLD is the mean of both directions."""
+        return self.pair.symmetric
 
 
 def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> LoadedPair:
@@ -46,25 +59,87 @@ def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> Load
         alpha_max: of the teacher's moving average, if the pair is to be trained on.
 
     Raises:
-        CheckpointError: unreadable, holds more than plain tensors, or does not fit its own architecture.
+        CheckpointError: unreadable, holds more than plain tensors, is of a method that this app does not have, or does
+            not fit its own architectures.
     """
     checkpoint = load_checkpoint(path)
+    method = METHODS.get(checkpoint.method)
+    if method is None or checkpoint.members.keys() != set(method.pair.member_names):
+        raise CheckpointError(
+            f"Expected {path.name} to be of the method {' or '.join(METHODS)}, got {checkpoint.method!r} with the "
+            f"networks {', '.join(checkpoint.members)}. Use a checkpoint that this version of the app wrote."
+        )
     try:
-        pair = DualNetwork(Architecture.from_record(checkpoint.architecture), alpha_max)
-        pair.load_weights(checkpoint.student, checkpoint.teacher, int(checkpoint.meta.get("iterations", 0)))
-        reference, other = pair.teacher, pair.student
+        architectures = {name: _architecture(member) for name, member in checkpoint.members.items()}
+        pair = method.pair.create(architectures, alpha_max)
+        weights = {name: member.weights for name, member in checkpoint.members.items()}
+        pair.load_weights(weights, int(checkpoint.meta.get("iterations", 0)))
+        reference, other = pair.compared
         if checkpoint.query_pair is not None:
-            reference, other = copy.deepcopy(pair.teacher), copy.deepcopy(pair.teacher)
-            reference.load_state_dict(checkpoint.query_pair["reference"])
-            other.load_state_dict(checkpoint.query_pair["other"])
+            reference, other = (_network(checkpoint.query_pair[name]) for name in ("reference", "other"))
     except (RuntimeError, ValueError, TypeError) as error:
         # torch names every tensor that does not fit: the first is enough.
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2])[:200]
         raise CheckpointError(
-            f"Expected the weights in {path.name} to fit the architecture {checkpoint.architecture['name']!r}, "
+            f"Expected the weights in {path.name} to fit the architecture {' and '.join(checkpoint.networks)!r}, "
             f"got: {reason} Use a checkpoint that this version of the app wrote."
         ) from error
     for network in (pair, reference, other):
         network.to(device).eval()
     confidence = Confidence.from_meta(checkpoint.meta)
     return LoadedPair(pair, reference, other, checkpoint.digest, checkpoint.meta, confidence)
+
+
+def checkpoint_payload(pair: NetworkPair, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What `save_checkpoint` writes of a pair, with notes."""
+    architectures = pair.architectures
+    members = {
+        name: {"architecture": architectures[name].record(), "weights": weights}
+        for name, weights in pair.weights().items()
+    }
+    return {"format": FORMAT, "model": "carotid", "method": pair.method, "members": members, "meta": dict(meta)}
+
+
+def check_fits(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: str) -> None:
+    """Make sure that a checkpoint is of the method and the networks that the settings name.
+
+    Args:
+        checkpoint: loaded or only read.
+        settings: `method`, `network` and, for two different networks, `second_network` are used.
+        name: of the file, for the message.
+
+    Raises:
+        CheckpointError: it is of others; the message says of which.
+    """
+    if isinstance(checkpoint, LoadedPair):
+        method = checkpoint.pair.method
+        found = {member: architecture.name for member, architecture in checkpoint.pair.architectures.items()}
+    else:
+        method = checkpoint.method
+        found = {member: str(kept.architecture["name"]) for member, kept in checkpoint.members.items()}
+    if method != settings.method:
+        raise CheckpointError(
+            f"Expected {name} to be of the method {settings.method!r}, got {method!r}. Set `method` to {method}, or "
+            "use another --conf state."
+        )
+    asked = METHODS[method].pair.architectures_of(settings, Architecture(settings.network))
+    wanted = {member: architecture.name for member, architecture in asked.items()}
+    if found != wanted:
+        raise CheckpointError(
+            f"Expected {name} to hold {_listed(wanted)}, got {_listed(found)}. Keep `network` and `second_network` as "
+            "they were, or use another --conf state."
+        )
+
+
+def _listed(networks: dict[str, str]) -> str:
+    return " and ".join(dict.fromkeys(networks.values()))
+
+
+def _architecture(member: Member) -> Architecture:
+    return Architecture.from_record(member.architecture)
+
+
+def _network(member: Member) -> nn.Module:
+    network = build(_architecture(member))
+    network.load_state_dict(member.weights)
+    return network.requires_grad_(False)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from sequal.acquisition import bald
-from sequal.prediction.pair import FRAMES_AT_ONCE
+from sequal.prediction.passes import FRAMES_AT_ONCE
 from sequal.preparation.working_grid import WorkingGrid
 
 __all__ = ["PASSES", "bald_of_frames", "dropout_layers"]

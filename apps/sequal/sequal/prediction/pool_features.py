@@ -37,7 +37,7 @@ def store_features(
     *,
     frames: WorkingFrames | None = None,
 ) -> dict[str, str]:
-    """Compute and keep both kinds of features of the teacher in service.
+    """Compute and keep both kinds of features of the first network in service.
 
     Args:
         items: the images, labelled and unlabelled: both count in feature space.
@@ -62,7 +62,7 @@ def store_features(
     unreadable: dict[str, str] = {}
     for start in range(0, len(items), _AT_ONCE):
         part = items[start : start + _AT_ONCE]
-        found = image_features(part, loaded.pair.teacher, frames, device, done)
+        found = image_features(part, loaded.pair.compared[0], frames, device, done)
         missing = {item.id: None for item in part if item.id not in found}
         for kind in FEATURE_KINDS:
             vectors = {image: getattr(features, kind) for image, features in found.items()}

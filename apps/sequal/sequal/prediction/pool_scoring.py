@@ -80,9 +80,7 @@ def score_pool(
         logger.info("Scored %s: %s", image, {name: round(value, 5) for name, value in scores.items()})
         on_scored(image)
 
-    teacher = loaded.pair.teacher
-    networks = loaded.reference, loaded.other
-    scores = score_items(items, *networks, frames, settings, device, keep, teacher=teacher, acquisitions=acquisitions)
+    scores = score_items(items, loaded, frames, settings, device, keep, acquisitions=acquisitions)
     unreadable = {item.id: frames.unreadable[item.id] for item in items if item.id in frames.unreadable}
     missing = dict.fromkeys(unreadable, math.nan)
     ledger.put_scores(loaded.digest, dict.fromkeys(_names(acquisitions), missing))

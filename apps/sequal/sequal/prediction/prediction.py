@@ -12,7 +12,7 @@ from sequal.files.imaging import Frame
 from sequal.labels import INTIMA_MEDIA
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.pair import predict_pair
+from sequal.prediction.passes import log_probabilities, to_native
 from sequal.prediction.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
 from sequal.preparation.working_frames import to_working
 from sequal.settings import Settings
@@ -26,7 +26,7 @@ class Prediction:
 
     Attributes:
         mask: uint8 (W, H, F) in {0, 1}.
-        probability: float32 (W, H, F) in 0..1, the teacher's, without short pieces and those at the scan's edge.
+        probability: float32 (W, H, F) in 0..1, without short pieces and those at the scan's edge.
         pld: Pseudo Label Divergence, mean over the frames, ≥ 0; higher is asked for first.
         confidence: Dice to be expected, 0..1, see `Confidence`; the lowest over the frames in which a layer was found,
             None without any.
@@ -51,14 +51,16 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         device: where the networks are.
     """
     working, count = to_working(frame, settings), frame.grid[2]
-    shown = predict_pair(loaded.pair.teacher, loaded.pair.student, working, device)
-    query = shown
-    if loaded.reference is not loaded.pair.teacher:
-        query = predict_pair(loaded.reference, loaded.other, working, device)
+    shown, reference, other = loaded.shown, loaded.reference, loaded.other
+    log_p = log_probabilities((shown, reference, other), working.pixels, working.grid, device)
     pld = pseudo_label_divergence(
-        query.log_p_reference, query.log_p_other, form=settings.pld_form, thin_px=settings.thin_layer_px
+        log_p[reference],
+        log_p[other],
+        form=settings.pld_form,
+        thin_px=settings.thin_layer_px,
+        symmetric=loaded.symmetric,
     )
-    native, spacing_mm = shown.native_probability, frame.calibration.spacing_mm
+    native, spacing_mm = to_native(log_p[shown], working.grid), frame.calibration.spacing_mm
     probability = np.stack(
         [without_mistakes(native[:, :, f], frame.pixels[:, :, f], spacing_mm, settings) for f in range(count)], axis=2
     )

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, score_all
+from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
-from sequal.prediction.pair import FRAMES_AT_ONCE, log_probabilities
+from sequal.prediction.passes import FRAMES_AT_ONCE, log_probabilities
 from sequal.preparation.working_frames import WorkingFrame, WorkingFrames
 from sequal.preparation.working_grid import WorkingGrid
 from sequal.settings import Settings
@@ -20,14 +21,12 @@ Scores = dict[str, dict[str, float]]
 
 def score_items(
     items: Sequence[Item],
-    reference: nn.Module,
-    other: nn.Module,
+    loaded: LoadedPair,
     frames: WorkingFrames,
     settings: Settings,
     device: torch.device,
     on_scored: Callable[[str, dict[str, float]], None],
     *,
-    teacher: nn.Module | None = None,
     acquisitions: Collection[str] = (),
 ) -> Scores:
     """Every pointwise acquisition score of every readable image.
@@ -36,20 +35,18 @@ def score_items(
 
     Args:
         items: the images; a clip's score is the mean over its frames.
-        reference: gives the pseudo-label that PLD takes.
-        other: what PLD compares with it.
+        loaded: the networks; what is shown gives entropy, margin and confidence, and PLD compares its two.
         frames: source of the images; unreadable ones are left out and remembered there.
         settings: `pld_form` and `working_spacing_mm` are used, and `seed` for BALD.
         device: where the networks are.
         on_scored: called after each image with its id and scores, for progress and for writing them down.
-        teacher: gives entropy, margin and confidence; None: `reference` does.
-        acquisitions: extra scores: `bald`, eight passes more of the teacher, NaN for a network without dropout. Other
+        acquisitions: extra scores: `bald`, eight passes more of what is shown, NaN for a network without dropout. Other
             names change nothing here.
 
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first.
     """
-    shown = reference if teacher is None else teacher
+    shown, reference, other = loaded.shown, loaded.reference, loaded.other
 
     def score(pixels: Tensor, grid: WorkingGrid) -> dict[str, Tensor]:
         log_p = log_probabilities((reference, other, shown), pixels, grid, device)
@@ -59,6 +56,7 @@ def score_items(
             log_p[shown],
             pld_form=settings.pld_form,
             thin_px=settings.thin_layer_px,
+            symmetric=loaded.symmetric,
         )
 
     result: Scores = {}

@@ -13,14 +13,12 @@ from sequal.files.text_files import same_text
 from sequal.study.items import Item
 from sequal.study.state import MANIFEST_NAME, patient_of
 
-__all__ = ["FINAL_LABELS", "STARTING_WEIGHTS", "StudyFiles", "images_by_id"]
+__all__ = ["FINAL_LABELS", "StudyFiles", "images_by_id"]
 
 logger = logging.getLogger(__name__)
 
 #: Where MONAI Label keeps submitted labels, within the studies folder.
 FINAL_LABELS: Final = Path("labels") / "final"
-#: What a new study starts from, in the app's model folder; made by `cli.py pretrain`.
-STARTING_WEIGHTS: Final = "pretrained_carotid.pt"
 
 
 def images_by_id(folder: Path, *, dicom_without_suffix: bool = False) -> dict[str, Path]:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from sequal.learning.networks import Architecture, DualNetwork, registry
+from sequal.learning.methods.sequal import MeanTeacherPair
+from sequal.learning.networks import Architecture, registry
 from sequal.learning.training.anchor import Anchor, find_anchor
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.preparation.working_frames import WorkingFrames
@@ -27,7 +28,7 @@ class _Threshold(nn.Module):
 
 class _Pair:
     def __init__(self, sign):
-        self.teacher = _Threshold(sign)
+        self.shown = _Threshold(sign)
 
 
 def _found(study, pair, items=None):
@@ -79,8 +80,10 @@ def test_no_starting_weights_no_anchor(study):
 
 @pytest.fixture
 def pairs(monkeypatch):
-    monkeypatch.setitem(registry._BUILDERS, "unet", lambda: nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)))
-    trained, start = (DualNetwork(Architecture("unet")) for _ in range(2))
+    monkeypatch.setitem(
+        registry._BUILDERS, "unet", lambda _: lambda: nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    )
+    trained, start = (MeanTeacherPair(Architecture("unet")) for _ in range(2))
     for pair, value in ((trained, 3.0), (start, 0.0)):
         with torch.no_grad():
             for network in (pair.student, pair.teacher):

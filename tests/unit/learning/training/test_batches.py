@@ -41,20 +41,20 @@ class _Same:
 
 def test_shapes_and_types(study):
     batch = next(iter(_batches(study)))
-    assert batch.student_view.shape == batch.teacher_view.shape == batch.label.shape == (3, 1, 64, 64)
-    assert (batch.student_view.dtype, batch.label.dtype) == (torch.float32, torch.uint8)
+    assert batch.view.shape == batch.other_view.shape == batch.label.shape == (3, 1, 64, 64)
+    assert (batch.view.dtype, batch.label.dtype) == (torch.float32, torch.uint8)
     # MONAI's tensor subclass would slow every operation of the networks down.
-    assert {type(t) for t in (batch.student_view, batch.teacher_view, batch.label)} == {torch.Tensor}
+    assert {type(t) for t in (batch.view, batch.other_view, batch.label)} == {torch.Tensor}
     assert set(batch.label.unique().tolist()) <= {0, 1, 255}
 
 
 def test_the_same_seed_gives_the_same_batches(study):
     runs = [list(islice(_batches(study, seed=seed), 6)) for seed in (3, 3, 4)]
     for first, second in zip(runs[0], runs[1], strict=True):
-        assert torch.equal(first.student_view, second.student_view)
-        assert torch.equal(first.teacher_view, second.teacher_view)
+        assert torch.equal(first.view, second.view)
+        assert torch.equal(first.other_view, second.other_view)
         assert torch.equal(first.label, second.label)
-    assert not all(torch.equal(a.student_view, b.student_view) for a, b in zip(runs[0], runs[2], strict=True))
+    assert not all(torch.equal(a.view, b.view) for a, b in zip(runs[0], runs[2], strict=True))
 
 
 def test_simulated_patches_come_last_and_are_counted(study):
@@ -64,9 +64,9 @@ def test_simulated_patches_come_last_and_are_counted(study):
     simulated = repeat((torch.full((1, 64, 64), 0.5), torch.ones((1, 64, 64), dtype=torch.uint8)))
     batch = next(iter(TwoStreamBatches(study.labelled, study.unlabelled, frames, labels, chosen, 0, simulated)))
     assert batch.simulated == 2
-    assert batch.student_view.shape == (5, 1, 64, 64)
+    assert batch.view.shape == (5, 1, 64, 64)
     assert (batch.label[-2:] == 1).all()
-    assert not torch.equal(batch.student_view[-1], batch.teacher_view[-1])
+    assert not torch.equal(batch.view[-1], batch.other_view[-1])
     assert next(iter(_batches(study))).simulated == 0
 
 
@@ -76,20 +76,20 @@ def test_global_randomness_is_neither_used_nor_changed(study):
     np.testing.assert_array_equal(np.random.get_state()[1], state[0])  # noqa: NPY002
     assert torch.equal(torch.random.get_rng_state(), state[1])
     torch.rand(5)
-    assert torch.equal(next(iter(_batches(study))).student_view, first.student_view)
+    assert torch.equal(next(iter(_batches(study))).view, first.view)
 
 
 def test_both_views_have_one_geometry(study, monkeypatch):
     _plain(monkeypatch)
     for batch in islice(_batches(study), 5):
-        assert torch.equal(batch.student_view, batch.teacher_view)
+        assert torch.equal(batch.view, batch.other_view)
 
 
 def test_the_views_differ_in_intensity(study):
     for batch in islice(_batches(study), 5):
-        assert not torch.equal(batch.student_view, batch.teacher_view)
+        assert not torch.equal(batch.view, batch.other_view)
         # What is bright stays bright in both: the band is where it was.
-        bright = [view.flatten(1).argsort(1)[:, -200:] for view in (batch.student_view, batch.teacher_view)]
+        bright = [view.flatten(1).argsort(1)[:, -200:] for view in (batch.view, batch.other_view)]
         for a, b in zip(*bright, strict=True):
             assert len(set(a.tolist()) & set(b.tolist())) > 20
 
@@ -97,7 +97,7 @@ def test_the_views_differ_in_intensity(study):
 def test_image_and_label_move_together(study, monkeypatch):
     _plain(monkeypatch)
     for batch in islice(_batches(study), 8):
-        image, label = batch.student_view[:2], batch.label[:2]
+        image, label = batch.view[:2], batch.label[:2]
         assert image[label == 1].mean() > 0.7
         assert image[label == 0].mean() < 0.45
 
@@ -145,9 +145,9 @@ def test_a_frame_smaller_than_the_patch(tmp_path, study, size):
     image = write_image(tmp_path / "a.nii.gz", pixels)
     small = replace(study, labelled=[Item("a", image, write_label(tmp_path / "l.nii.gz", np.ones((*size, 1))))])
     batch = next(iter(_batches(small)))
-    assert batch.student_view.shape == (3, 1, 64, 64)
+    assert batch.view.shape == (3, 1, 64, 64)
     assert (batch.label[0] == 255).any()
-    assert batch.student_view.isfinite().all()
+    assert batch.view.isfinite().all()
 
 
 def test_padding_is_unknown_not_background():

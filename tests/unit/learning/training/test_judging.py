@@ -28,7 +28,7 @@ class _Nothing(torch.nn.Module):
 
 class _Pair:
     def __init__(self, teacher, student=None):
-        self.teacher, self.student = teacher, student or _Nothing()
+        self.shown, self.early = teacher, student or _Nothing()
 
 
 @pytest.fixture
@@ -133,9 +133,9 @@ def test_a_network_is_left_in_the_mode_in_which_it_came(study):
     judges, _ = _judges(study)
     pair = _Pair(_Bright())
     for mode in (True, False):
-        pair.teacher.train(mode)
+        pair.shown.train(mode)
         judges.look("after", pair)
-        assert pair.teacher.training is mode
+        assert pair.shown.training is mode
 
 
 def test_the_early_look_is_taken_within_the_first_half():

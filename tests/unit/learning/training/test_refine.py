@@ -28,7 +28,7 @@ class _Nothing(torch.nn.Module):
 
 class _Pair:
     def __init__(self, teacher):
-        self.teacher, self.student = teacher, _Nothing()
+        self.shown, self.early = teacher, _Nothing()
 
 
 def _refine(study, teacher, chosen=settings()):  # noqa: B008

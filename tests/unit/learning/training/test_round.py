@@ -13,11 +13,12 @@ from torch import nn
 
 from sequal.acquisition import ACQUISITION_FUNCTIONS, STRATEGIES
 from sequal.errors import CheckpointError, PublishError, StudyError
-from sequal.learning.networks import Architecture, DualNetwork, registry
+from sequal.learning.methods.sequal import MeanTeacherPair
+from sequal.learning.networks import Architecture, registry
 from sequal.learning.training import round_seed, run_round
 from sequal.learning.training.batches import TwoStreamBatches
 from sequal.learning.training.gate import Verdict
-from sequal.prediction import load_pair, score_items, unscored_items
+from sequal.prediction import checkpoint_payload, load_pair, score_items, unscored_items
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
 from sequal.study.pool import study_pool
@@ -43,7 +44,7 @@ def _tiny_network():
 @pytest.fixture
 def tiny(monkeypatch):
     """A network of two layers under the name `unet`: the steps of a round are the same, only faster."""
-    monkeypatch.setitem(registry._BUILDERS, "unet", _tiny_network)
+    monkeypatch.setitem(registry._BUILDERS, "unet", lambda _: _tiny_network)
 
 
 @pytest.fixture
@@ -150,9 +151,8 @@ def test_a_pair_that_is_only_as_good_is_published(study, monkeypatch):
 
 def test_the_first_round_is_compared_with_the_starting_weights(study, monkeypatch):
     weights = study.state.root / "starting.pt"
-    pair = DualNetwork(Architecture("unet"))
-    plain = {"architecture": {"name": "unet", "kwargs": {}}, **pair.weights(), "meta": {"iterations": 1}}
-    save_checkpoint(weights, {"format": 1, **plain})
+    pair = MeanTeacherPair(Architecture("unet"))
+    save_checkpoint(weights, checkpoint_payload(pair, {"iterations": 1}))
     _validation(monkeypatch, lambda updates: 1.0 / max(updates, 1))
     report = _run(study, starting_weights=weights)
     assert (report.published, report.published_metric) == (False, 1.0)
@@ -195,7 +195,7 @@ def test_the_next_round_goes_on_from_the_model_that_was_put_back(study, monkeypa
     for _ in range(3):
         _run(study)
     models = StudyModels(study.state, None)
-    models.put_back(1, "unet")
+    models.put_back(1)
     report = _run(study)
     assert report.published
     assert load_pair(study.state.published, CPU).pair.updates == 8  # four of round 1, four of this one
@@ -211,7 +211,7 @@ def test_a_model_that_was_put_back_while_a_round_ran_stays_in_service(study, mon
 
     def put_back(values):
         if not put:
-            put.append(StudyModels(study.state, None).put_back(1, "unet"))
+            put.append(StudyModels(study.state, None).put_back(1))
 
     report = _run(study, progress=put_back)
     assert not report.published
@@ -219,7 +219,7 @@ def test_a_model_that_was_put_back_while_a_round_ran_stays_in_service(study, mon
     assert file_digest(study.state.published) == first.digest
     assert study.state.ledger.rounds()[2].status == "rejected"
     assert StudyModels(study.state, None).in_service().round == 1
-    StudyModels(study.state, None).put_back(3, "unet")
+    StudyModels(study.state, None).put_back(3)
     assert file_digest(study.state.published) == report.digest
 
 
@@ -494,13 +494,11 @@ def test_scores_can_be_computed_from_the_published_checkpoint_alone(study, fire,
     loaded = load_pair(study.state.published, CPU)
     again = score_items(
         study.unlabelled,
-        loaded.reference,
-        loaded.other,
+        loaded,
         WorkingFrames(chosen),
         chosen,
         CPU,
         lambda *_: None,
-        teacher=loaded.pair.teacher,
     )
     for name in ACQUISITION_FUNCTIONS:
         recorded = study.state.ledger.scores(report.digest, name)
@@ -511,20 +509,24 @@ def test_what_the_query_pair_holds(study, fire):
     chosen = settings(**FUSION, pld_pair="consecutive_rounds", learning_rate=0.01)
     with torch.random.fork_rng():
         torch.manual_seed(round_seed(0, 1))
-        untrained = DualNetwork(Architecture("unet")).weights()["teacher"]
+        untrained = MeanTeacherPair(Architecture("unet")).weights()["teacher"]
     _run(study, chosen)
     first = load_checkpoint(study.state.published)
-    for key, tensor in first.query_pair["other"].items():
-        assert torch.equal(tensor, untrained[key])
-    for key, tensor in first.query_pair["reference"].items():
+    assert _same(first.query_pair["other"].weights, untrained)
+    teacher = first.members["teacher"].weights
+    for key, tensor in first.query_pair["reference"].weights.items():
         # The teacher itself: stored once, not as a copy.
-        assert tensor.data_ptr() == first.teacher[key].data_ptr()
+        assert tensor.data_ptr() == teacher[key].data_ptr()
     _run(study, replace(chosen, pld_at="trigger"))
     second = load_checkpoint(study.state.checkpoints / "round-0002.pt")
-    assert all(torch.equal(t, first.teacher[k]) for k, t in second.query_pair["other"].items())
+    assert _same(second.query_pair["other"].weights, teacher)
     fusion = load_checkpoint(study.state.checkpoints / "round-0002-fusion.pt")
-    assert all(torch.equal(t, fusion.teacher[k]) for k, t in second.query_pair["reference"].items())
-    assert any(not torch.equal(t, second.teacher[k]) for k, t in second.query_pair["reference"].items())
+    assert _same(second.query_pair["reference"].weights, fusion.members["teacher"].weights)
+    assert not _same(second.query_pair["reference"].weights, second.members["teacher"].weights)
+
+
+def _same(weights, others):
+    return all(torch.equal(tensor, others[key]) for key, tensor in weights.items())
 
 
 def test_trigger_that_never_fires_falls_back_to_the_end(study):
@@ -535,16 +537,8 @@ def test_trigger_that_never_fires_falls_back_to_the_end(study):
 
 
 def _starting_weights(path, name="unet"):
-    pair = DualNetwork(Architecture(name))
-    save_checkpoint(
-        path,
-        {
-            "format": 1,
-            "architecture": {"name": name, "kwargs": {}},
-            **pair.weights(),
-            "meta": {"round": 0, "iterations": 100},
-        },
-    )
+    pair = MeanTeacherPair(Architecture(name))
+    save_checkpoint(path, checkpoint_payload(pair, {"round": 0, "iterations": 100}))
     return path
 
 
@@ -567,7 +561,7 @@ def test_starting_weights_of_another_network_or_none_are_passed_over(study, tmp_
 def test_a_published_pair_of_another_network_is_an_error(study):
     _starting_weights(study.state.published, "segresnet")
     before = _bytes(study.state.published)
-    with pytest.raises(CheckpointError, match=r"'unet'.*'segresnet'"):
+    with pytest.raises(CheckpointError, match="hold unet, got segresnet"):
         _run(study)
     assert _bytes(study.state.published) == before
     assert study.state.ledger.rounds()[0].status == "failed"
@@ -597,7 +591,7 @@ def test_a_round_computes_no_more_than_its_strategy_needs(study):
 
 
 def test_a_round_scores_bald_for_the_strategy_bald(study, monkeypatch):
-    monkeypatch.setitem(registry._BUILDERS, "unet", lambda: _tiny_network().insert(3, nn.Dropout(0.5)))
+    monkeypatch.setitem(registry._BUILDERS, "unet", lambda _: lambda: _tiny_network().insert(3, nn.Dropout(0.5)))
     report = _run(study, settings(strategy="bald"))
     scores = study.state.ledger.scores(report.digest, "bald")
     assert scores.keys() == set(study.pool_ids)

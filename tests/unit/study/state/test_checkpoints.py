@@ -12,14 +12,38 @@ from sequal.errors import CheckpointError, PublishError
 from sequal.study.state import file_digest, load_checkpoint, prune, publish, save_checkpoint
 
 
+def member(weights):
+    return {"architecture": {"name": "unet", "kwargs": {"channels": (8, 16)}}, "weights": weights}
+
+
 def payload(value=1.0, **changes):
     weights = {"conv.weight": torch.full((2, 3), value), "norm.running_mean": torch.zeros(2)}
     return {
-        "format": 1,
-        "architecture": {"name": "unet", "kwargs": {"channels": (8, 16)}},
-        "student": weights,
-        "teacher": {key: tensor + 1 for key, tensor in weights.items()},
+        "format": 2,
+        "model": "carotid",
+        "method": "sequal",
+        "members": {
+            "teacher": member({key: tensor + 1 for key, tensor in weights.items()}),
+            "student": member(weights),
+        },
         "meta": {"iterations": 12, "round": 1, "settings": {"epochs": 3}, "created": 1.5},
+        **changes,
+    }
+
+
+def large():
+    return payload(members={"student": member({"w": torch.zeros(100_000)})})
+
+
+def first_format(**changes):
+    """A checkpoint as the app wrote it before there was a choice of methods."""
+    weights = {"conv.weight": torch.ones(2, 3)}
+    return {
+        "format": 1,
+        "architecture": {"name": "unet", "kwargs": {}},
+        "student": weights,
+        "teacher": {"conv.weight": torch.full((2, 3), 2.0)},
+        "meta": {"iterations": 12},
         **changes,
     }
 
@@ -37,21 +61,23 @@ def disk_of(size):
 
 def test_round_trip(tmp_path):
     digest = save_checkpoint(tmp_path / "sub" / "c.pt", payload())
-    checkpoint = load_checkpoint(tmp_path / "sub" / "c.pt", "unet")
+    checkpoint = load_checkpoint(tmp_path / "sub" / "c.pt")
     assert checkpoint.digest == digest == file_digest(tmp_path / "sub" / "c.pt")
-    assert checkpoint.architecture == {"name": "unet", "kwargs": {"channels": (8, 16)}}
+    assert (checkpoint.model, checkpoint.method) == ("carotid", "sequal")
+    assert checkpoint.members["student"].architecture == {"name": "unet", "kwargs": {"channels": (8, 16)}}
+    assert checkpoint.networks == ["unet", "unet"]
     assert checkpoint.meta["settings"] == {"epochs": 3}
     assert checkpoint.query_pair is None
-    torch.testing.assert_close(checkpoint.student["conv.weight"], torch.ones(2, 3))
-    torch.testing.assert_close(checkpoint.teacher["conv.weight"], torch.full((2, 3), 2.0))
+    torch.testing.assert_close(checkpoint.members["student"].weights["conv.weight"], torch.ones(2, 3))
+    torch.testing.assert_close(checkpoint.members["teacher"].weights["conv.weight"], torch.full((2, 3), 2.0))
     assert os.listdir(tmp_path / "sub") == ["c.pt"]
 
 
 def test_query_pair_travels(tmp_path):
-    weights = payload()["student"]
-    save_checkpoint(tmp_path / "c.pt", payload(query_pair={"reference": weights, "other": weights}))
+    student = payload()["members"]["student"]
+    save_checkpoint(tmp_path / "c.pt", payload(query_pair={"reference": student, "other": student}))
     pair = load_checkpoint(tmp_path / "c.pt").query_pair
-    torch.testing.assert_close(pair["other"]["conv.weight"], torch.ones(2, 3))
+    torch.testing.assert_close(pair["other"].weights["conv.weight"], torch.ones(2, 3))
 
 
 def test_same_content_same_digest_under_any_name(tmp_path):
@@ -64,9 +90,8 @@ def test_same_content_same_digest_under_any_name(tmp_path):
 def test_full_disk_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "published.pt"
     digest = save_checkpoint(path, payload())
-    large = payload(student={"w": torch.zeros(100_000)}, teacher={"w": torch.zeros(100_000)})
     with disk_of(20_000), pytest.raises(PublishError, match="Free space"):
-        save_checkpoint(path, large)
+        save_checkpoint(path, large())
     assert os.listdir(tmp_path) == ["published.pt"]
     assert load_checkpoint(path).digest == digest
 
@@ -74,8 +99,7 @@ def test_full_disk_leaves_the_old_file_and_no_other(tmp_path):
 def test_full_disk_while_publishing(tmp_path):
     published, source = tmp_path / "published.pt", tmp_path / "round.pt"
     digest = save_checkpoint(published, payload())
-    large = {"w": torch.zeros(100_000)}
-    save_checkpoint(source, payload(student=large, teacher=large))
+    save_checkpoint(source, large())
     with disk_of(20_000), pytest.raises(PublishError):
         publish(source, published)
     assert sorted(os.listdir(tmp_path)) == ["published.pt", "round.pt"]
@@ -156,7 +180,7 @@ def test_missing_file_and_folder(tmp_path):
         load_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("key", ["format", "architecture", "student", "teacher", "meta"])
+@pytest.mark.parametrize("key", ["format", "model", "method", "members", "meta"])
 def test_missing_part_is_named(tmp_path, key):
     content = payload()
     del content[key]
@@ -171,12 +195,16 @@ def test_missing_part_is_named(tmp_path, key):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": 2},
-        {"architecture": "unet"},
-        {"architecture": {"name": "unet"}},
-        {"student": {"conv.weight": "text"}},
-        {"student": [torch.ones(1)]},
-        {"teacher": {"other": torch.ones(1)}},
+        {"format": 3},
+        {"model": 3},
+        {"method": None},
+        {"members": {}},
+        {"members": [member({})]},
+        {"members": {"student": {"conv.weight": torch.ones(1)}}},
+        {"members": {"student": {"architecture": "unet", "weights": {}}}},
+        {"members": {"student": {"architecture": {"name": "unet"}, "weights": {}}}},
+        {"members": {"student": member({"conv.weight": "text"})}},
+        {"members": {"student": member([torch.ones(1)])}},
         {"query_pair": {"reference": {}}},
         {"query_pair": {"reference": {}, "other": {}}},
         {"meta": 3},
@@ -197,15 +225,47 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path, value):
 
 
 def test_state_dict_alone_is_refused(tmp_path):
-    torch.save(payload()["student"], tmp_path / "c.pt")
-    with pytest.raises(CheckpointError, match="without format, architecture"):
+    torch.save({"conv.weight": torch.ones(2, 3)}, tmp_path / "c.pt")
+    with pytest.raises(CheckpointError, match="without format, model"):
         load_checkpoint(tmp_path / "c.pt")
 
 
-def test_other_architecture_is_named(tmp_path):
-    save_checkpoint(tmp_path / "c.pt", payload())
-    with pytest.raises(CheckpointError, match="hold a dynunet, got a unet"):
-        load_checkpoint(tmp_path / "c.pt", "dynunet")
+def test_a_checkpoint_of_the_first_format_is_read_as_one_of_today(tmp_path):
+    weights = {"conv.weight": torch.zeros(2, 3)}
+    torch.save(first_format(query_pair={"reference": weights, "other": weights}), tmp_path / "c.pt")
+    checkpoint = load_checkpoint(tmp_path / "c.pt")
+    assert (checkpoint.model, checkpoint.method, checkpoint.meta) == ("carotid", "sequal", {"iterations": 12})
+    assert {name: float(kept.weights["conv.weight"][0, 0]) for name, kept in checkpoint.members.items()} == {
+        "teacher": 2.0,
+        "student": 1.0,
+    }
+    assert checkpoint.networks == ["unet", "unet"]
+    assert checkpoint.query_pair["other"].architecture == {"name": "unet", "kwargs": {}}
+
+
+@pytest.mark.parametrize("key", ["architecture", "student", "teacher", "meta"])
+def test_a_part_that_is_missing_in_the_first_format_is_named(tmp_path, key):
+    content = first_format()
+    del content[key]
+    torch.save(content, tmp_path / "c.pt")
+    with pytest.raises(CheckpointError, match=key):
+        load_checkpoint(tmp_path / "c.pt")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": "unet"},
+        {"student": {"conv.weight": "text"}},
+        {"query_pair": {"reference": {}}},
+        {"query_pair": []},
+        {"meta": 3},
+    ],
+)
+def test_a_malformed_part_in_the_first_format_is_refused(tmp_path, changes):
+    torch.save(first_format(**changes), tmp_path / "c.pt")
+    with pytest.raises(CheckpointError, match="Expected"):
+        load_checkpoint(tmp_path / "c.pt")
 
 
 def test_prune_keeps_the_newest_and_the_protected(tmp_path):

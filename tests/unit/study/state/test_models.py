@@ -11,8 +11,14 @@ NETWORK = "unet"
 
 def _save(path, number, name=NETWORK):
     weights = {"w": torch.full((2,), float(number))}
-    payload = {"format": 1, "architecture": {"name": name, "kwargs": {}}, "student": weights, "teacher": weights}
-    return save_checkpoint(path, {**payload, "meta": {"round": number}})
+    members = {"teacher": {"architecture": {"name": name, "kwargs": {}}, "weights": weights}}
+    payload = {"format": 2, "model": "carotid", "method": "sequal", "members": members, "meta": {"round": number}}
+    return save_checkpoint(path, payload)
+
+
+def _check(checkpoint, name):
+    if checkpoint.networks != [NETWORK]:
+        raise CheckpointError(f"Expected {name} to hold a {NETWORK}, got {checkpoint.networks}")
 
 
 @pytest.fixture
@@ -67,7 +73,7 @@ def test_a_model_is_put_back_with_its_own_bytes(state, starting, number):
         _round(state, status=status)
     models = StudyModels(state, starting)
     wanted = next(model for model in models.kept() if model.round == number)
-    models.put_back(number, NETWORK)
+    models.put_back(number, _check)
     assert file_digest(state.published) == wanted.digest == models.digest
     assert models.in_service().round == number
 
@@ -77,16 +83,16 @@ def test_refined_labels_of_later_rounds_go(state, starting):
         number = _round(state)
         label = np.ones((4, 3, 1), np.uint8)
         state.refined.put(f"im{number}", label, Provenance("d", number, "c", 0.8, 0.1, 1.0))
-    assert StudyModels(state, starting).put_back(1, NETWORK) == ["im2"]
+    assert StudyModels(state, starting).put_back(1, _check) == ["im2"]
     assert state.refined.image_ids() == ["im1"]
-    assert StudyModels(state, starting).put_back(0, NETWORK) == ["im1"]
+    assert StudyModels(state, starting).put_back(0, _check) == ["im1"]
 
 
 def test_what_is_not_kept_is_named(state, starting):
     _round(state)
     for number in (2, -1):
         with pytest.raises(LookupError, match=rf"a kept model \(0, 1\), got {number}"):
-            StudyModels(state, starting).put_back(number, NETWORK)
+            StudyModels(state, starting).put_back(number, _check)
 
 
 def test_a_damaged_or_another_file_never_gets_into_service(state, starting):
@@ -98,5 +104,5 @@ def test_a_damaged_or_another_file_never_gets_into_service(state, starting):
     _save(state.checkpoint_of(3), 3, "segresnet")
     for number, words in ((1, "damaged"), (2, "got another one"), (3, "hold a unet")):
         with pytest.raises(CheckpointError, match=words):
-            StudyModels(state, starting).put_back(number, NETWORK)
+            StudyModels(state, starting).put_back(number, _check)
     assert state.published.read_bytes() == before

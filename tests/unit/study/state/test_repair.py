@@ -18,8 +18,8 @@ def _round(state: StudyState, value: float, status: str = "published") -> str:
         settings={}, seed=0, versions={}, train_ids=[], validation_ids=[], unlabelled_count=0
     )
     weights = {"w": torch.full((2,), value)}
-    architecture = {"name": "unet", "kwargs": {}}
-    payload = {"format": 1, "architecture": architecture, "student": weights, "teacher": weights, "meta": {}}
+    members = {"teacher": {"architecture": {"name": "unet", "kwargs": {}}, "weights": weights}}
+    payload = {"format": 2, "model": "carotid", "method": "sequal", "members": members, "meta": {}}
     digest = save_checkpoint(state.checkpoint_of(number), payload)
     state.ledger.finish_round(number, status=status, reason="", checkpoint_digest=digest)
     if status == "published":
@@ -64,7 +64,7 @@ def test_without_a_good_round_the_starting_weights_serve(state: StudyState, cont
 
 def test_what_is_no_damage_stays(state: StudyState) -> None:
     assert not repair_published(state)
-    torch.save({"format": 2}, state.published)
+    torch.save({"format": 3}, state.published)
     before = state.published.read_bytes()
     assert not repair_published(state)
     assert state.published.read_bytes() == before

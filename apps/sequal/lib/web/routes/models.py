@@ -9,7 +9,8 @@ from fastapi.routing import APIRoute
 from lib.configs import Study, refusal
 from lib.endpoints.safe_route import SafeRoute
 from sequal.errors import CheckpointError, SequalError
-from sequal.study.state import STARTING, KeptModel, StudyModels
+from sequal.prediction import check_fits
+from sequal.study.state import STARTING, Checkpoint, KeptModel, StudyModels
 
 __all__ = ["MODELS_PATH", "model_routes"]
 
@@ -35,10 +36,13 @@ def model_routes(
         in_service = next((model.round for model in kept if model.in_service), None)
         return {"in_service": in_service, "models": [_figures(model) for model in kept]}
 
+    def fits(checkpoint: Checkpoint, name: str) -> None:
+        check_fits(checkpoint, study.settings, name)
+
     def put_back(number: str) -> dict[str, Any]:
         models = StudyModels(study.state, study.starting_weights)
         try:
-            dropped = models.put_back(_whole(number), study.settings.network)
+            dropped = models.put_back(_whole(number), fits)
         except LookupError as error:
             raise HTTPException(status_code=status.HTTP_404_NOT_FOUND, detail=str(error.args[0])) from error
         except CheckpointError as error:

@@ -41,7 +41,7 @@ class MeasureResult:
 
 
 def from_model(checkpoint: Path, settings: Settings) -> Measurer:
-    """Measure what a checkpoint's teacher segments, with its sub-pixel boundaries.
+    """Measure what a checkpoint segments, with its sub-pixel boundaries.
 
     Raises:
         CheckpointError: it cannot be used.

@@ -23,7 +23,7 @@ from sequal.commands.pacs_study import PacsStudy
 from sequal.commands.place import StudyPlace, output_folder
 from sequal.errors import CheckpointError, SettingsError
 from sequal.settings import Settings
-from sequal.study.folder import STARTING_WEIGHTS
+from sequal.study.starting_weights import starting_weights
 from sequal.study.state import study_state_folder
 
 __all__ = ["measure_command", "parse_spacing"]
@@ -126,7 +126,7 @@ def _measurer(studies: str, app: Path, checkpoint: Path | None, labels: Path | N
     if labels is not None:
         return from_labels(labels)
     if checkpoint is None:
-        candidates = (_state(studies, app, settings) / "published.pt", app / "model" / STARTING_WEIGHTS)
+        candidates = (_state(studies, app, settings) / "published.pt", starting_weights(app, settings))
         checkpoint = next((path for path in candidates if path.exists()), None)
         if checkpoint is None:
             raise CheckpointError(

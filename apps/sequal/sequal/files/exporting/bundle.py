@@ -24,7 +24,6 @@ from sequal.files.exporting.model import ExportedModel
 from sequal.files.exporting.reason import reason
 from sequal.files.exporting.torchscript_file import save_torchscript
 from sequal.files.exporting.written import Exported, staged
-from sequal.learning.networks import network_definition
 from sequal.prediction import pieces
 from sequal.preparation import normalisation
 
@@ -69,7 +68,7 @@ def _write(model: ExportedModel, folder: Path) -> None:
         own = Path(str(module.__file__))
         shutil.copyfile(own, folder / SCRIPTS / own.name)
     torch.save(model.network.state_dict(), folder / WEIGHTS)
-    if network_definition(model.architecture) is None:
+    if model.definition is None:
         save_torchscript(model, folder / WEIGHTS_TRACED)
 
 

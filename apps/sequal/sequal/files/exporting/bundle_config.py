@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from sequal.files.exporting.metadata import INPUT_NAME, OUTPUT_NAME, working_grid_arguments
 from sequal.files.exporting.model import ExportedModel
-from sequal.learning.networks import network_definition
 
 __all__ = ["SCRIPTS", "WEIGHTS", "WEIGHTS_TRACED", "inference_config"]
 
@@ -30,7 +29,7 @@ def inference_config(model: ExportedModel) -> dict[str, Any]:
         "pattern": "*.nii.gz",
         "output_dir": "$@bundle_root + '/eval'",
         "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')",
-        "network_def": network_definition(model.architecture) or traced,
+        "network_def": model.definition or traced,
         "network": "$@network_def.to(@device)",
         "data": f"$[{{'{INPUT_NAME}': path}} for path in sorted(glob.glob(os.path.join(@dataset_dir, @pattern)))]",
         "preprocessing": {"_target_": "Compose", "transforms": _preprocessing(grid)},

@@ -9,7 +9,7 @@ def bundle_readme(model: ExportedModel) -> str:
     """The content of `docs/README.md`."""
     return f"""# Carotid intima-media segmentation
 
-The teacher network (`{model.architecture.name}`) of a SEQUAL study, checkpoint `{model.digest}`, as a MONAI Bundle.
+The network (`{model.name}`) of a SEQUAL study, checkpoint `{model.digest}`, as a MONAI Bundle.
 Research, not a medical device.
 
 The masks are those of the app, pixel for pixel, clean-up included, for one grey frame a file: NIfTI `(W, H)` or

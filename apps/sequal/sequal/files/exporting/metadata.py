@@ -40,7 +40,7 @@ def bundle_metadata(model: ExportedModel) -> dict[str, Any]:
         "required_packages_version": {name: version(name) for name in ("nibabel", "scipy", "pytorch-ignite", "fire")},
         "name": "carotid intima-media",
         "task": "Segmentation of the far-wall intima-media layer of the common carotid artery in B-mode ultrasound",
-        "description": "The teacher network of a SEQUAL study: trained by active learning from sparse, noisy labels.",
+        "description": "The network of a SEQUAL study: trained by active learning from sparse, noisy labels.",
         "authors": "whoever trained the checkpoint, with SEQUAL for MONAI Label",
         "copyright": "The weights belong to whoever trained them; the program that made them is Apache-2.0.",
         "intended_use": "Research. Not a medical device.",
@@ -75,7 +75,7 @@ def bundle_metadata(model: ExportedModel) -> dict[str, Any]:
                 }
             },
         },
-        "sequal": {"checkpoint": model.digest, "network": model.architecture.name, **_steps(model)},
+        "sequal": {"checkpoint": model.digest, "network": model.name, **_steps(model)},
     }
 
 

@@ -1,4 +1,4 @@
-"""The network that is exported: the teacher of a checkpoint, whose prediction the app shows."""
+"""The network that is exported: the one of a checkpoint whose prediction the app shows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sequal.errors import SettingsError
-from sequal.learning.networks import Architecture
+from sequal.learning.networks import Architecture, Ensemble, network_definition
 from sequal.prediction import load_pair
 from sequal.settings import Settings
 
@@ -21,21 +21,23 @@ class ExportedModel:
 
     Attributes:
         network: on the CPU, in evaluation mode; (B, 1, W, H) to (B, 2, W, H) logits, sides multiples of 32.
-        architecture: its name.
+        name: of its architecture, of both where it is the mean of two networks.
+        architecture: how it is built; None where it is the mean of two networks.
         digest: of the checkpoint file, as the ledger and the server's log have it.
         meta: what the checkpoint notes about its making.
         settings: the working grid.
     """
 
     network: nn.Module
-    architecture: Architecture
+    name: str
+    architecture: Architecture | None
     digest: str
     meta: dict[str, Any]
     settings: Settings
 
     @classmethod
     def load(cls, checkpoint: Path, settings: Settings) -> Self:
-        """The teacher of a checkpoint.
+        """What the app shows of a checkpoint.
 
         Raises:
             CheckpointError: it cannot be used.
@@ -50,5 +52,13 @@ class ExportedModel:
                 f"{settings.working_spacing_mm}. Add --conf working_spacing_mm={spacing}."
             )
         # Channels-last, the layout of training, would be written into the graph.
-        network = loaded.pair.teacher.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        return cls(network.eval(), loaded.pair.architecture, loaded.digest, loaded.meta, settings)
+        network = loaded.shown.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        architectures = list(dict.fromkeys(loaded.pair.architectures.values()))
+        name = " and ".join(architecture.name for architecture in architectures)
+        single = None if isinstance(network, Ensemble) else architectures[0]
+        return cls(network.eval(), name, single, loaded.digest, loaded.meta, settings)
+
+    @property
+    def definition(self) -> dict[str, Any] | None:
+        """How MONAI alone builds the network, in the form of its configuration files; None where it cannot."""
+        return None if self.architecture is None else network_definition(self.architecture)

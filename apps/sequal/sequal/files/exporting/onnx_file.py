@@ -71,7 +71,7 @@ def _convert(model: ExportedModel, file: Path) -> None:
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         raise ExportError(
-            f"Expected the network {model.architecture.name!r} to be one that ONNX can hold, got: "
+            f"Expected the network {model.name!r} to be one that ONNX can hold, got: "
             f"{reason(error)}. Export in another format."
         ) from error
 

@@ -48,7 +48,7 @@ def save_torchscript(model: ExportedModel, file: Path) -> None:
             traced = torch.jit.trace(model.network, example_input())  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise ExportError(
-            f"Expected the network {model.architecture.name!r} to be one that can be traced, got: "
+            f"Expected the network {model.name!r} to be one that can be traced, got: "
             f"{reason(error)}. Export in another format."
         ) from error
     torch.jit.save(traced, file, _extra_files={METADATA_FILE: json.dumps(bundle_metadata(model))})

@@ -4,11 +4,12 @@ from sequal.learning.losses.confident_disagreement import confident_disagreement
 from sequal.learning.losses.consistency import consistency_loss, consistency_weight, paper_consistency_weight
 from sequal.learning.losses.contrast import prototype_contrast_loss
 from sequal.learning.losses.cross_pseudo import CrossPseudoLoss
-from sequal.learning.losses.extent import column_extent, extent_loss
+from sequal.learning.losses.extent import ColumnExtent, column_extent, extent_loss
 from sequal.learning.losses.reliability import reliable_voxels
 from sequal.learning.losses.supervised import SupervisedLoss
 
 __all__ = [
+    "ColumnExtent",
     "CrossPseudoLoss",
     "SupervisedLoss",
     "column_extent",

@@ -1,11 +1,16 @@
 """A penalty on columns that hold more of the layer than any annotated column does."""
 
+from typing import Final
+
 import torch
 from torch import Tensor
 
 from sequal.labels import INTIMA_MEDIA
 
-__all__ = ["column_extent", "extent_loss"]
+__all__ = ["ColumnExtent", "column_extent", "extent_loss"]
+
+#: A column may hold this many times the layer of the thickest annotated one, as a plaque does.
+_PLAUSIBLE: Final = 2.0
 
 
 def column_extent(label: Tensor) -> float:
@@ -28,3 +33,22 @@ def extent_loss(logits: Tensor, bound: float) -> Tensor:
     extent = torch.softmax(logits, dim=1)[:, INTIMA_MEDIA].sum(dim=-1)
     excess = torch.relu(extent - bound) / logits.shape[-1]
     return torch.mean(excess**2)
+
+
+class ColumnExtent:
+    """`extent_loss` with a bound that follows from all labels seen so far: twice the thickest column.
+
+    Args:
+        weight: of the loss.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self._weight = weight
+        self._thickest = 0.0
+
+    def __call__(self, logits: Tensor, label: Tensor) -> Tensor | float:
+        """The weighted loss of logits (B, 2, W, H) beside their labels (B, 1, W, H); 0 before a label was seen."""
+        self._thickest = max(self._thickest, column_extent(label))
+        if self._thickest == 0:
+            return 0.0
+        return self._weight * extent_loss(logits, _PLAUSIBLE * self._thickest)

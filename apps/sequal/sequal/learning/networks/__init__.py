@@ -1,18 +1,23 @@
-"""Networks: the architectures by name, where their features are, and the pair of student and teacher."""
+"""Networks: architectures by name, where their features are, several that answer as one, and the pair of a method."""
 
 from sequal.learning.networks.architecture import NETWORK_STRIDE, Architecture
-from sequal.learning.networks.dual import DualNetwork
+from sequal.learning.networks.ensemble import Ensemble, mean_log_probability
 from sequal.learning.networks.feature_layers import FeatureLayers, Tap
+from sequal.learning.networks.pair import NetworkPair, Weights, build
 from sequal.learning.networks.registry import create_network, network_definition
 from sequal.learning.networks.vnet import VNet
 
 __all__ = [
     "NETWORK_STRIDE",
     "Architecture",
-    "DualNetwork",
+    "Ensemble",
     "FeatureLayers",
+    "NetworkPair",
     "Tap",
     "VNet",
+    "Weights",
+    "build",
     "create_network",
+    "mean_log_probability",
     "network_definition",
 ]

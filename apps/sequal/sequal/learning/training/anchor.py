@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sequal.errors import LabelError
-from sequal.learning.networks import DualNetwork
+from sequal.learning.networks import NetworkPair
 from sequal.learning.training.convention import Convention, offsets
 from sequal.learning.training.evaluation import mask_dice
 from sequal.learning.training.labels_in_use import LabelsInUse
@@ -35,11 +35,11 @@ class Anchor:
         convention: how the labels differ from what the starting weights draw.
     """
 
-    pair: DualNetwork | None = None
+    pair: NetworkPair | None = None
     agreement: float | None = None
     convention: Convention = Convention()  # noqa: RUF009 - frozen
 
-    def hold(self, trained: DualNetwork, labels: int, anchor_labels: float) -> None:
+    def hold(self, trained: NetworkPair, labels: int, anchor_labels: float) -> None:
         """Take the mean of the trained weights and the anchor's into `trained`.
 
         The more labels there are, the less the anchor counts: its share is `anchor_labels` / (`anchor_labels` +
@@ -56,7 +56,7 @@ class Anchor:
 
 
 def find_anchor(
-    starting: DualNetwork | None,
+    starting: NetworkPair | None,
     items: Sequence[Item],
     frames: WorkingFrames,
     labels: LabelsInUse,
@@ -87,7 +87,7 @@ def find_anchor(
 
 
 def _compare(
-    starting: DualNetwork, item: Item, frames: WorkingFrames, labels: LabelsInUse, device: torch.device
+    starting: NetworkPair, item: Item, frames: WorkingFrames, labels: LabelsInUse, device: torch.device
 ) -> tuple[float, list[tuple[float, float]]] | None:
     """Dice with one label, and by frame how much deeper it has the boundaries, in working pixels."""
     frame = frames.get(item)
@@ -98,7 +98,7 @@ def _compare(
     except LabelError as error:
         labels.unusable[item.id] = str(error)
         return None
-    mask = predict_probability(starting.teacher, frame, device) > 0.5
+    mask = predict_probability(starting.shown, frame, device) > 0.5
     scale = frame.grid.working[1] / frame.grid.native[1]
     moved = [offsets(mask[:, :, f].astype(np.uint8), expert[:, :, f]) for f in range(mask.shape[2])]
     return mask_dice(mask, expert), [(scale * one[0], scale * one[1]) for one in moved if one is not None]

@@ -1,7 +1,6 @@
 """Two-stream batches: a labelled part with the current labels, an unlabelled part, two intensity views of both."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -12,30 +11,14 @@ from torch import Tensor
 
 from sequal.errors import StudyError
 from sequal.labels import IGNORE, INTIMA_MEDIA
+from sequal.learning.batch import Batch
 from sequal.learning.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, without_metadata
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
 
-__all__ = ["Batch", "TwoStreamBatches"]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One step's data.
-
-    Attributes:
-        student_view: float32 (B, 1, P, P), what the student sees.
-        teacher_view: float32 (B, 1, P, P), the same geometry with its own intensity perturbation.
-        label: uint8 (B, 1, P, P) in {0, 1, 255}; 255 throughout for the unlabelled part.
-        simulated: how many patches at the end are of simulated frames.
-    """
-
-    student_view: Tensor
-    teacher_view: Tensor
-    label: Tensor
-    simulated: int = 0
+__all__ = ["TwoStreamBatches"]
 
 
 class TwoStreamBatches:
@@ -95,8 +78,8 @@ class TwoStreamBatches:
             patches += [p for p in (self._unlabelled_patch() for _ in range(self._sizes[1])) if p is not None]
         patches += islice(self._rehearsal, self._simulated)
         images, labels = zip(*patches, strict=True)
-        student, teacher = (torch.stack([view({IMAGE: image})[IMAGE] for image in images]) for view in self._views)
-        return Batch(student.float(), teacher.float(), torch.stack(labels), self._simulated)
+        first, other = (torch.stack([view({IMAGE: image})[IMAGE] for image in images]) for view in self._views)
+        return Batch(first.float(), other.float(), torch.stack(labels), self._simulated)
 
     def _labelled_patch(self) -> tuple[Tensor, Tensor]:
         if not self._queue:

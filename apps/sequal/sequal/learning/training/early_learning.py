@@ -33,7 +33,7 @@ class EarlyLearningHandler:
         self.fired_at: int | None = None
 
     def attach(self, engine: Engine) -> None:
-        """Listen to a `MeanTeacherTrainer`."""
+        """Listen to a `PairTrainer`."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._count)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._judge)
 

@@ -9,7 +9,7 @@ import torch
 
 from sequal.errors import LabelError
 from sequal.labels import IGNORE
-from sequal.learning.networks import DualNetwork
+from sequal.learning.networks import NetworkPair
 from sequal.learning.training.evaluation import mask_dice
 from sequal.learning.training.gate import LabelFigures
 from sequal.learning.training.labels_in_use import LabelsInUse
@@ -31,7 +31,7 @@ Moment = Literal["before", "early", "after"]
 
 
 def early_step(labels: int, settings: Settings) -> int:
-    """The step of a round after which its student shows what it takes up first; at most half of the round.
+    """The step of a round after which its networks show what they take up first; at most half of the round.
 
     Args:
         labels: how many the round learns from.
@@ -79,9 +79,9 @@ class LabelJudges:
         self._seen: dict[str, dict[Moment, float]] = {item.id: {} for item in self._items}
         self._expected: dict[str, float | None] = {}
 
-    def look(self, moment: Moment, pair: DualNetwork) -> None:
-        """Let every label judge a pair: its teacher, which annotators see, or early in the round its student."""
-        network = pair.student if moment == "early" else pair.teacher
+    def look(self, moment: Moment, pair: NetworkPair) -> None:
+        """Let every label judge what annotators see of a pair, or early in the round what learns first."""
+        network = pair.early if moment == "early" else pair.shown
         training = network.training
         network.eval()
         for item in self._items:

@@ -10,12 +10,12 @@ from ignite.engine import Events
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from sequal.anatomy.phantom import Kind
-from sequal.learning.networks import Architecture, DualNetwork
+from sequal.learning.batch import Batch
+from sequal.learning.methods.sequal import MeanTeacherPair, MeanTeacherTrainer
+from sequal.learning.networks import Architecture
 from sequal.learning.training.augmentation import IMAGE, intensity_view, without_metadata
-from sequal.learning.training.batches import Batch
-from sequal.learning.training.engine import MeanTeacherTrainer
 from sequal.learning.training.phantom_patches import PatchCutter, PhantomSample, phantom_sample
-from sequal.prediction import LoadedPair
+from sequal.prediction import LoadedPair, checkpoint_payload
 from sequal.settings import Settings
 from sequal.study.state import save_checkpoint
 
@@ -112,7 +112,7 @@ def pretrain(
     """
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        pair = start.pair if start else DualNetwork(Architecture(settings.network), settings.ema_alpha).to(device)
+        pair = start.pair if start else MeanTeacherPair(Architecture(settings.network), settings.ema_alpha).to(device)
         trainer = MeanTeacherTrainer(pair, batches, settings, device, cpu_bfloat16=cpu_bfloat16)
         trainer.add_event_handler(
             Events.ITERATION_COMPLETED,
@@ -120,10 +120,5 @@ def pretrain(
         )
         trainer.run()
     pair.average_with([other.pair for other in average_with])
-    payload = {
-        "format": 1,
-        "architecture": pair.architecture.record(),
-        **pair.weights(),
-        "meta": {"round": 0, "iterations": pair.updates, "settings": settings.record(), **meta},
-    }
-    return save_checkpoint(out, payload)
+    notes = {"round": 0, "iterations": pair.updates, "settings": settings.record(), **meta}
+    return save_checkpoint(out, checkpoint_payload(pair, notes))

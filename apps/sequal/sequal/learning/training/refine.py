@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sequal.labels import INTIMA_MEDIA
-from sequal.learning.networks import DualNetwork
+from sequal.learning.networks import NetworkPair
 from sequal.learning.refinement import fuse
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.prediction import predict_probability
@@ -42,7 +42,7 @@ class RefinementReport:
 
 def refine_labels(
     items: list[Item],
-    pair: DualNetwork,
+    pair: NetworkPair,
     frames: WorkingFrames,
     labels: LabelsInUse,
     store: RefinedStore,
@@ -66,7 +66,7 @@ def refine_labels(
         if labels.no_layer(item):
             continue  # the expert says of the whole image that there is nothing to find
         current, expert = labels.current(item), labels.expert(item)
-        probability = predict_probability(pair.teacher, frame, device)
+        probability = predict_probability(pair.shown, frame, device)
         fused = current.copy()
         accepted = True
         for f in range(frame.frames):

@@ -21,11 +21,13 @@ from monai.handlers import TensorBoardStatsHandler
 
 from sequal.acquisition import FEATURES, PLD, extras_for
 from sequal.errors import CheckpointError, StudyError
-from sequal.learning.networks import Architecture, DualNetwork
+from sequal.learning.losses import ColumnExtent
+from sequal.learning.methods import METHODS
+from sequal.learning.networks import Architecture, NetworkPair, Weights
+from sequal.learning.trainer import PairTrainer, PriorLoss
 from sequal.learning.training.anchor import find_anchor
 from sequal.learning.training.batches import TwoStreamBatches
 from sequal.learning.training.early_learning import EarlyLearningHandler
-from sequal.learning.training.engine import MeanTeacherTrainer
 from sequal.learning.training.gate import Verdict, decide
 from sequal.learning.training.judging import LabelJudges, early_step
 from sequal.learning.training.labels_in_use import LabelsInUse
@@ -33,7 +35,16 @@ from sequal.learning.training.refine import RefinementReport, refine_labels
 from sequal.learning.training.rehearsal import Rehearsal, rehearsal_frames
 from sequal.learning.training.round_length import with_steps
 from sequal.learning.training.round_report import RoundReport
-from sequal.prediction import Confidence, LoadedPair, choose_device, load_pair, score_pool, store_features
+from sequal.prediction import (
+    Confidence,
+    LoadedPair,
+    check_fits,
+    checkpoint_payload,
+    choose_device,
+    load_pair,
+    score_pool,
+    store_features,
+)
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -54,7 +65,6 @@ __all__ = ["round_seed", "run_round"]
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[Mapping[str, Any]], None]
-Weights = dict[str, torch.Tensor]
 
 
 def round_seed(base: int, number: int) -> int:
@@ -156,6 +166,7 @@ class _Round:
         self.number, self.state, self.settings = number, state, settings
         self.seed = round_seed(settings.seed, number)
         self.device = choose_device(settings.device)
+        self.method = METHODS[settings.method]
         self.progress = progress or (lambda _: None)
         self._says("Loading frames and networks")
         self.frames = WorkingFrames(settings)
@@ -178,7 +189,7 @@ class _Round:
         start = self._starting_weights(starting_weights)
         self.anchor = find_anchor(start, self.train_items, self.frames, self.labels, self.device)
         self.pair = self._first_pair(start)
-        self.teacher_before = self.pair.weights()["teacher"]
+        self.before = self.pair.weights()
         serving = self.models.in_service()
         known = serving.record.train_ids if serving is not None and serving.record is not None else ()
         learnt_from, held_out = (self.train_items, self.validation) if gate else ([], [])
@@ -260,31 +271,29 @@ class _Round:
     def _load(self, path: Path) -> LoadedPair | None:
         return load_pair(path, self.device, self.settings.ema_alpha) if path.exists() else None
 
-    def _starting_weights(self, path: Path | None) -> DualNetwork | None:
-        """The starting weights, if they are there and of the right architecture."""
+    def _starting_weights(self, path: Path | None) -> NetworkPair | None:
+        """The starting weights, if they are there and of the networks that the settings ask for."""
         loaded = None if path is None else self._load(path)
         if loaded is None:
             return None
-        name = loaded.pair.architecture.name
-        if name != self.settings.network:
-            logger.info("Starting weights are of %s, not of %s", name, self.settings.network)
+        try:
+            check_fits(loaded, self.settings, path.name if path else "")
+        except CheckpointError as error:
+            logger.info("Learning from random weights: %s", error)
             return None
         return loaded.pair
 
-    def _first_pair(self, start: DualNetwork | None) -> DualNetwork:
+    def _first_pair(self, start: NetworkPair | None) -> NetworkPair:
         """What the round goes on from: the published pair, else the starting weights, else random weights."""
         pair = start
         if self.previous is not None:
+            check_fits(self.previous, self.settings, "the published checkpoint")
             pair = self.previous.pair
-            if pair.architecture.name != self.settings.network:
-                raise CheckpointError(
-                    f"Expected the published checkpoint to be of network {self.settings.network!r}, got "
-                    f"{pair.architecture.name!r}. Keep --conf network as it was, or use another --conf state."
-                )
         if pair is None:
             with torch.random.fork_rng():
                 torch.manual_seed(self.seed)
-                return DualNetwork(Architecture(self.settings.network), self.settings.ema_alpha).to(self.device)
+                architectures = self.method.pair.architectures_of(self.settings, Architecture(self.settings.network))
+                return self.method.pair.create(architectures, self.settings.ema_alpha).to(self.device)
         return copy.deepcopy(pair)
 
     def _train(self) -> list[float]:
@@ -301,7 +310,7 @@ class _Round:
             self.seed,
             self._rehearsal() if known and self.settings.rehearsal else None,
         )
-        trainer = MeanTeacherTrainer(self.pair, batches, self.settings, self.device)
+        trainer = self.method.trainer(self.pair, batches, self.settings, self.device, prior=self._prior())
         watch = EarlyLearningHandler(self.settings, lambda epoch: self._refine(trainer, epoch))
         watch.attach(trainer)
         events = TensorBoardStatsHandler(
@@ -329,13 +338,19 @@ class _Round:
         self.anchor.hold(self.pair, len(self.train_items), self.settings.anchor_labels)
         return watch.iou
 
+    def _prior(self) -> PriorLoss:
+        """What is known of every column, annotated or not."""
+        if self.settings.supervision == "full" or self.settings.extent_weight == 0:
+            return lambda _logits, _label: 0.0
+        return ColumnExtent(self.settings.extent_weight)
+
     def _rehearsal(self) -> Rehearsal:
         frames = rehearsal_frames(self.settings, self.state.root / "rehearsal.npz")
         logger.info("Rehearsal in the convention of the labels: %s", self.anchor.convention)
         patch = self.settings.patch, self.settings.patch
         return Rehearsal(frames, patch, self.seed + 1, self.anchor.convention)
 
-    def _refine(self, trainer: MeanTeacherTrainer, epoch: int) -> None:
+    def _refine(self, trainer: PairTrainer, epoch: int) -> None:
         self.at_trigger = self.pair.weights()
         path = self.state.checkpoints / f"round-{self.number:04d}-fusion.pt"
         digest = save_checkpoint(path, self._payload({}))
@@ -355,27 +370,25 @@ class _Round:
         if self.settings.after_fusion == "stop":
             trainer.terminate()
 
-    def _query_pair(self, weights: dict[str, Weights]) -> dict[str, Weights] | None:
+    def _query_pair(self, weights: dict[str, Weights]) -> dict[str, Any] | None:
         """What PLD compares, where it is not the `weights` that the round ends with."""
+        first, second = self.pair.member_names
         at_trigger = self.at_trigger if self.settings.pld_at == "trigger" else None
         if self.settings.pld_pair == "consecutive_rounds":
-            return {"reference": (at_trigger or weights)["teacher"], "other": self.teacher_before}
-        if at_trigger is not None:
-            return {"reference": at_trigger["teacher"], "other": at_trigger["student"]}
-        return None
+            compared = {"reference": (first, at_trigger or weights), "other": (first, self.before)}
+        elif at_trigger is not None:
+            compared = {"reference": (first, at_trigger), "other": (second, at_trigger)}
+        else:
+            return None
+        architectures = self.pair.architectures
+        return {
+            part: {"architecture": architectures[name].record(), "weights": of[name]}
+            for part, (name, of) in compared.items()
+        }
 
     def _payload(self, extra: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "format": 1,
-            "architecture": self.pair.architecture.record(),
-            **self.pair.weights(),
-            "meta": {
-                "round": self.number,
-                "iterations": self.pair.updates,
-                "settings": self.settings.record(),
-                **extra,
-            },
-        }
+        notes = {"round": self.number, "iterations": self.pair.updates, "settings": self.settings.record(), **extra}
+        return checkpoint_payload(self.pair, notes)
 
     def _save(self) -> tuple[Path, str]:
         path = self.state.checkpoint_of(self.number)
@@ -384,7 +397,7 @@ class _Round:
         payload = self._payload(
             {"train_ids": [i.id for i in self.train_items], "confidence": judged.as_meta()},
         )
-        query_pair = self._query_pair({"student": payload["student"], "teacher": payload["teacher"]})
+        query_pair = self._query_pair({name: member["weights"] for name, member in payload["members"].items()})
         if query_pair is not None:
             payload["query_pair"] = query_pair
         return path, save_checkpoint(path, payload)

@@ -3,6 +3,7 @@
 from sequal.study.state.atomic import atomic_write, create_once
 from sequal.study.state.checkpoints import (
     Checkpoint,
+    Member,
     file_digest,
     load_checkpoint,
     prune,
@@ -40,6 +41,7 @@ __all__ = [
     "KeptFile",
     "KeptModel",
     "Ledger",
+    "Member",
     "Partition",
     "PatientNames",
     "Provenance",

@@ -1,4 +1,4 @@
-"""Checkpoints: both networks of the pair in one file of plain tensors, written atomically."""
+"""Checkpoints: the networks of a method in one file of plain tensors, written atomically."""
 
 import hashlib
 import logging
@@ -15,12 +15,27 @@ from torch import Tensor
 from sequal.errors import CheckpointError, DamagedCheckpointError, PublishError
 from sequal.study.state.atomic import atomic_write
 
-__all__ = ["FORMAT", "Checkpoint", "file_digest", "load_checkpoint", "prune", "publish", "save_checkpoint"]
+__all__ = ["FORMAT", "Checkpoint", "Member", "file_digest", "load_checkpoint", "prune", "publish", "save_checkpoint"]
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
-_REQUIRED = ("format", "architecture", "student", "teacher", "meta")
+FORMAT = 2
+_REQUIRED = ("format", "model", "method", "members", "meta")
+#: What a checkpoint of format 1 was, before there was a choice: one architecture, student and teacher.
+_FIRST_FORMAT = ("architecture", "student", "teacher", "meta")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of a checkpoint.
+
+    Attributes:
+        architecture: `{"name": str, "kwargs": dict}` for the network registry.
+        weights: its state dict, on the CPU.
+    """
+
+    architecture: dict[str, Any]
+    weights: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,21 +43,25 @@ class Checkpoint:
     """What a checkpoint file holds, tensors on the CPU.
 
     Attributes:
-        architecture: `{"name": str, "kwargs": dict}` for the network registry.
-        student: state dict of the student.
-        teacher: state dict of the teacher, the same keys.
-        query_pair: state dicts `{"reference": …, "other": …}` of the pair that PLD compares, where it is not
-            teacher and student.
-        meta: plain values: `iterations` (over the life of the pair), `round`, `created`, `settings`, ….
+        model: name of what is segmented.
+        method: name of the method whose networks these are.
+        members: the networks by the names that the method has for them.
+        query_pair: the networks `{"reference": …, "other": …}` that PLD compares, where they are not members.
+        meta: plain values: `iterations` (over the life of the networks), `round`, `created`, `settings`, ….
         digest: digest of the file.
     """
 
-    architecture: dict[str, Any]
-    student: dict[str, Tensor]
-    teacher: dict[str, Tensor]
-    query_pair: dict[str, dict[str, Tensor]] | None
+    model: str
+    method: str
+    members: dict[str, Member]
+    query_pair: dict[str, Member] | None
     meta: dict[str, Any]
     digest: str
+
+    @property
+    def networks(self) -> list[str]:
+        """Names of the architectures of its members."""
+        return [str(member.architecture["name"]) for member in self.members.values()]
 
 
 def file_digest(path: Path) -> str:
@@ -60,8 +79,8 @@ def save_checkpoint(path: Path, payload: Mapping[str, Any]) -> str:
 
     Args:
         path: file to write; its folder is made.
-        payload: `{"format": 1, "architecture": {"name", "kwargs"}, "student", "teacher", "meta"}`, optionally
-            `"query_pair"`; see `Checkpoint`.
+        payload: `{"format": 2, "model", "method", "members": {name: {"architecture", "weights"}}, "meta"}`, optionally
+            `"query_pair"`, of the form of the members; see `Checkpoint`.
 
     Returns:
         The digest of the file.
@@ -71,8 +90,9 @@ def save_checkpoint(path: Path, payload: Mapping[str, Any]) -> str:
         PublishError: the file cannot be written (a full disk, say); `path` is as it was.
     """
     _check_payload(path, payload)
-    for part in ("architecture", "meta"):
-        _check_plain(path, part, payload[part])
+    _check_plain(path, "meta", payload["meta"])
+    for name, member in payload["members"].items():
+        _check_plain(path, f"members.{name}.architecture", member["architecture"])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
@@ -82,16 +102,14 @@ def save_checkpoint(path: Path, payload: Mapping[str, Any]) -> str:
         raise _unwritten(path, error) from error
 
 
-def load_checkpoint(path: Path, architecture: str | None = None) -> Checkpoint:
-    """Read a checkpoint without running any code that it may carry.
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, also one of an older format, without running any code that it may carry.
 
     Args:
         path: file as `save_checkpoint` wrote it.
-        architecture: name that the checkpoint's architecture must have; None accepts any.
 
     Raises:
-        CheckpointError: the file is missing, truncated, pickled code, lacks a part, or is of another
-            architecture.
+        CheckpointError: the file is missing, truncated, pickled code, or lacks a part.
     """
     try:
         payload = torch.load(path, map_location="cpu", weights_only=True)
@@ -102,14 +120,18 @@ def load_checkpoint(path: Path, architecture: str | None = None) -> Checkpoint:
         raise _unsafe(path) if _is_archive(path) else _damaged(path, error) from error
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _damaged(path, error) from error
+    if isinstance(payload, Mapping) and payload.get("format") == 1:
+        payload = _from_first_format(path, payload)
     _check_payload(path, payload)
-    name = payload["architecture"]["name"]
-    if architecture not in (None, name):
-        raise CheckpointError(
-            f"Expected `{path}` to hold a {architecture}, got a {name}. Set `network` to {name}, or begin a new state."
-        )
-    parts = ("architecture", "student", "teacher", "meta")
-    return Checkpoint(**{part: payload[part] for part in parts}, query_pair=payload.get("query_pair"), digest=digest)
+    pair = payload.get("query_pair")
+    return Checkpoint(
+        payload["model"],
+        payload["method"],
+        _members(payload["members"]),
+        None if pair is None else _members(pair),
+        payload["meta"],
+        digest,
+    )
 
 
 def publish(source: Path, published: Path) -> None:
@@ -148,35 +170,75 @@ def prune(folder: Path, keep: int, protected: Collection[Path] = ()) -> list[Pat
     return [path for path in deleted if not path.exists()]
 
 
-def _check_payload(path: Path, payload: object) -> None:
-    missing = [key for key in _REQUIRED if key not in payload] if isinstance(payload, Mapping) else list(_REQUIRED)
-    if missing or not isinstance(payload, Mapping):
+def _from_first_format(path: Path, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as a payload of today."""
+    _check_parts(path, payload, _FIRST_FORMAT)
+    architecture = payload["architecture"]
+
+    def member(weights: object) -> dict[str, Any]:
+        return {"architecture": architecture, "weights": weights}
+
+    pair = payload.get("query_pair")
+    if pair is not None:
+        _check_query_pair(path, pair)
+        pair = {name: member(weights) for name, weights in pair.items()}
+    members = {name: member(payload[name]) for name in ("teacher", "student")}
+    return {
+        "format": FORMAT,
+        "model": "carotid",
+        "method": "sequal",
+        "members": members,
+        "query_pair": pair,
+        "meta": payload["meta"],
+    }
+
+
+def _members(found: Mapping[str, Any]) -> dict[str, Member]:
+    return {name: Member(member["architecture"], member["weights"]) for name, member in found.items()}
+
+
+def _check_parts(path: Path, payload: object, required: Collection[str]) -> None:
+    missing = [key for key in required if key not in payload] if isinstance(payload, Mapping) else list(required)
+    if missing:
         raise CheckpointError(
             f"Expected `{path}` to be a checkpoint of this app, got a file without {', '.join(missing)}. "
             "Use one that this app wrote."
         )
+
+
+def _check_payload(path: Path, payload: Any) -> None:  # noqa: ANN401 - whatever a file holds
+    _check_parts(path, payload, _REQUIRED)
     if payload["format"] != FORMAT:
         raise CheckpointError(
             f"Expected `{path}` to have format {FORMAT}, got {payload['format']!r}. Use a matching version of the app."
         )
-    architecture = payload["architecture"]
-    if not isinstance(architecture, Mapping) or not {"name", "kwargs"} <= architecture.keys():
-        raise CheckpointError(f"Expected `{path}` to name its architecture, got {architecture!r}. Use another file.")
-    _check_pair(path, payload)
-
-
-def _check_pair(path: Path, payload: Mapping[str, Any]) -> None:
+    for part in ("model", "method"):
+        if not isinstance(payload[part], str):
+            raise CheckpointError(f"Expected the {part} of `{path}` to be a name, got {payload[part]!r}.")
+    if not isinstance(payload["members"], Mapping) or not payload["members"]:
+        raise CheckpointError(f"Expected `{path}` to hold networks by name, got none. Use another file.")
     pair = payload.get("query_pair")
-    if pair is not None and (not isinstance(pair, Mapping) or pair.keys() != {"reference", "other"}):
-        raise CheckpointError(f"Expected the query pair of `{path}` to be reference and other. Use another file.")
-    weights = {"student": payload["student"], "teacher": payload["teacher"], **(pair or {})}
-    for name, state in weights.items():
-        if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-            raise CheckpointError(f"Expected the {name} of `{path}` to be tensors by name. Use another file.")
-        if state.keys() != payload["student"].keys():
-            raise CheckpointError(f"Expected student and {name} of `{path}` to be the same network. Use another file.")
+    if pair is not None:
+        _check_query_pair(path, pair)
+    for name, member in {**payload["members"], **(pair or {})}.items():
+        _check_member(path, name, member)
     if not isinstance(payload["meta"], Mapping):
         raise CheckpointError(f"Expected the meta data of `{path}` to be a table of values. Use another file.")
+
+
+def _check_query_pair(path: Path, pair: object) -> None:
+    if not isinstance(pair, Mapping) or pair.keys() != {"reference", "other"}:
+        raise CheckpointError(f"Expected the query pair of `{path}` to be reference and other. Use another file.")
+
+
+def _check_member(path: Path, name: str, member: object) -> None:
+    if not isinstance(member, Mapping) or not {"architecture", "weights"} <= member.keys():
+        raise CheckpointError(f"Expected the {name} of `{path}` to be an architecture with weights. Use another file.")
+    architecture, weights = member["architecture"], member["weights"]
+    if not isinstance(architecture, Mapping) or not {"name", "kwargs"} <= architecture.keys():
+        raise CheckpointError(f"Expected `{path}` to name its architecture, got {architecture!r}. Use another file.")
+    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise CheckpointError(f"Expected the {name} of `{path}` to be tensors by name. Use another file.")
 
 
 def _check_plain(path: Path, where: str, value: object) -> None:

@@ -1,7 +1,7 @@
 """The models of a study: which rounds are kept, which one is in service, and how that changes."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from sequal.errors import CheckpointError, PublishError
-from sequal.study.state.checkpoints import file_digest, load_checkpoint, publish
+from sequal.study.state.checkpoints import Checkpoint, file_digest, load_checkpoint, publish
 from sequal.study.state.folder import StudyState
 from sequal.study.state.rounds import RoundRecord
 
@@ -84,7 +84,7 @@ class StudyModels:
         """The model in service; None when there is none, or when it is neither a round's nor the starting weights."""
         return next((model for model in self.kept() if model.in_service), None)
 
-    def put_back(self, number: int, architecture: str) -> list[str]:
+    def put_back(self, number: int, check: Callable[[Checkpoint, str], None] = lambda *_: None) -> list[str]:
         """Put a kept model into service, atomically; the next round goes on from it.
 
         Refined labels that later rounds made go: they hold what those rounds believed. The expert's labels are
@@ -92,14 +92,14 @@ class StudyModels:
 
         Args:
             number: its round; 0: the starting weights.
-            architecture: the network that the study's settings name.
+            check: called with the checkpoint and the name of its file; raises when it is not for this study.
 
         Returns:
             Images whose refined label was dropped, sorted.
 
         Raises:
             LookupError: there is no such model; the message names those that there are.
-            CheckpointError: it is damaged, is of another network, or is no longer the file that its round wrote.
+            CheckpointError: it is damaged, is not for this study, or is no longer the file that its round wrote.
             PublishError: it cannot be written; the one in service stays.
         """
         with self.changing():
@@ -108,7 +108,9 @@ class StudyModels:
                 known = ", ".join(str(known) for known in sorted(models)) or "none"
                 raise LookupError(f"Expected a kept model ({known}), got {number}. Ask for the list of models.")
             model = models[number]
-            if load_checkpoint(model.path, architecture).digest != model.digest:
+            checkpoint = load_checkpoint(model.path)
+            check(checkpoint, model.path.name)
+            if checkpoint.digest != model.digest:
                 raise CheckpointError(
                     f"Expected `{model.path.name}` to be the file that round {number} wrote, got another one. "
                     "Choose another round."

@@ -6,7 +6,9 @@ import torch
 from torch import nn
 
 from sequal.errors import CheckpointError
-from sequal.learning.networks import NETWORK_STRIDE, Architecture, DualNetwork, create_network
+from sequal.learning.methods.sequal import MeanTeacherPair
+from sequal.learning.networks import NETWORK_STRIDE, Architecture, create_network
+from sequal.prediction import checkpoint_payload
 from sequal.settings import NETWORK_NAMES
 from sequal.study.state import load_checkpoint, save_checkpoint
 
@@ -17,10 +19,10 @@ def tiny(monkeypatch):
 
     def build(alpha_max=0.99):
         monkeypatch.setattr(
-            "sequal.learning.networks.dual.create_network",
+            "sequal.learning.methods.sequal.build",
             lambda _: nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)),
         )
-        return DualNetwork(Architecture("tiny"), alpha_max)
+        return MeanTeacherPair(Architecture("tiny"), alpha_max)
 
     return build
 
@@ -38,7 +40,7 @@ def test_moving_average_by_hand(tiny):
     # φ = 8; 4 + 2 = 6; 3.6 + 0.8 = 4.4; 2.64 + 0.4 = 3.04
     for student, teacher in [(8.0, 8.0), (4.0, 6.0), (2.0, 4.4), (1.0, 3.04)]:
         _set(pair, student)
-        pair.update_teacher()
+        pair.after_step()
         assert pair.teacher[0].weight.flatten().tolist() == pytest.approx([teacher] * 2)
         assert pair.teacher[1].running_mean.tolist() == pytest.approx([10 * teacher] * 2)
         assert pair.teacher[1].num_batches_tracked.item() == int(student)
@@ -71,7 +73,7 @@ def test_moving_average_against_numpy(tiny, alpha_max):
         expected = alpha * expected + (1 - alpha) * value
         with torch.no_grad():
             pair.student[0].weight.fill_(value)
-        pair.update_teacher()
+        pair.after_step()
     assert pair.teacher[0].weight[0].item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
@@ -79,20 +81,15 @@ def test_t_counts_over_the_life_of_the_pair(tiny, tmp_path):
     pair = tiny(alpha_max=0.9)
     _set(pair, 1.0)
     for _ in range(3):
-        pair.update_teacher()
-    payload = {
-        "format": 1,
-        "architecture": {"name": "tiny", "kwargs": {}},
-        **pair.weights(),
-        "meta": {"iterations": pair.updates},
-    }
-    save_checkpoint(tmp_path / "c.pt", payload)
+        pair.after_step()
+    save_checkpoint(tmp_path / "c.pt", checkpoint_payload(pair, {"iterations": pair.updates}))
     stored = load_checkpoint(tmp_path / "c.pt")
     again = tiny(alpha_max=0.9)
-    again.load_weights(stored.student, stored.teacher, stored.meta["iterations"])
+    weights = {name: member.weights for name, member in stored.members.items()}
+    again.load_weights(weights, stored.meta["iterations"])
     assert again.updates == 3
     _set(again, 5.0)
-    again.update_teacher()
+    again.after_step()
     # t = 3: α = 3/4, so 0.75 · 1 + 0.25 · 5; a pair that began anew would have copied the 5.
     assert again.teacher[0].weight[0].item() == pytest.approx(2.0)
 
@@ -100,10 +97,10 @@ def test_t_counts_over_the_life_of_the_pair(tiny, tmp_path):
 def test_a_deep_copy_follows_its_own_student(tiny):
     pair = tiny(alpha_max=0.5)
     _set(pair, 1.0)
-    pair.update_teacher()
+    pair.after_step()
     twin = copy.deepcopy(pair)
     _set(twin, 3.0)
-    twin.update_teacher()
+    twin.after_step()
     assert twin.teacher[0].weight[0].item() == pytest.approx(2.0)
     assert pair.teacher[0].weight[0].item() == pytest.approx(1.0)
     assert (twin.updates, pair.updates) == (2, 1)
@@ -113,7 +110,7 @@ def test_the_average_of_two_pairs_is_taken_network_by_network(tiny):
     pair, other = tiny(alpha_max=0.5), tiny(alpha_max=0.5)
     for one, value in ((pair, 1.0), (other, 3.0)):
         _set(one, value)
-        one.update_teacher()
+        one.after_step()
     _set(pair, 5.0)  # student 5, teacher 1; the other pair 3 and 3
     third = copy.deepcopy(other)
     _set(third, 7.0)  # its teacher stays at 3
@@ -124,7 +121,7 @@ def test_the_average_of_two_pairs_is_taken_network_by_network(tiny):
 
 
 def test_only_the_student_trains():
-    pair = DualNetwork(Architecture("unet"))
+    pair = MeanTeacherPair(Architecture("unet"))
     pair.train()
     assert pair.student.training
     assert not any(module.training for module in pair.teacher.modules())
@@ -138,7 +135,7 @@ def test_only_the_student_trains():
 
 
 def test_the_teacher_is_independent_of_the_student():
-    pair = DualNetwork(Architecture("unet"))
+    pair = MeanTeacherPair(Architecture("unet"))
     before = {k: v.clone() for k, v in pair.teacher.state_dict().items()}
     with torch.no_grad():
         for parameter in pair.student.parameters():
@@ -149,20 +146,19 @@ def test_the_teacher_is_independent_of_the_student():
 
 
 def test_default_checkpoint_with_both_networks_is_under_ten_megabytes(tmp_path):
-    pair = DualNetwork(Architecture("dynunet"))
-    payload = {"format": 1, "architecture": {"name": "dynunet", "kwargs": {}}, **pair.weights(), "meta": {}}
-    save_checkpoint(tmp_path / "c.pt", payload)
+    pair = MeanTeacherPair(Architecture("dynunet"))
+    save_checkpoint(tmp_path / "c.pt", checkpoint_payload(pair, {}))
     assert (tmp_path / "c.pt").stat().st_size < 10e6
     stored = load_checkpoint(tmp_path / "c.pt")
-    again = DualNetwork(Architecture("dynunet"))
-    again.load_weights(stored.student, stored.teacher, 0)
+    again = MeanTeacherPair(Architecture("dynunet"))
+    again.load_weights({name: member.weights for name, member in stored.members.items()}, 0)
     x = torch.rand(1, 1, 32, 32)
     for first, second in zip(pair.eval()(x), again.eval()(x), strict=True):
         torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
 def test_weights_are_a_snapshot():
-    pair = DualNetwork(Architecture("unet"))
+    pair = MeanTeacherPair(Architecture("unet"))
     weights = pair.weights()
     key = next(iter(weights["student"]))
     kept = weights["student"][key].clone()

@@ -1,0 +1,138 @@
+"""What the steps of all methods share, as a MONAI trainer."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from monai.engines import Trainer
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
+
+from sequal.labels import IGNORE
+from sequal.learning.batch import Batch
+from sequal.learning.losses import SupervisedLoss, consistency_weight, paper_consistency_weight
+from sequal.learning.networks import NetworkPair
+from sequal.settings import Settings
+
+__all__ = ["Losses", "PairTrainer", "PriorLoss"]
+
+#: What a model knows of any prediction: a loss of the logits of all patches (B, C, *spatial) beside their labels.
+PriorLoss = Callable[[Tensor, Tensor], Tensor | float]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What one step found.
+
+    Attributes:
+        total: with gradients to the learners.
+        logits: of the network that early learning is watched on.
+        parts: further figures of the step, by name.
+    """
+
+    total: Tensor
+    logits: Tensor
+    parts: Mapping[str, Tensor | float]
+
+
+class PairTrainer(Trainer):
+    """One optimiser step at a time; a method adds its `losses`.
+
+    The learning rate follows the poly rule with power 0.9 (published setting of S1). `engine.state.output` of every
+    step holds `loss`, the method's own figures, and `intersection` and `union` of the prediction with the experts'
+    labels, in pixels.
+
+    Args:
+        pair: the networks, on `device`.
+        batches: an endless iterable of `Batch`.
+        settings: epochs, iterations, optimiser, weights and ramp.
+        device: where to train; on CUDA with mixed precision.
+        prior: what the model knows of every prediction, as a further loss of each learner.
+        cpu_bfloat16: on a CPU, compute in bfloat16 (twice as fast where the processor has it, slower where not).
+    """
+
+    def __init__(
+        self,
+        pair: NetworkPair,
+        batches: Iterable[Batch],
+        settings: Settings,
+        device: torch.device,
+        *,
+        prior: PriorLoss = lambda _logits, _label: 0.0,
+        cpu_bfloat16: bool = False,
+    ) -> None:
+        super().__init__(
+            device=device,
+            max_epochs=settings.epochs,
+            data_loader=batches,
+            epoch_length=settings.iterations_per_epoch,
+            prepare_batch=lambda batch, *_args, **_kwargs: batch,
+            amp=device.type == "cuda",
+        )
+        self.pair = pair.train()
+        self._autocast = torch.autocast(
+            device.type, dtype=None if self.amp else torch.bfloat16, enabled=self.amp or cpu_bfloat16
+        )
+        self.settings = settings
+        self.prior = prior
+        self.supervised = SupervisedLoss(settings.dice_weight)
+        self.total_iterations = settings.epochs * settings.iterations_per_epoch
+        self.optimizers = [_optimizer(learner, settings) for learner in pair.learners]
+        self.schedules: list[LRScheduler] = [
+            PolynomialLR(optimizer, self.total_iterations, power=0.9) for optimizer in self.optimizers
+        ]
+
+    @abstractmethod
+    def losses(self, batch: Batch, iteration: int) -> Losses:
+        """The losses of one batch on the device; `iteration` counts from 0."""
+
+    def ramp(self, iteration: int, w_max: float) -> float:
+        """The weight of what networks teach each other, ramped up over the round as the settings say."""
+        if self.settings.ramp == "paper":
+            return paper_consistency_weight(iteration, w_max)
+        return consistency_weight(iteration / self.total_iterations, w_max, self.settings.ramp_fraction)
+
+    def _iteration(self, engine: Any, batch: Batch) -> dict[str, float]:  # noqa: ANN401 - an ignite Engine
+        self.pair.train()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        batch = batch.to(self.state.device)
+        with self._autocast:
+            found = self.losses(batch, engine.state.iteration - 1)
+        self._step(found.total)
+        experts = len(batch.label) - batch.simulated
+        intersection, union = _overlap(found.logits[:experts], batch.label[:experts])
+        parts = {name: value.item() if isinstance(value, Tensor) else value for name, value in found.parts.items()}
+        return {"loss": found.total.item(), **parts, "intersection": intersection, "union": union}
+
+    def _step(self, loss: Tensor) -> None:
+        if self.scaler is None:
+            torch.autograd.backward(loss)
+            for optimizer in self.optimizers:
+                optimizer.step()
+        else:
+            self.scaler.scale(loss).backward()
+            for optimizer in self.optimizers:
+                self.scaler.step(optimizer)
+            self.scaler.update()
+        for schedule in self.schedules:
+            schedule.step()
+        self.pair.after_step()
+
+
+def _optimizer(network: nn.Module, settings: Settings) -> Optimizer:
+    weights = network.parameters()
+    if settings.optimizer == "sgd":
+        return SGD(weights, settings.learning_rate, momentum=0.9, weight_decay=settings.weight_decay)
+    return AdamW(weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def _overlap(logits: Tensor, label: Tensor) -> tuple[int, int]:
+    predicted = logits.detach().max(dim=1, keepdim=True).indices  # argmax is ten times as slow along this axis on a CPU
+    annotated, truth = label != IGNORE, (label > 0) & (label != IGNORE)
+    intersection = torch.count_nonzero((predicted == label) & truth)
+    union = torch.count_nonzero(((predicted > 0) & annotated) | truth)
+    return int(intersection), int(union)
