@@ -13,7 +13,7 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from lib.activelearning import LeasedStrategy
-from lib.configs import Study, in_task_process, not_found, refusal
+from lib.configs import Claims, Study, conflict, in_task_process, not_found, refusal
 from lib.datastores import (
     DicomWebStudy,
     LabelGuard,
@@ -43,15 +43,13 @@ from lib.web.routes import Access, serve_study
 from sequal.acquisition import STRATEGIES
 from sequal.errors import SequalError
 from sequal.labels import LABEL_NAMES
+from sequal.memory import give_large_blocks_back
 from sequal.processor import step_back, wait_without_spinning
 from sequal.study.state import (
-    claim_pacs,
-    claim_study,
     end_with_parent,
     file_digest,
     repair_published,
     state_warnings,
-    study_identity,
     study_warnings,
 )
 from sequal.version import VERSION
@@ -71,8 +69,10 @@ class SequalApp(MONAILabelApp):
             step_back()
         else:
             wait_without_spinning()
+            give_large_blocks_back()
         try:
             self.study = Study.open(app_dir, studies, conf)
+            self._claims = Claims(self.study)
             super().__init__(
                 app_dir=app_dir,
                 studies=studies,
@@ -111,14 +111,20 @@ class SequalApp(MONAILabelApp):
 
     def _claim_study(self, search: dict[str, Any] | None = None) -> None:
         """Refuse to serve what another server serves with a state of its own; `search` is the filter of a PACS."""
-        if in_task_process():
-            return
-        state = self.study.state
-        name = state.name(self.study.settings)
-        if search is None:
-            self._claim = claim_study(Path(self.studies), name, state.root)
-        else:
-            self._claim = claim_pacs(study_identity(self.studies)[0], search, name, state.root)
+        if not in_task_process():  # which serves nobody
+            self._claims.make(self.studies, search)
+
+    def _check_alone(self) -> None:
+        """Ask for nothing and train nothing beside a server with a state of its own.
+
+        Raises:
+            HTTPException: 409, with what to do.
+        """
+        told, store = self._claims.contested(), self.datastore()
+        if isinstance(store, DicomWebStudy) and self.study.settings.other_states == "refuse":
+            told = told or store.refused()
+        if told:
+            raise conflict(told)
 
     def init_infers(self) -> dict[str, Any]:
         """The one model, as a mask and as curves; the mask first, since clients take the first as their default."""
@@ -146,7 +152,8 @@ class SequalApp(MONAILabelApp):
         """What clients ask for first, with what is not well with the study."""
         known: dict[str, Any] = super().info()
         store = self.datastore()
-        others = store.warnings() if isinstance(store, DicomWebStudy) else []
+        others = [told] if (told := self._claims.contested()) else []
+        others += store.warnings() if isinstance(store, DicomWebStudy) else []
         return {**known, "warnings": [*self._study_warnings, *others, *state_warnings(self.study.state.root)]}
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
@@ -188,13 +195,15 @@ class SequalApp(MONAILabelApp):
         """The image that the strategy asks for; the one in the settings when the client names none.
 
         Raises:
-            HTTPException: 404 for a strategy that is not there; 500 when the study's state cannot be used.
+            HTTPException: 404 for a strategy that is not there; 409 beside a server with a state of its own; 500 when
+                the study's state cannot be used.
         """
         named = request.get("strategy") or self.study.settings.strategy
         if named not in self._strategies:
             raise not_found("strategy", named, self._strategies)
         if isinstance(self._datastore, DicomWebStudy):
             self._datastore.check_answers()
+        self._check_alone()
         try:
             result: dict[str, Any] = super().next_sample({**request, "strategy": named})
         except SequalError as error:
@@ -248,7 +257,7 @@ class SequalApp(MONAILabelApp):
         settings = self.study.settings
         listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
         accept_tokens()
-        serve_requests(server.app, self)
+        serve_requests(server.app, self, self._check_alone)
         protect(server.app, settings.hosts, [*settings.origins, *listed], self._known_id)
         risk = exposure(sys.argv, authenticated=server_settings.MONAI_LABEL_AUTH_ENABLE)
         if risk:

@@ -288,3 +288,35 @@ def test_a_pacs_that_goes_and_comes_back_costs_no_label(tmp_path: Path, checkpoi
             np.testing.assert_array_equal(stored[:, :, 0], ultrasound.truth(0))
             assert server.client().next_sample("random", {})["id"] != image
             assert len(_in_the_pacs(pacs, image)) == 1
+
+
+def test_of_servers_on_two_computers_the_second_one_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, checkpoint: Path
+) -> None:
+    """Each has a folder for temporary files of its own here, as on two computers: only the PACS tells of the other."""
+    folder = tmp_path_factory.mktemp("two")
+    with running_orthanc(folder / "orthanc") as pacs:
+        images = [ultrasound.store(pacs, *ultrasound.series(seed, f"p{seed}")) for seed in range(3)]
+        for name in "ab":
+            (folder / name).mkdir()
+            shutil.copy(checkpoint, folder / name / "published.pt")
+        with (
+            running(pacs, folder / "a", auto_scoring="false") as first,
+            running(pacs, folder / "b", auto_scoring="false") as second,
+        ):
+            assert second.request("POST", "/activelearning/random", json={}).status_code == 200
+            label = _bare(folder, ultrasound.truth(0)[:, :, None])
+            assert first.save_label(images[0], label).json()["pacs"] == "stored"
+
+            def refused() -> str | None:
+                reply = second.request("POST", "/activelearning/random", json={"client_id": "late"})
+                return reply.text if reply.status_code == 409 else None
+
+            assert "--conf state" in wait_for("the refusal", refused, 30)
+            assert second.request("POST", "/train/carotid", json={}).status_code == 409
+            assert second.request("POST", "/train/", json={}).status_code == 409
+            assert any("state of its own" in warning for warning in second.client().info()["warnings"])
+            # What was drawn meanwhile is not lost, and the first server goes on.
+            assert second.save_label(images[1], label).json()["pacs"] == "stored"
+            assert first.request("POST", "/activelearning/random", json={}).status_code == 200
+            assert first.client().datastore()["objects"][images[1]]["labels"]["final"]

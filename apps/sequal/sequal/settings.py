@@ -50,9 +50,9 @@ METHOD_NAMES: tuple[str, ...] = modules_of("learning/methods", first="sequal")
 NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
 STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
 
-# Where a study lives, with whom it shares its ledger (perhaps with a password) and who may reach it says nothing about
-# a round.
-_UNRECORDED = frozenset({"state", "ledger", "allowed_hosts", "allowed_origins", "sessions"})
+# Where a study lives, with whom it is shared (perhaps with a password) and who may reach it says nothing about a
+# round.
+_UNRECORDED = frozenset({"state", "ledger", "other_states", "allowed_hosts", "allowed_origins", "sessions"})
 _THIN_LAYER_MM = 0.2
 
 
@@ -255,6 +255,11 @@ class Settings:
     )
     keep_checkpoints: int = _fixed(5, integer(1), "newest checkpoints kept beside the published one")
     auto_scoring: bool = _fixed(True, boolean(), "score stale images without being asked")
+    other_states: Literal["refuse", "warn"] = _fixed(
+        "refuse",
+        choice(("refuse", "warn")),
+        "beside a server with another state on the same images of a PACS: `refuse` asks for and trains nothing more",
+    )
     ohif_bridge: bool = _fixed(
         True, boolean(), "OHIF's study list opens ultrasound in the page to annotate; false: the stock viewer"
     )

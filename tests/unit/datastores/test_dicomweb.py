@@ -217,10 +217,32 @@ def test_two_states_on_one_pacs_lose_no_label_agree_on_the_newest_and_say_so(
         (warning,) = study.warnings()
         assert image in warning
         assert "--conf state" in warning
+    # One of the two goes on, and the other one asks for nothing more.
+    assert sorted(bool(study.refused()) for study in studies) == [False, True]
     now += 10
     studies[0].save_label(image, _file(tmp_path, mask(3)), "final", {})
     for study in studies:
         np.testing.assert_array_equal(_label(study, image), mask(3))
+
+
+def test_of_two_states_the_one_that_sent_no_label_before_is_refused(
+    archive, state, opener, tmp_path, monkeypatch
+) -> None:
+    image, _ = archive.put(*ultrasound(1)), archive.put(*ultrasound(2))
+    now = int(time.time()) + 10
+    monkeypatch.setattr(time, "time", lambda: now)
+    first = opener(state)
+    first.save_label(image, _file(tmp_path, mask(1)), "final", {})
+    now += 10
+    second = opener(StudyState.open(tmp_path / "second", settings()))
+    assert second.get_labeled_images() == [image]
+    assert second.refused() == ""  # the first one may have ended long ago
+    now += 10
+    first.save_label(image, _file(tmp_path, mask(2)), "final", {})
+    for study in (first, second):
+        study.get_labeled_images()
+    assert first.refused() == ""
+    assert "stop one" in second.refused()
 
 
 def test_a_server_does_not_warn_of_its_own_labels_and_of_old_ones(archive, state, opener, tmp_path) -> None:

@@ -1,7 +1,8 @@
 """The wiring of one study: its settings, state and model, shared by every adapter; how errors reach a client."""
 
-from lib.configs.refusal import not_found, refusal
+from lib.configs.claims import Claims
+from lib.configs.refusal import conflict, not_found, refusal
 from lib.configs.study import Study
 from lib.configs.task_process import in_task_process
 
-__all__ = ["Study", "in_task_process", "not_found", "refusal"]
+__all__ = ["Claims", "Study", "conflict", "in_task_process", "not_found", "refusal"]

@@ -8,7 +8,7 @@ from fastapi import HTTPException, status
 from sequal.errors import ImageError, LabelError, PacsError, SequalError, SettingsError, StorageError
 from sequal.study.storage import is_storage_problem
 
-__all__ = ["not_found", "refusal"]
+__all__ = ["conflict", "not_found", "refusal"]
 
 #: What a client sent is wrong; anything else is wrong at the server.
 _OF_THE_CLIENT: Final = (ImageError, LabelError, SettingsError)
@@ -23,6 +23,15 @@ def refusal(error: SequalError) -> HTTPException:
     of_the_client = isinstance(error, _OF_THE_CLIENT)
     code = status.HTTP_400_BAD_REQUEST if of_the_client else status.HTTP_500_INTERNAL_SERVER_ERROR
     return HTTPException(status_code=code, detail=str(error))
+
+
+def conflict(reason: str) -> HTTPException:
+    """The answer 409: what is asked for would be in the way of something else.
+
+    Args:
+        reason: what, and what to do.
+    """
+    return HTTPException(status_code=status.HTTP_409_CONFLICT, detail=reason)
 
 
 def not_found(kind: str, name: object, known: Iterable[str] = ()) -> HTTPException:

@@ -176,15 +176,34 @@ class DicomWebStudy(PacsImages):
 
     def warnings(self) -> list[str]:
         """What is not well: another server with a state of its own sends labels to this PACS since this one began."""
-        made = [label for label in self._pacs_labels.since(self._began) if label.station.startswith(STATION)]
-        others = [label for label in made if label.station != self._station]
-        if not others:
+        other = self._other()
+        if other is None:
             return []
         return [
-            f"A server with a state of its own works on this PACS too ({others[-1].station}, last label of image "
-            f"{others[-1].image}). No label is lost, and the newest of an image counts, but images are asked for twice "
-            "and each server has a model of its own: give both the same `--conf state` and `--conf ledger`."
+            f"A server with a state of its own works on this PACS too ({other.station}, last label of image "
+            f"{other.image}). No label is lost, and the newest of an image counts, but the two know nothing of each "
+            "other's frames and rounds: give both the same `--conf state` and `--conf ledger`, or stop one and start "
+            "the other again."
         ]
+
+    def refused(self) -> str:
+        """Why no frame is asked for and nothing is trained: of two servers with two states, the other was here first.
+
+        Returns:
+            Empty while this server is alone, or its state is the one that sent the first label.
+        """
+        other = self._other()
+        if other is None:
+            return ""
+        ours, theirs = self._pacs_labels.first(self._station), self._pacs_labels.first(other.station)
+        return self.warnings()[0] if ours is None or theirs is None or theirs < ours else ""
+
+    def _other(self) -> PacsLabel | None:
+        """The newest label of this study's images that a server with another state made since this one began."""
+        made = [label for label in self._pacs_labels.since(self._began) if label.station.startswith(STATION)]
+        images = self._lister.last().patients
+        others = [label for label in made if label.station != self._station and label.image in images]
+        return others[-1] if others else None
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Image and label file of every labelled image; one that cannot be read is left out and named in the log."""

@@ -90,6 +90,11 @@ class PacsLabels:
             (label for label in list(self._known.values()) if label.created > moment), key=lambda label: label.created
         )
 
+    def first(self, station: str) -> tuple[float, str] | None:
+        """When a station made its first label, and its name, so that no two are equal; None when it made none."""
+        moments = [label.created for label in list(self._known.values()) if label.station == station]
+        return (min(moments), station) if moments else None
+
     def file(self, label: PacsLabel, image: Path, instances: Path) -> Path:
         """The label on its image's grid, as NIfTI.
 

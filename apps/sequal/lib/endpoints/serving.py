@@ -1,5 +1,7 @@
 """The endpoints of the app in front of MONAI Label's of the same path."""
 
+from collections.abc import Callable
+
 from fastapi import FastAPI
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
@@ -18,18 +20,19 @@ from lib.web.ohif.in_front import put_in_front
 __all__ = ["serve_requests"]
 
 
-def serve_requests(server: FastAPI, app: MONAILabelApp) -> None:
+def serve_requests(server: FastAPI, app: MONAILabelApp, check_alone: Callable[[], None] = lambda: None) -> None:
     """Answer in place of MONAI Label; called again, the new routes replace the old ones.
 
     Args:
         server: MONAI Label's FastAPI application.
         app: what runs the tasks.
+        check_alone: refuses a training beside a server with a state of its own.
     """
     root = server_settings.MONAI_LABEL_API_STR
     use_task_queues()
     put_in_front(server, inherited_routes())
     ours = [
-        *task_endpoints(app),
+        *task_endpoints(app, check_alone),
         *inference_endpoints(app),
         *session_endpoints(app),
         *dataset_endpoints(app),

@@ -26,20 +26,24 @@ _NAMES: Final = ("model", "method")
 _RESULT: Final = "- Result: "
 
 
-def task_endpoints(app: MONAILabelApp) -> list[Endpoint]:
+def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[Endpoint]:
     """Training, scoring, batch inference and the next sample.
 
     Args:
         app: what runs the tasks.
+        check_alone: raises HTTPException where nothing may be trained.
     """
 
     def train_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401 - JSON, as MONAI Label gives it
         with reasons():
-            return _done(train.run(_of_tasks("train", sent, app._trainers)), run_sync)
+            values = _of_tasks("train", sent, app._trainers)
+            check_alone()
+            return _done(train.run(values), run_sync)
 
     def train_one(model: str, sent: JsonBody, run_sync: bool = False, enqueue: bool = False) -> Any:  # noqa: ANN401
         with reasons():
             values = _of_task("train", sent, app._trainers, model)
+            check_alone()
             return _done(train.run_model(model, values, enqueue=enqueue or run_sync), run_sync)
 
     def score_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401

@@ -301,3 +301,11 @@ def test_large_frame_is_read(tmp_path: Path) -> None:
     assert isinstance(frame, Frame)
     assert frame.grid == (4000, 3000, 1)
     assert frame.source == tmp_path / "a.png"
+
+
+@pytest.mark.parametrize("shape", [(100_000, 1, 1), (40_000, 2), (2, 40_000)])
+def test_an_axis_too_long_for_nifti_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np_image = Image.fromarray(np.zeros(shape[1::-1], np.uint8))
+    np_image.save(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="longer than 32767"):
+        read_frame(tmp_path / "a.png")

@@ -25,6 +25,8 @@ __all__ = ["read_frame"]
 
 logger = logging.getLogger(__name__)
 
+#: NIfTI counts with 16 bits.
+_LONGEST_AXIS: Final = 32_767
 #: Pixel to RAS of a file without a position: ITK, and so 3D Slicer, lets its axes run as DICOM's do.
 _LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -133,6 +135,11 @@ def _grid(shape: tuple[int, ...], source: Path) -> tuple[int, int, int]:
         raise ImageError(
             f"Expected the array of `{source.name}` to be (W, H), (W, H, 1) or (W, H, frames), got {shape}. "
             "Save one frame or one clip a file, frames along the third axis."
+        )
+    if max(shape) > _LONGEST_AXIS:
+        raise ImageError(
+            f"Expected no axis of `{source.name}` to be longer than {_LONGEST_AXIS}, got {shape}: no NIfTI file "
+            "could hold its label. Save a part of it."
         )
     return width, height, frames
 

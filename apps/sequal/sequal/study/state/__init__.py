@@ -10,7 +10,7 @@ from sequal.study.state.checkpoints import (
     publish,
     save_checkpoint,
 )
-from sequal.study.state.claim import Claim, claim_pacs, claim_study
+from sequal.study.state.claim import Claim, claim_folder, claim_pacs, pacs_key
 from sequal.study.state.derived import read_derived
 from sequal.study.state.features import FeatureStore
 from sequal.study.state.folder import StudyState, study_identity, study_state_folder
@@ -18,6 +18,7 @@ from sequal.study.state.health import kept_bytes, state_warnings, study_warnings
 from sequal.study.state.kept_file import KeptFile
 from sequal.study.state.leases import ANONYMOUS
 from sequal.study.state.ledger import Ledger
+from sequal.study.state.ledger_claim import LedgerClaim
 from sequal.study.state.models import STARTING, KeptModel, StudyModels
 from sequal.study.state.patients import MANIFEST_NAME, PatientNames, patient_of
 from sequal.study.state.processes import end_with_parent, has_ended, process_name
@@ -41,6 +42,7 @@ __all__ = [
     "KeptFile",
     "KeptModel",
     "Ledger",
+    "LedgerClaim",
     "Member",
     "Partition",
     "PatientNames",
@@ -57,8 +59,8 @@ __all__ = [
     "StudyModels",
     "StudyState",
     "atomic_write",
+    "claim_folder",
     "claim_pacs",
-    "claim_study",
     "create_once",
     "end_with_parent",
     "file_digest",
@@ -66,6 +68,7 @@ __all__ = [
     "has_ended",
     "kept_bytes",
     "load_checkpoint",
+    "pacs_key",
     "patient_of",
     "process_name",
     "prune",

@@ -36,6 +36,14 @@ class Ledger(Scores, Refinements, Rounds, Leases, Skips, Locks):
         move_corrupt_aside(place)
         return cls(open_engine(sqlite_url(place)), study)
 
+    def locks_of(self, study: str) -> Locks:
+        """Locks under another key than the study's, in the same database.
+
+        Args:
+            study: the key, at most 64 characters.
+        """
+        return Locks(self._engine, study)
+
     def close(self) -> None:
         """Close what connections are open; the ledger opens new ones when it is used again."""
         self._engine.dispose()
