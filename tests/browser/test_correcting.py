@@ -313,7 +313,7 @@ def test_a_second_piece_in_a_column_is_red_before_it_is_saved(
     anna.page.mouse.move(5, 5)
     assert anna.red_pixels() > 1000
     anna.page.screenshot(path=pictures / "second_piece.png")
-    expect(anna.part("mine-words")).to_contain_text("omething is drawn beside the wall", timeout=10_000)
+    expect(anna.part("mine-words")).to_contain_text("Only its longest piece is measured", timeout=10_000)
     anna.part("tidy").click()
     np.testing.assert_array_equal(anna.mask(), band)
     expect(anna.part("tidy")).to_be_hidden()
@@ -330,9 +330,11 @@ def test_no_wall_and_skip_are_said_with_a_reason_and_taken_back(
     said = _state(server, "p08_f2")
     assert (said["state"], said["by"], said["why"]) == ("no wall", "anna", "a vein")
     assert not _stored(server, "p08_f2").any()
+    expect(anna.part("labels-text")).to_contain_text("1 without a wall")
 
     anna.part("take-back").click()
     anna.wait("p08_f2")
+    expect(anna.part("labels-text")).not_to_contain_text("without a wall")
     assert _state(server, "p08_f2")["state"] == "open"
 
     anna.part("skip").click()
@@ -507,6 +509,9 @@ def test_a_drawing_does_not_win_over_a_label_that_was_saved_since(
         anna.part("save").click()
         anna.answer("theirs")
         np.testing.assert_array_equal(_stored(server, image), theirs)
+        np.testing.assert_array_equal(anna.mask(), theirs)
+        measured = server.request("GET", "/sequal/measurement", params={"image": image, "of": "label"}).json()["imt"]
+        assert anna.thickness()[0] == round(measured["mean_mm"], 2)
 
 
 def test_a_label_that_waited_does_not_take_the_place_of_a_colleagues(
@@ -619,7 +624,9 @@ def test_a_label_saved_without_a_connection_is_sent_when_it_is_back(
 
     anna.page.context.set_offline(False)
     expect(anna.part("waiting")).to_be_empty(timeout=15_000)
+    anna.says("The server answers again. Saved: p08_f1.")
     np.testing.assert_array_equal(_stored(server, "p08_f1"), drawn)
+    assert anna.thickness()[2] == "mm"
 
 
 def test_a_label_on_its_way_does_not_land_on_a_newer_one(anna: Annotator, server: Server, tmp_path: Path) -> None:

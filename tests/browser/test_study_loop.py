@@ -68,9 +68,18 @@ def test_from_the_first_frame_to_the_trained_model_and_back(chromium: Browser, s
         # Train: progress, what judged the new model.
         anna.part("train").click()
         expect(anna.part("train-bar")).to_be_visible()
+        expect(anna.part("train-text")).to_contain_text("s since the start")
+        anna.page.context.set_offline(True)
+        expect(anna.part("train-text")).to_contain_text("The server does not answer. The training goes on there.")
+        anna.page.context.set_offline(False)
         expect(anna.part("train-text")).to_contain_text("labels of 2 patients judged it", timeout=TRAIN_MS)
         assert server.stats()["round"] == 1
         anna.page.screenshot(path=pictures / "trained.png")
+
+        anna.page.reload()
+        expect(anna.part("train-text")).to_contain_text("The last training: ", timeout=LOAD_MS)
+        expect(anna.part("train-text")).to_contain_text("labels of 2 patients judged it")
+        anna.wait()
 
         # Back to the model before, and forward again.
         served = lambda: server.request("GET", "/sequal/models").json()["in_service"]  # noqa: E731

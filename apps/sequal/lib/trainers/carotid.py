@@ -84,6 +84,7 @@ class CarotidTrain(TrainTask):
             settings,
             starting_weights=study.starting_weights,
             progress=stats.update,
+            says=lambda doing: stats.update({"doing": doing}),
             before_publishing=lock.check,
         )
 

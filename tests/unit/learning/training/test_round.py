@@ -80,8 +80,17 @@ def test_the_first_round_publishes_and_scores(tmp_path):
     study = make_study(tmp_path / "study")
     labels = [_bytes(item.label) for item in study.labelled]
     images = [_bytes(item.image) for item in (*study.labelled, *study.unlabelled)]
-    seen = []
-    report = _run(study, progress=seen.append)
+    seen: list[dict[str, object]] = []
+    said: list[str] = []
+    report = _run(study, progress=seen.append, says=said.append)
+    assert said == [
+        "Loading frames and networks",
+        "Trying the model in use on the labels",
+        "Preparing the training",
+        "Training",
+        "Trying the new model on the labels",
+        "Choosing the frames to ask for next",
+    ]
     assert report.published
     assert report.reason.endswith("on 3 labels of 3 patients")
     assert report.round == 1

@@ -84,6 +84,7 @@ def run_round(
     *,
     starting_weights: Path | None = None,
     progress: Progress | None = None,
+    says: Callable[[str], None] = lambda _: None,
     score: bool = True,
     before_publishing: Callable[[], None] = lambda: None,
     gate: bool = True,
@@ -96,7 +97,8 @@ def run_round(
         state: the study's state; everything is written there and nowhere else.
         settings: of this round.
         starting_weights: checkpoint that a study without a published one starts from.
-        progress: called with train stats after every epoch, and with what the round does then (`doing`).
+        progress: called with train stats after every epoch.
+        says: called with words for what the round begins to do.
         score: score the pool after publishing; a caller that scores it in a pass of its own leaves it out.
         before_publishing: called right before anything is published; what it raises ends the round.
         gate: let the labels judge the round; without it every pair of finite weights is published.
@@ -125,7 +127,7 @@ def run_round(
     )
     published: list[str] = []
     try:
-        this = _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress, gate=gate)
+        this = _Round(number, labelled, unlabelled, parts, state, settings, starting_weights, progress, says, gate=gate)
         return this.run(published.append, before_publishing, score=score)
     except BaseException as error:
         state.refined.discard(number)
@@ -159,6 +161,7 @@ class _Round:
         settings: Settings,
         starting_weights: Path | None,
         progress: Progress | None,
+        says: Callable[[str], None],
         *,
         gate: bool,
     ) -> None:
@@ -167,8 +170,8 @@ class _Round:
         self.seed = round_seed(settings.seed, number)
         self.device = choose_device(settings.device)
         self.method = METHODS[settings.method]
-        self.progress = progress or (lambda _: None)
-        self._says("Loading frames and networks")
+        self.progress, self.says = progress or (lambda _: None), says
+        self.says("Loading frames and networks")
         self.frames = WorkingFrames(settings)
         self.labels = LabelsInUse(self.frames, state.refined, settings)
         by_id = {item.id: item for item in labelled}
@@ -200,10 +203,10 @@ class _Round:
     def run(
         self, on_published: Callable[[str], None], before_publishing: Callable[[], None], *, score: bool
     ) -> RoundReport:
-        self._says("Trying the model in use on the labels")
+        self.says("Trying the model in use on the labels")
         self.judges.look("before", self.pair)
         iou = self._train()
-        self._says("Trying the new model on the labels")
+        self.says("Trying the new model on the labels")
         self.judges.look("after", self.pair)
         checkpoint, digest = self._save()
         verdict = self._judge()
@@ -213,7 +216,7 @@ class _Round:
             published, reason = self._publish(checkpoint, reason, on_published)
         if not published:
             self.state.refined.discard(self.number)
-        self._says("Choosing the frames to ask for next")
+        self.says("Choosing the frames to ask for next")
         pld = self._score_pool() if published and score else {"scored": 0, "mean": None, "max": None}
         self._prune()
         report = RoundReport(
@@ -234,9 +237,6 @@ class _Round:
         )
         self._record(report)
         return report
-
-    def _says(self, doing: str) -> None:
-        self.progress({"doing": doing})
 
     def _judge(self) -> Verdict:
         finite = all(bool(tensor.isfinite().all()) for tensor in self.pair.state_dict().values())
@@ -297,7 +297,7 @@ class _Round:
         return copy.deepcopy(pair)
 
     def _train(self) -> list[float]:
-        self._says("Preparing the training")
+        self.says("Preparing the training")
         known = self.anchor.pair is not None
         if known and self.settings.frozen_statistics:
             self.pair.freeze_statistics()
@@ -323,13 +323,14 @@ class _Round:
             values: dict[str, Any] = {"epoch": engine.state.epoch, "round": self.number}
             if math.isfinite(watch.iou[-1]):
                 values["best_metric"] = 2 * watch.iou[-1] / (1 + watch.iou[-1])  # the Dice of the training patches
-            self.progress({"doing": "Training", **values})
+            self.progress(values)
 
         trainer.add_event_handler(Events.EPOCH_COMPLETED, report)
         first_steps = Events.ITERATION_COMPLETED(once=early_step(len(self.train_items), self.settings))
         trainer.add_event_handler(first_steps, lambda: self.judges.look("early", self.pair))
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
+            self.says("Training")
             try:
                 trainer.run()
             finally:
@@ -345,6 +346,7 @@ class _Round:
         return ColumnExtent(self.settings.extent_weight)
 
     def _rehearsal(self) -> Rehearsal:
+        self.says("Simulating frames to practise on")
         frames = rehearsal_frames(self.settings, self.state.root / "rehearsal.npz")
         logger.info("Rehearsal in the convention of the labels: %s", self.anchor.convention)
         patch = self.settings.patch, self.settings.patch

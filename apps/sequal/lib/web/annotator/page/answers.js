@@ -44,7 +44,7 @@ const toldBy = (reply) => {
 };
 
 // Save what is drawn. Returns "well", "with a word" when there is something to read first, or false when nothing was saved.
-export const saveLabel = async (page, { say, drafts, outbox }) => {
+export const saveLabel = async (page, { say, changed, drafts, outbox }) => {
   const { work } = page;
   if (!work) {
     return false;
@@ -54,7 +54,7 @@ export const saveLabel = async (page, { say, drafts, outbox }) => {
     return false;
   }
   say("Saving.");
-  if (!(await mayReplace(work, say))) {
+  if (!(await mayReplace(work, { say, changed }))) {
     return false;
   }
   const params = { client_id: me(), edited: work.isEdited() };
@@ -79,10 +79,10 @@ const isSure = async (work, title, text) => {
   });
 };
 
-export const sayNoWall = async (page, { say, drafts, outbox, takeBack }) => {
+export const sayNoWall = async (page, { say, changed, drafts, outbox, takeBack }) => {
   const { work } = page;
   const { answer, text } = await isSure(work, "No wall in this frame", "The model learns from this, too.");
-  if (answer !== "yes" || !(await mayReplace(work, say))) {
+  if (answer !== "yes" || !(await mayReplace(work, { say, changed }))) {
     return false;
   }
   const params = { client_id: me(), edited: true, ...(text ? { reason: text } : {}) };
@@ -121,7 +121,6 @@ export class TakeBack {
     this.last = null;
     this.parts.say(`${name} is open again.`, "good", true);
     await this.parts.open(image);
-    this.refresh();
     this.parts.refresh();
   }
 

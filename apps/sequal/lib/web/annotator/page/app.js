@@ -172,7 +172,7 @@ const mayLeave = async () => {
       ["stay", "Stay here"],
     ],
   });
-  return answer === "leave" || (answer === "save" && (await saveLabel(page, { say, drafts, outbox })));
+  return answer === "leave" || (answer === "save" && (await saveLabel(page, { say, changed, drafts, outbox })));
 };
 
 const open = async (image, why = "") => {
@@ -210,10 +210,7 @@ const open = async (image, why = "") => {
   numbers.changed();
   const isOpen = work.info.state === "open";
   const lease = isOpen ? await server.lease(image, me()).catch(() => ({ held: true })) : { held: true };
-  const chosen = work.newer ? await settle(work, work.newer, work.info, say) : null;
-  if (chosen) {
-    changed();
-  }
+  const chosen = work.newer ? await settle(work, work.newer, work.info, { say, changed }) : null;
   if (chosen === "theirs") {
     page.isSaidOfFrame = true;
   } else if (!lease.held) {
@@ -289,7 +286,7 @@ const next = async () => {
 const parts = { say, next, changed, refreshList: () => list.refresh().catch(() => {}) };
 
 const save = async () => {
-  const done = await saveLabel(page, { say, drafts, outbox });
+  const done = await saveLabel(page, { say, changed, drafts, outbox });
   afterAnswer();
   return done;
 };
@@ -354,7 +351,7 @@ const tidy = () => {
 };
 
 const answered = (act) => alone(async () => {
-  if (page.work && (await act(page, { say, drafts, outbox, takeBack }))) {
+  if (page.work && (await act(page, { say, changed, drafts, outbox, takeBack }))) {
     page.work = null;
     showNothing();
     afterAnswer();
@@ -438,10 +435,13 @@ const start = async () => {
       element("waiting").className = "bad";
       parts.refreshList();
     },
-    sent: (image, stamp) => {
+    sent: (image, stamp, name) => {
       if (page.work && page.work.info.image === image) {
         page.work.base = stamp;
       }
+      say(`The server answers again. Saved: ${name}.`, "good", true);
+      numbers.changed();
+      training.refresh().catch(() => {});
     },
     refused: (image, error) => {
       say(error, "bad", true);
@@ -453,7 +453,7 @@ const start = async () => {
   });
   list = new FrameList({ open: (image) => alone(() => open(image))(), drafts, me });
   training = new Training({ changed: () => say("Another model is in service. Press R to ask it about this frame."), say });
-  takeBack = new TakeBack(page, { say, open: (image) => open(image), refresh: parts.refreshList });
+  takeBack = new TakeBack(page, { say, open: (image) => open(image), refresh: afterAnswer });
   const { strategies } = await server.info();
   element("strategy").replaceChildren(...Object.keys(strategies).map((name) => new Option(choiceOf(name), name)));
   const strategy = remembered("strategy");

@@ -25,13 +25,16 @@ const named = (event) => {
 const isTyping = ({ tagName, type }) =>
   tagName === "TEXTAREA" || (tagName === "INPUT" && ["text", "search"].includes(type)) || tagName === "SELECT";
 
+// Not the browser's own "save this page", wherever the focus is.
+const isSaving = (event) => named(event) === "Ctrl+S";
+
 // `keys`: [[["Ctrl+Z"], "Undo", () => …], …]
 export const listen = (keys) => {
   const acts = new Map(keys.flatMap(([names, , act]) => names.map((name) => [name, act])));
   document.addEventListener("keydown", (event) => {
     const act = acts.get(named(event));
     const isPressing = event.key === "Enter" && event.target.closest("button, a, summary, #list li");
-    if (!act || isAsking() || isTyping(event.target) || isPressing || event.altKey) {
+    if (!act || isAsking() || (isTyping(event.target) && !isSaving(event)) || isPressing || event.altKey) {
       return;
     }
     event.preventDefault();

@@ -1,6 +1,6 @@
 // The list of frames: labelled, no wall, skipped, open, by whom; a click opens one.
 import { server } from "./api.js";
-import { timeOf } from "./words.js";
+import { clockOf } from "./words.js";
 
 const PAGE = 100;
 const element = (id) => document.getElementById(id);
@@ -21,12 +21,18 @@ export class FrameList {
     this.me = me;
     this.study = "";
     this.current = null;
-    element("list-group").onchange = () => this.refresh();
+    element("list-group").onchange = () => this.#again();
     element("list-search").oninput = () => {
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.refresh(), 250);
+      this.timer = setTimeout(() => this.#again(), 250);
     };
-    element("list-more").onclick = () => this.refresh({ more: true });
+    element("list-more").onclick = () => this.#again({ more: true });
+  }
+
+  #again(options) {
+    this.refresh(options).catch((error) => {
+      element("list-count").textContent = error.message;
+    });
   }
 
   // List the frames of one DICOM study; all for "".
@@ -81,7 +87,7 @@ export class FrameList {
     by.textContent = [
       isDrawn ? "drawn here, not saved" : "",
       frame.by ? `by ${frame.by}` : "",
-      timeOf(frame.when),
+      clockOf(frame.when),
       frame.why || "",
       other,
     ]

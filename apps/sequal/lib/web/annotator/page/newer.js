@@ -85,7 +85,7 @@ const choose = async (work, label, row) => {
 };
 
 // Let the annotator choose between what is drawn and a label that was saved since. "mine", "theirs" or null.
-export const settle = async (work, label, row, say) => {
+export const settle = async (work, label, row, { say, changed }) => {
   const answer = await choose(work, label, row);
   if (answer === "mine") {
     work.base = labelStamp(row);
@@ -94,17 +94,20 @@ export const settle = async (work, label, row, say) => {
     Object.assign(work.info, row);
     say("The saved label is open. Undo (Ctrl+Z) brings your drawing back.", "good");
   }
+  if (answer) {
+    changed();
+  }
   return answer;
 };
 
 // Whether a label may take the place of the one that the server has: it may, unless that one was saved by somebody since
 // this frame was opened and the annotator takes it. True too while the server does not answer.
-export const mayReplace = async (work, say) => {
+export const mayReplace = async (work, parts) => {
   const row = await server.frame(work.info.image).catch(() => null);
   const stamp = row ? labelStamp(row) : "";
   if (!stamp || stamp === work.base) {
     return true;
   }
-  say("Not saved.", "bad");
-  return (await settle(work, await server.label(work.info.image), row, say)) === "mine";
+  parts.say("Not saved.", "bad");
+  return (await settle(work, await server.label(work.info.image), row, parts)) === "mine";
 };

@@ -82,7 +82,9 @@ export class Numbers {
     this.#put("mine-mean", isDrawn ? meanOf(imt) : "–");
     this.#put("mine-max", isDrawn ? maxOf(imt) : "–");
     const nothing = imt && !imt.columns ? "Nothing is drawn." : "";
-    this.#put("mine-words", [nothing, imt ? flagsOf(imt) : "", ...warnings].filter(Boolean).join(" "));
+    // The warning of a second piece says more than the flag.
+    const flags = imt ? imt.flags.filter((flag) => flag !== "several_pieces" || !warnings.length) : [];
+    this.#put("mine-words", [nothing, flagsOf({ flags }), ...warnings].filter(Boolean).join(" "));
     element("mine-words").className = warnings.length ? "bad" : "dim";
   }
 

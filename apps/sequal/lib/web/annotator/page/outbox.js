@@ -9,7 +9,7 @@ const AGAIN_MS = 4000;
 export class Outbox {
   #turn = Promise.resolve();
 
-  // `waiting(count)`, `sent(image, stamp)` and `refused(image, words)` hear how many labels wait, what the server took,
+  // `waiting(count)`, `sent(image, stamp, name)` and `refused(image, words)` hear how many labels wait, what the server took,
   // and what it did not take.
   constructor(drafts, { waiting, sent, refused }) {
     this.drafts = drafts;
@@ -74,7 +74,7 @@ export class Outbox {
     }
     await this.#moveOn(image, base, stamp);
     await this.drafts.drop("outbox", image);
-    this.told.sent(image, stamp);
+    this.told.sent(image, stamp, info.name);
     return true;
   }
 

@@ -46,22 +46,30 @@ export class Training {
 
   // A training that somebody else started, or this page before a reload.
   async join() {
+    await this.refresh();
+    const { train_stats } = await server.info();
+    const stats = train_stats.carotid || {};
     if (await server.isTraining()) {
       element("train").disabled = true;
-      const { train_stats } = await server.info();
-      const { start_ts: began, total_time: took } = train_stats.carotid || {};
-      await this.#watch("", began && took === undefined ? 1000 * began : Date.now());
+      await this.#watch("", stats.start_ts && stats.total_time === undefined ? 1000 * stats.start_ts : Date.now());
       element("train").disabled = false;
       element("train-bar").hidden = true;
+      await this.refresh();
+    } else if (stats.total_time && !stats.error) {
+      element("train-text").textContent = `The last training: ${verdictWords(stats)}`;
     }
-    await this.refresh();
   }
 
   async #watch(before, since) {
     for (;;) {
       const isListed = await server.isTraining();
-      const { train_stats } = await server.info();
-      const stats = train_stats.carotid || {};
+      const known = await server.info().catch(() => null);
+      if (!known) {
+        element("train-text").textContent = "The server does not answer. The training goes on there.";
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        continue;
+      }
+      const stats = known.train_stats.carotid || {};
       const isNew = JSON.stringify(stats) !== before;
       if (!isListed && (isNew || Date.now() - since > STARTS_WITHIN_MS)) {
         const failed = stats.error ? `The training ended early: ${stats.error}` : "The training ended early; the log says why.";
@@ -80,7 +88,7 @@ export class Training {
     const bar = element("train-bar");
     bar.hidden = false;
     const seconds = Math.round((Date.now() - since) / 1000);
-    const part = doing === "Training" && epoch ? ` (part ${epoch} of ${total})` : "";
+    const part = doing === "Training" ? `: ${epoch} of ${total} parts are done` : "";
     element("train-text").textContent = `${doing || "Starting the training program"}${part}. ${seconds} s since the start.`;
     if (part) {
       bar.max = total;

@@ -71,16 +71,19 @@ export const choiceOf = (strategy) => CHOICES[strategy] || strategy.replace(/_/g
 export const whyOf = (strategy, reason) => {
   const rank = /(?:rank|place) (\d+) of (\d+)/.exec(reason || "");
   const place = rank && !DRAWN.includes(strategy) ? `: ${ordinal(Number(rank[1]))} of ${rank[2]}` : "";
+  if (/^cold start[^;]*$/.test(reason || "")) {
+    return "asked by chance: the model has not looked at the frames yet";
+  }
   const known = WHY[strategy];
   return known && (rank || strategy === "random") ? `${known}${place}` : reason || "";
 };
 
-// The time of today, the date and time of another day.
+// The time of today, the date and time of another day; empty without one.
 export const clockOf = (seconds) => {
+  if (!seconds) {
+    return "";
+  }
   const when = new Date(1000 * seconds);
   const isToday = when.toDateString() === new Date().toDateString();
   return when.toLocaleString([], { ...(isToday ? {} : { dateStyle: "short" }), timeStyle: "short" });
 };
-
-export const timeOf = (seconds) =>
-  seconds ? new Date(1000 * seconds).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "";
