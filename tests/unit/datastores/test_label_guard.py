@@ -36,8 +36,8 @@ def drawn():
 
 def _submit(state, image, path):
     with LabelGuard(state).checked("im", image, path) as clean:
-        assert clean.name.endswith(".nii.gz")
-        stored = nib.load(clean)
+        assert clean.file.name.endswith(".nii.gz")
+        stored = nib.load(clean.file)
         return np.asarray(stored.dataobj).copy(), stored.affine
 
 
@@ -114,7 +114,7 @@ def test_an_empty_label_of_any_client_says_that_there_is_no_layer(tmp_path, stat
     guard = LabelGuard(state)
     info = {"who": "anna", "no_layer": False}
     with guard.checked("im", image, make(tmp_path / "submitted"), info) as clean:
-        assert not np.asarray(nib.load(clean).dataobj).any()
+        assert not np.asarray(nib.load(clean.file).dataobj).any()
         assert guard.noted(info, clean) == {"who": "anna", "no_layer": True}
     assert not list((state.root / "rejected").iterdir())
 
@@ -182,6 +182,14 @@ def test_a_doubtful_label_is_noted_with_a_warning(tmp_path, state, image, drawn)
     assert warning.startswith("7 of 7 columns show the layer more than once")
 
 
+def test_what_was_left_out_of_a_label_is_noted_with_a_warning(tmp_path, state, image, drawn):
+    guard = LabelGuard(state)
+    drawn[0, :4] = 7
+    with guard.checked("im", image, _submitted(tmp_path, drawn)) as clean:
+        (warning,) = guard.noted({}, clean, image)["warnings"]
+    assert warning.startswith("4 pixels of other values (7) were left out")
+
+
 def test_a_label_of_an_unreadable_image_is_kept_too(tmp_path, state, drawn):
     (tmp_path / "bad.png").write_bytes(b"not an image")
     nib.save(nib.Nifti1Image(drawn, np.eye(4)), tmp_path / "s.nii.gz")
@@ -215,11 +223,13 @@ def test_an_error_while_storing_does_not_reject_the_label(tmp_path, state, image
         LabelGuard(state).checked("im", image, tmp_path / "s.nii.gz") as clean,
     ):
         raise LabelError("disk")
-    assert not clean.exists()
+    assert not clean.file.exists()
     assert not list((state.root / "rejected").iterdir())
 
 
-@pytest.mark.parametrize("tag", ["../..", "..", ".", "a/b", "a\\b", "", "/etc", ".hidden", "final\n", "x" * 65, "é"])
+@pytest.mark.parametrize(
+    "tag", ["../..", "..", ".", "a/b", "a\\b", "", "/etc", ".hidden", "final\n", "x" * 65, "é", "Final"]
+)
 def test_tags_that_are_no_plain_folder_name(tag):
     with pytest.raises(LabelError, match="tag"):
         LabelGuard.check_tag(tag)

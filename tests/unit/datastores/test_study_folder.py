@@ -151,6 +151,14 @@ def test_an_upload_whose_name_looks_like_an_images_is_of_that_image(studies: Pat
     assert refused.value.status_code == 409
 
 
+def test_an_upload_whose_id_many_disks_take_for_another_one_is_refused(studies: Path, folder: StudyFolder) -> None:
+    file = str(_image(studies.parent / "sent.nii.gz"))
+    with pytest.raises(HTTPException, match="more than capitals") as refused:
+        folder.add_image("A", file, {})
+    assert refused.value.status_code == 409
+    assert not (studies / "A.nii.gz").exists()
+
+
 def test_the_command_line_takes_no_hidden_file_for_an_image(studies: Path) -> None:
     shutil.copy(studies / "a.nii.gz", studies / "._a.nii.gz")
     assert list(StudyFiles.open(studies).images) == ["a", "b", "c"]

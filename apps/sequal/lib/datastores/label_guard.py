@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,20 @@ WARNINGS: Final = "warnings"
 MADE_BY: Final = "model"
 #: Of an id in bytes: a file system takes 255, and copies in `replaced/` carry the date as well.
 _LONGEST_ID: Final = 180
+_FINAL: Final = "final"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class CheckedLabel(NamedTuple):
+    """A label as it is stored.
+
+    Attributes:
+        file: on its image's grid.
+        dropped: pixels by class that were left out of what was submitted.
+    """
+
+    file: Path
+    dropped: dict[int, int]
 
 
 class LabelGuard:
@@ -73,6 +86,10 @@ class LabelGuard:
             raise LabelError(
                 f"Expected `tag` to be letters, digits, '.', '_' or '-', got {tag!r}. "
                 "Use 'final' for a submitted label."
+            )
+        if tag.lower() == _FINAL and tag != _FINAL:  # one folder on many disks
+            raise LabelError(
+                f"Expected `tag` to be 'final' or another word, got {tag!r}. Use 'final' for a submitted label."
             )
 
     @staticmethod
@@ -104,7 +121,7 @@ class LabelGuard:
         *,
         by_expert: bool = True,
         viewed: bool = False,
-    ) -> tuple[Frame, NDArray[np.uint8]]:
+    ) -> tuple[Frame, NDArray[np.uint8], dict[int, int]]:
         """A submitted label as it would be stored; nothing is kept of it.
 
         Args:
@@ -116,7 +133,7 @@ class LabelGuard:
             viewed: As for `checked`.
 
         Returns:
-            The image, and its label uint8 `(W, H, F)` in {0, 1, 255}.
+            The image, its label uint8 `(W, H, F)` in {0, 1, 255}, and the pixels by class that were left out.
 
         Raises:
             LabelError: wrong grid, unreadable, nothing but other segments or pixels that were not annotated.
@@ -134,7 +151,7 @@ class LabelGuard:
             check_label(label, frame, dropped)
         if dropped:
             logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
-        return frame, label
+        return frame, label, dropped
 
     @contextmanager
     def checked(
@@ -146,7 +163,7 @@ class LabelGuard:
         *,
         by_expert: bool = True,
         viewed: bool = False,
-    ) -> Iterator[Path]:
+    ) -> Iterator[CheckedLabel]:
         """The submitted label, cleaned and on its image's grid, as a temporary file.
 
         Args:
@@ -166,7 +183,9 @@ class LabelGuard:
             clean = Path(folder) / "label.nii.gz"
             try:
                 with large_images_take_turns(image):
-                    frame, label = self.read(image_id, image, submitted, info, by_expert=by_expert, viewed=viewed)
+                    frame, label, dropped = self.read(
+                        image_id, image, submitted, info, by_expert=by_expert, viewed=viewed
+                    )
             except (LabelError, ImageError) as error:
                 self.keep_rejected(image_id, submitted, str(error))
                 raise LabelError(f"The label was not accepted. {error}") from error
@@ -174,27 +193,28 @@ class LabelGuard:
                 write_on_frame(clean, label, frame)
             except OSError as error:
                 raise _no_room(error) from error
-            yield clean
+            yield CheckedLabel(clean, dropped)
 
     @staticmethod
-    def noted(info: Mapping[str, Any] | None, checked: Path, image: Path | None = None) -> dict[str, Any]:
+    def noted(info: Mapping[str, Any] | None, checked: CheckedLabel, image: Path | None = None) -> dict[str, Any]:
         """What is noted about a label: what the client said, and what the app says of it.
 
         Args:
             info: What came beside the label.
-            checked: The file that `checked` gave.
+            checked: What `checked` gave.
             image: The file of its image; without it nothing is said of the layer.
 
         Returns:
             `info`, with `no_layer` when the label says that, and `warnings` for the annotator where there are any.
         """
         told = {key: value for key, value in (info or {}).items() if key not in (NO_LAYER, WARNINGS)}
-        if says_no_layer(read_nifti_array(checked)):
+        if says_no_layer(read_nifti_array(checked.file)):
             return told | {NO_LAYER: True}
         if image is None:
             return told
         frame = read_frame(image)
-        warnings = label_warnings(read_label(checked, frame.grid, layout=frame.layout), frame.calibration)
+        label = read_label(checked.file, frame.grid, layout=frame.layout)
+        warnings = label_warnings(label, frame.calibration, checked.dropped)
         return told | ({WARNINGS: list(warnings)} if warnings else {})
 
     def keep_rejected(self, image_id: str, submitted: Path, reason: str) -> None:

@@ -11,11 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import HTTPException, status
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 from monailabel.interfaces.datastore import DefaultLabelTag
 
-from lib.configs import not_found, refusal
+from lib.configs import conflict, not_found, refusal
 from lib.datastores.found_files import split_name
 from lib.datastores.kept_list import KeptList
 from lib.datastores.label_guard import MADE_BY, LabelGuard
@@ -86,12 +85,12 @@ class StudyFolder(KeptList):
             with self._exclusive():
                 known = self._datastore.objects.get(image)
                 if known is not None and not overwrite:
-                    raise HTTPException(
-                        status_code=status.HTTP_409_CONFLICT,
-                        detail=f"Expected `image` to be an id that the study does not have, got {image!r}. Choose "
-                        "another id, or send `overwrite=true`: the former image and its labels are then kept in "
-                        "`replaced/`.",
+                    raise conflict(
+                        f"Expected `image` to be an id that the study does not have, got {image!r}. Choose another id, "
+                        "or send `overwrite=true`: the former image and its labels are then kept in `replaced/`."
                     )
+                if known is None:
+                    self._check_case(image)
                 target = Path(self._datastore.image_path()) / self._filename(image, suffix)
                 former = self._files(image) if known is not None else []
                 for path, kind in former:
@@ -105,6 +104,20 @@ class StudyFolder(KeptList):
                 self._datastore.objects[image] = ImageLabelModel(image=DataModel(info=info, ext=suffix))
                 self._write_notes_if_possible([image])
         return image
+
+    def _check_case(self, image: str) -> None:
+        """Refuse a new id that many disks take for another one: there its label would replace that of the other.
+
+        Raises:
+            HTTPException: 409, with the id that the study has.
+        """
+        folded = image.casefold()
+        twin = next((known for known in self._datastore.objects if known.casefold() == folded), None)
+        if twin is not None:
+            raise conflict(
+                f"Expected `image` to differ from every id of the study in more than capitals, got {image!r} beside "
+                f"{twin!r}. Choose another id."
+            )
 
     def remove_image(self, image_id: str) -> None:
         """Take an image and its labels out of the study on a client's request; all are kept in `replaced/`.
@@ -155,7 +168,7 @@ class StudyFolder(KeptList):
             submitted = Path(label_filename)
             with self._guard.checked(image_id, image, submitted, label_info, by_expert=final, viewed=viewed) as checked:
                 info = self._guard.noted(label_info, checked, image) if final else label_info
-                return self._store(image_id, checked, label_tag, info)
+                return self._store(image_id, checked.file, label_tag, info)
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Take a label out of the study on a client's request; one that no model made is kept in `replaced/`.

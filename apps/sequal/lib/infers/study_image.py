@@ -42,7 +42,7 @@ def check_storable(store: Datastore, image: str, tag: str) -> None:
             model made.
     """
     taken = bool(store.get_label_uri(image, tag)) and MADE_BY not in store.get_label_info(image, tag)
-    if tag != DefaultLabelTag.FINAL and not taken:
+    if tag.lower() != DefaultLabelTag.FINAL.value and not taken:
         return
     cure = "Name another one." if tag == DefaultLabelTag.ORIGINAL else "Leave it out: the mask is then 'original'."
     raise refusal(

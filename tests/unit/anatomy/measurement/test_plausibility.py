@@ -43,7 +43,8 @@ def test_what_fills_the_picture_is_refused(label):
 def test_many_values_are_a_grey_picture():
     with pytest.raises(LabelError, match="grey picture"):
         label_warnings(band(), dropped=dict.fromkeys(range(2, 40), 5))
-    assert label_warnings(band(), dropped={2: 30, 3: 7}) == ()
+    (warning,) = label_warnings(band(), dropped={2: 30, 3: 7})
+    assert warning == "37 pixels of other values (2, 3) were left out: 1 is the layer."
 
 
 def test_two_walls_in_a_column_are_said():
@@ -69,3 +70,12 @@ def test_frames_of_a_clip_are_named_by_number():
     clip = np.concatenate([band(), band(20) + band(60)], axis=2)
     (warning,) = label_warnings(clip)
     assert warning.startswith("Frame 2: 100 of 100")
+
+
+def test_a_stroke_by_mistake_and_a_layer_along_the_edge_are_said():
+    (warning,) = label_warnings(band(columns=slice(40, 42)))
+    assert warning.startswith("Only 2 of 120 columns")
+    border = np.zeros((WIDTH, HEIGHT, 1), np.uint8)
+    border[:, :4] = border[:, -4:] = border[:4] = border[-4:] = 1
+    (warning,) = label_warnings(border)
+    assert warning.startswith("Only 0 of the 120 columns that show the layer can be measured")

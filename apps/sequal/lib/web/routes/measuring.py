@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -92,10 +92,12 @@ def measurement_routes(
     ]
 
 
-def _measured(image: str, frame: Frame, label: NDArray[np.uint8]) -> dict[str, Any]:
+def _measured(
+    image: str, frame: Frame, label: NDArray[np.uint8], dropped: Mapping[int, int] | None = None
+) -> dict[str, Any]:
     try:
         frames = measure_label(label, frame.calibration)
-        warnings = label_warnings(label, frame.calibration)
+        warnings = label_warnings(label, frame.calibration, dropped)
     except SequalError as error:
         raise refusal(error) from error
     return {"image": image, **thickness_params(frames)} | ({WARNINGS: list(warnings)} if warnings else {})

@@ -24,6 +24,10 @@ _THICKEST_MM: Final = 4.0
 _MOST_PIECES: Final = 20
 #: Share of the drawn columns that may hold something beside the layer before a word is said.
 _CROWDED_SHARE: Final = 0.02
+#: A stroke by mistake shows in fewer columns.
+_FEWEST_COLUMNS: Final = 3
+#: Share of the drawn columns that has to be measurable, lest the thickness be that of a corner.
+_MEASURED_SHARE: Final = 0.5
 _EIGHT_NEIGHBOURS: Final = np.ones((3, 3), dtype=bool)
 
 
@@ -58,6 +62,11 @@ def label_warnings(
             "picture, or a mask that was saved as JPEG. Save the mask itself, without loss."
         )
     warnings: dict[str, None] = {}
+    if dropped:
+        values = ", ".join(str(value) for value in sorted(dropped))
+        warnings[
+            f"{sum(dropped.values())} pixels of other values ({values}) were left out: {INTIMA_MEDIA} is the layer."
+        ] = None
     for index in range(label.shape[2]):
         frame = label[:, :, index]
         place = f"Frame {index + 1}: " if label.shape[2] > 1 else ""
@@ -76,7 +85,15 @@ def _frame_warnings(frame: NDArray[np.uint8], calibration: Calibration) -> list[
             "columns that show it. Layer and background may be exchanged, or columns and rows. Draw the layer alone."
         )
     warnings = []
-    crowded = boundaries_from_mask(frame).crowded
+    boundaries = boundaries_from_mask(frame)
+    crowded, measured = boundaries.crowded, int(boundaries.measured.sum())
+    if columns < _FEWEST_COLUMNS:
+        warnings.append(f"Only {columns} of {frame.shape[0]} columns show the layer. Look whether it was meant.")
+    elif measured < _MEASURED_SHARE * columns:
+        warnings.append(
+            f"Only {measured} of the {columns} columns that show the layer can be measured: in the others it touches "
+            "the edge of the picture or what is not annotated, or lies beside the longest piece."
+        )
     if crowded > max(1.0, _CROWDED_SHARE * columns):
         warnings.append(
             f"{crowded} of {columns} columns show the layer more than once. Only its longest piece is measured; erase "
