@@ -43,7 +43,7 @@ from lib.web.routes import Access, serve_study
 from sequal.acquisition import STRATEGIES
 from sequal.errors import SequalError
 from sequal.labels import LABEL_NAMES
-from sequal.memory import give_large_blocks_back
+from sequal.memory import watch_memory
 from sequal.processor import step_back, wait_without_spinning
 from sequal.study.state import (
     end_with_parent,
@@ -69,7 +69,7 @@ class SequalApp(MONAILabelApp):
             step_back()
         else:
             wait_without_spinning()
-            give_large_blocks_back()
+            watch_memory()
         try:
             self.study = Study.open(app_dir, studies, conf)
             self._claims = Claims(self.study)

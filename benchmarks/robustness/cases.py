@@ -119,6 +119,14 @@ def _files() -> Iterator[Case]:
         yield _infer(f"offset {value}", _nifti(image, at={108: ("<f", value)}))
         nrrd_spacing = {"space": "left-posterior-superior", "space directions": np.diag([value, value, 1.0])}
         yield _infer(f"nrrd spacing {value}", _nrrd_file(image, {**nrrd_spacing, "space origin": [0, 0, 0]}), "i.nrrd")
+    for value in (float("nan"), float("inf"), 1e38, 1e-45):  # one value of a form: infinite ones kept ITK busy for ever
+        for offset in (88, 256, 268, 288, 304):
+            odd = {252: ("<h", 1), 254: ("<h", 1), 280: ("<f", 0.1), 300: ("<f", 0.1), 320: ("<f", 0.1)}
+            odd[offset] = ("<f", value)
+            yield _infer(f"{value} at {offset}", _nifti(image, at=odd))
+            yield _put_label(f"{value} at {offset}", _nifti(_band(), at=odd))
+    for shape in ((32_768, 2), (2, 40_000)):
+        yield _infer(f"long picture {shape}", _picture(np.zeros(shape, np.uint8)), "i.png")
     for shape in ((1, 1), (1, 5000), (5000, 1), (2, 2, 1), (3, 3, 500), (1, 1, 1, 7), (100_000, 1, 1), (7, 7, 2)):
         pixels = np.random.default_rng(1).integers(0, 255, shape, dtype=np.uint8)
         yield _infer(f"shape {shape}", _nifti(pixels))

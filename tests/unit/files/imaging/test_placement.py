@@ -3,6 +3,7 @@
 import nibabel as nib
 import nrrd
 import numpy as np
+import psutil
 import pytest
 import SimpleITK as sitk  # noqa: N813 - as its users write it
 from hypothesis import HealthCheck, given, settings
@@ -393,3 +394,15 @@ def test_masks_of_dicom_images(tmp_path, frames, tags):
     write_dicom(tmp_path / "image.dcm", stored, [] if tags.get("PixelSpacing") else [region], **tags)
     for mask in write_both(tmp_path / "image.dcm", tmp_path):
         check_on_image(tmp_path / "image.dcm", mask)
+
+
+def test_a_damaged_dicom_element_costs_no_memory(tmp_path):
+    path = write_dicom(tmp_path / "image.dcm", np.zeros((60, 80), np.uint8), [ultrasound_region()])
+    content = path.read_bytes()
+    at = content.index(b"\x02\x00\x12\x00UI") + 4  # GDCM takes what follows a foreign kind of value for its length
+    path.write_bytes(content[:at] + b"U:" + content[at + 2 :])
+    itk_affine(path, "dicom")
+    before = psutil.Process().memory_info().rss
+    for _ in range(3):
+        itk_affine(path, "dicom")
+    assert psutil.Process().memory_info().rss - before < 200 << 20

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequal.errors import ImageError
+from sequal.files.imaging.dicom_header import clean_header
 from sequal.files.imaging.names import FileKind, image_suffix
 
 __all__ = ["FARTHEST_MM", "LONGEST_MM", "SHORTEST_MM", "Placement", "is_usable", "itk_affine", "straightened"]
@@ -79,6 +80,15 @@ def itk_affine(
     Raises:
         ImageError: to ITK the array has another shape, so that no mask can lie on it for every reader.
     """
+    if kind == "dicom":
+        with clean_header(path) as clean:
+            return None if clean is None else _itk_affine(clean, kind)
+    return _itk_affine(path, kind, shape, colour=colour)
+
+
+def _itk_affine(
+    path: Path, kind: FileKind, shape: Sequence[int] = (), *, colour: bool = False
+) -> NDArray[np.float64] | None:
     try:
         import SimpleITK as sitk  # noqa: N813 - as its users write it
     except ModuleNotFoundError:
