@@ -36,15 +36,17 @@ class FrameStates:
     """
 
     def __init__(self, study: Study, store: Datastore) -> None:
-        self._store = store
+        self._store: Any = store
         ledger = study.state.ledger
         self.skips: Mapping[str, SkipRecord] = {skip.image: skip for skip in ledger.skips()}
         self.leased: Mapping[str, str] = ledger.leased()
 
     @cached_property
     def images(self) -> list[str]:
-        """Every frame, sorted."""
-        return sorted(self._store.list_images())
+        """Every frame, in the order of the names that people know them by."""
+        return sorted(
+            self._store.list_images(), key=lambda image: (_name(image, self._store.image_notes(image)), image)
+        )
 
     @cached_property
     def labelled(self) -> frozenset[str]:
@@ -63,9 +65,8 @@ class FrameStates:
 
     def of(self, image: str) -> dict[str, Any]:
         """One frame: `state` is `labelled`, `no wall`, `skipped` or `open`; who and why, where that is known."""
-        info = self._store.get_image_info(image)
-        name = info.get("StudyDescription") or info.get("PatientID") or image
-        row: dict[str, Any] = {"image": image, "name": str(name), "state": "open"}
+        name = _name(image, self._store.image_notes(image))
+        row: dict[str, Any] = {"image": image, "name": name, "state": "open"}
         row |= {"open_with": self.leased[image]} if image in self.leased else {}
         label = self._store.get_label_by_image_id(image, _FINAL)
         if label:
@@ -176,6 +177,19 @@ def frame_list_routes(
 def _key(study: Study) -> str:
     """What tells the studies apart that one browser has seen at one address."""
     return hashlib.sha256(str(study.state.root.resolve()).encode()).hexdigest()[:12]
+
+
+def _name(image: str, notes: Mapping[str, Any]) -> str:
+    """How people call an image: by patient and description where a PACS tells them, else by its id.
+
+    >>> _name("2.25.7", {"PatientID": "p01", "StudyDescription": "left carotid"})
+    'p01 left carotid'
+    >>> _name("2.25.7", {"PatientID": "p01", "StudyDescription": "p01_f2"}), _name("p01_f2", {})
+    ('p01_f2', 'p01_f2')
+    """
+    patient, description = (str(notes.get(key) or "") for key in ("PatientID", "StudyDescription"))
+    patient = "" if patient == "UNK" or patient in description else patient
+    return " ".join(filter(None, (patient, description))) or image
 
 
 def _matches(search: str, image: str, notes: Mapping[str, Any]) -> bool:

@@ -58,7 +58,7 @@ const WHY = {
 
 // How a way to choose frames is called in the list; others stand by their own name.
 const CHOICES = {
-  layer_entropy_power: "chance, unsure frames more often",
+  layer_entropy_power: "chance, unsure ones more often",
   layer_entropy: "the model is most unsure of the wall",
   pld: "the two networks disagree most (PLD)",
   pld_diverse: "PLD, and frames unlike each other",
