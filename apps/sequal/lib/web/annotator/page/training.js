@@ -6,8 +6,18 @@ const STARTS_WITHIN_MS = 8000; // until then, "not running" does not mean that i
 const element = (id) => document.getElementById(id);
 const dice = (value) => (typeof value === "number" ? value.toFixed(3) : "–");
 
+// The names of images, as the list has them: on a PACS an id is a number that nobody knows.
+const namesOf = (images) =>
+  Promise.all(
+    images.map(async (image) => {
+      const found = await server.frames({ search: image, limit: 1 }).catch(() => ({ frames: [] }));
+      const row = found.frames.find((frame) => frame.image === image);
+      return row ? row.name : image;
+    })
+  );
+
 // What the labels said of the new model, in sentences.
-export const verdictWords = (stats) => {
+export const verdictWords = async (stats) => {
   const { judged, published, published_reason: reason } = stats;
   const outcome = published ? "The new model is in use." : `The model stays as it was: ${reason}.`;
   if (!judged || !judged.frames) {
@@ -16,7 +26,8 @@ export const verdictWords = (stats) => {
   const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
   const by = `${count(judged.frames, "label")} of ${count(judged.patients, "patient")} judged it`;
   const overlap = `Overlap (Dice) ${dice(judged.before)} before, ${dice(judged.after)} after.`;
-  const doubted = (judged.doubted || []).length ? ` Look again at ${judged.doubted.join(", ")}.` : "";
+  const names = await namesOf(judged.doubted || []);
+  const doubted = names.length ? ` Look again at ${names.join(", ")}.` : "";
   return `${outcome} ${by}. ${overlap}${doubted}`;
 };
 
@@ -56,7 +67,7 @@ export class Training {
       element("train-bar").hidden = true;
       await this.refresh();
     } else if (stats.total_time && !stats.error) {
-      element("train-text").textContent = `The last training: ${verdictWords(stats)}`;
+      element("train-text").textContent = `The last training: ${await verdictWords(stats)}`;
     }
   }
 
@@ -73,7 +84,7 @@ export class Training {
       const isNew = JSON.stringify(stats) !== before;
       if (!isListed && (isNew || Date.now() - since > STARTS_WITHIN_MS)) {
         const failed = stats.error ? `The training ended early: ${stats.error}` : "The training ended early; the log says why.";
-        element("train-text").textContent = isNew && stats.total_time && !stats.error ? verdictWords(stats) : failed;
+        element("train-text").textContent = isNew && stats.total_time && !stats.error ? await verdictWords(stats) : failed;
         if (stats.published) {
           this.changed();
         }
