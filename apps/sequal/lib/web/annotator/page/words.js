@@ -1,6 +1,6 @@
 // Numbers and reasons in words.
 const FLAGS = {
-  several_pieces: "something is drawn beside the wall",
+  several_pieces: "something lies beside the wall",
   outside_region: "part of the wall lies outside the region that has a scale",
   not_calibrated: "the image has no scale, so lengths are in pixels",
   short_length: "measured along less than 10 mm",
