@@ -290,6 +290,13 @@ def pretrain(
         list[Path] | None,
         typer.Option(help="Weights that the result is averaged with; may be repeated.", show_default=False),
     ] = None,
+    join: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Train nothing: two checkpoints whose networks become a pair for method=cross. Given twice.",
+            show_default=False,
+        ),
+    ] = None,
     test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
 ) -> None:
     """Make starting weights from simulated frames alone, with a card that says what they are."""
@@ -308,6 +315,7 @@ def pretrain(
             learning_rate=learning_rate,
             start=start,
             average_with=tuple(average_with or ()),
+            join=tuple(join or ()),
             test_frames=test_frames,
         )
     )

@@ -31,18 +31,18 @@ from lib.infers import (
     CarotidContoursInfer,
     CarotidInfer,
     SequalBatchInfer,
+    VolumeInfer,
     check_storable,
     image_file,
 )
 from lib.scoring import AutoScoring, PldScoring
-from lib.trainers import CarotidTrain
+from lib.trainers import RoundTrain
 from lib.web.access import exposure, protect, start_address
 from lib.web.dicomweb import FolderService
 from lib.web.ohif import LastPredictions, serve_pacs, serve_study_list
 from lib.web.routes import Access, serve_study
 from sequal.acquisition import STRATEGIES
 from sequal.errors import SequalError
-from sequal.labels import LABEL_NAMES
 from sequal.memory import watch_memory
 from sequal.processor import step_back, wait_without_spinning
 from sequal.study.state import (
@@ -56,8 +56,9 @@ from sequal.version import VERSION
 
 logger = logging.getLogger(__name__)
 
-MODEL = "carotid"
 CONTOURS = "carotid_contours"
+#: What clients call the app, by model.
+NAMES = {"carotid": "SEQUAL - carotid intima-media", "volume": "SEQUAL - volumes"}
 
 
 class SequalApp(MONAILabelApp):
@@ -77,10 +78,10 @@ class SequalApp(MONAILabelApp):
                 app_dir=app_dir,
                 studies=studies,
                 conf=conf,
-                name="SEQUAL - carotid intima-media",
-                description="Active learning from sparse, noisy labels of the intima-media layer in carotid ultrasound",
+                name=NAMES[self.study.model.name],
+                description=f"Active learning from sparse, noisy labels of {', '.join(self.study.model.labels)}",
                 version=VERSION,
-                labels=list(LABEL_NAMES),
+                labels=list(self.study.model.labels),
             )
         except SequalError as error:
             # What stops the start is a sentence for people; the way to it through the code would hide it.
@@ -99,7 +100,7 @@ class SequalApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         """The studies folder or the PACS, guarded; any other remote study as MONAI Label opens it."""
-        guard = LabelGuard(self.study.state)
+        guard = LabelGuard(self.study.state, self.study.settings)
         if "://" in self.studies:
             if server_settings.MONAI_LABEL_DATASTORE:
                 return super().init_datastore()  # another kind of remote study
@@ -127,12 +128,15 @@ class SequalApp(MONAILabelApp):
             raise conflict(told)
 
     def init_infers(self) -> dict[str, Any]:
-        """The one model, as a mask and as curves; the mask first, since clients take the first as their default."""
-        return {MODEL: CarotidInfer(self.study), CONTOURS: CarotidContoursInfer(self.study)}
+        """The model as a mask, and of a layer also as curves; clients take the first as their default."""
+        name = self.study.model.name
+        if name == "volume":
+            return {name: VolumeInfer(self.study)}
+        return {name: CarotidInfer(self.study), CONTOURS: CarotidContoursInfer(self.study)}
 
     def init_trainers(self) -> dict[str, Any]:
         """Its trainer."""
-        return {MODEL: CarotidTrain(self.study)}
+        return {self.study.model.name: RoundTrain(self.study)}
 
     def init_scoring_methods(self) -> dict[str, Any]:
         """Pseudo Label Divergence."""

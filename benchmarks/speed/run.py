@@ -27,14 +27,16 @@ wait_without_spinning()
 
 import torch  # noqa: E402
 
+from sequal.anatomy.layer.extent import ColumnExtent  # noqa: E402
+from sequal.anatomy.models.carotid import to_working  # noqa: E402
 from sequal.files.imaging import read_frame  # noqa: E402
 from sequal.learning.batch import Batch  # noqa: E402
-from sequal.learning.losses import ColumnExtent, SupervisedLoss, consistency_loss  # noqa: E402
+from sequal.learning.losses import SupervisedLoss, consistency_loss  # noqa: E402
 from sequal.learning.methods.sequal import MeanTeacherTrainer  # noqa: E402
 from sequal.learning.training.round_length import with_steps  # noqa: E402
 from sequal.prediction import load_pair, predict_frame, score_items  # noqa: E402
 from sequal.prediction.passes import FRAMES_AT_ONCE  # noqa: E402
-from sequal.preparation.working_frames import WorkingFrames, to_working  # noqa: E402
+from sequal.preparation.working_frames import WorkingFrames  # noqa: E402
 from sequal.settings import Settings  # noqa: E402
 from sequal.study.items import Item  # noqa: E402
 

@@ -104,8 +104,8 @@ def test_ends_of_ranges():
 def test_unknown_key_is_refused_with_a_suggestion():
     with pytest.raises(SettingsError, match="Did you mean `epochs`"):
         Settings.from_conf({"epoch": "3"})
-    with pytest.raises(SettingsError, match="`models` to be a setting"):
-        Settings.from_conf({"models": "carotid"})
+    with pytest.raises(SettingsError, match="`modeles` to be a setting"):
+        Settings.from_conf({"modeles": "carotid"})
 
 
 PAPER = {

@@ -8,8 +8,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Rule", "boolean", "choice", "host_names", "integer", "number", "origins", "patient_regex", "text", "url"]
+__all__ = [
+    "Rule",
+    "boolean",
+    "choice",
+    "host_names",
+    "integer",
+    "names",
+    "number",
+    "origins",
+    "patient_regex",
+    "text",
+    "triple",
+    "url",
+]
 
+#: Of labels: 255 means not annotated.
+_MOST_NAMES = 100
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
@@ -41,6 +56,49 @@ def _range_text(low: float, high: float, open_low: bool, open_high: bool) -> str
     if math.isinf(high):
         return lower
     return f"{lower} and {'under' if open_high else 'at most'} {high:.10g}"
+
+
+def names() -> Rule:
+    """Names with commas between them, each once, or nothing; `_` stands for a blank.
+
+    MONAI Label's start script takes what it is given apart at blanks.
+
+    >>> names().parse("liver, left_kidney")
+    'liver,left kidney'
+    """
+
+    def parse(raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError(raw)
+        found = [name.replace("_", " ").strip() for name in raw.split(",")] if raw.strip() else []
+        if not all(found) or len({name.casefold() for name in found}) < len(found) or len(found) > _MOST_NAMES:
+            raise ValueError(raw)
+        return ",".join(found)
+
+    return Rule(f"names with commas between them (`_` for a blank), each once, at most {_MOST_NAMES}, or empty", parse)
+
+
+def triple(low: float, high: float, multiple_of: int = 0) -> Rule:
+    """`auto`, or three numbers in `low..high` with commas between them; whole multiples where one is given.
+
+    >>> triple(0.1, 20).parse("1, 1,2.5"), triple(16, 256, multiple_of=16).parse("96,96,64")
+    ('1,1,2.5', '96,96,64')
+    """
+    kind = f"multiples of {multiple_of}" if multiple_of else "numbers"
+
+    def parse(raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError(raw)
+        if raw.strip() == "auto":
+            return "auto"
+        values = [float(part) for part in raw.split(",")]
+        if len(values) != 3 or (multiple_of and any(value % multiple_of for value in values)):
+            raise ValueError(raw)
+        for value in values:
+            _checked_range(value, low, high, False, False)
+        return ",".join(f"{value:g}" for value in values)
+
+    return Rule(f"auto, or three {kind} from {low:g} to {high:g} with commas between them", parse)
 
 
 def integer(low: int, high: float = math.inf, multiple_of: int = 1) -> Rule:

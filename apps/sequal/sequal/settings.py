@@ -7,10 +7,24 @@ from typing import Any, Literal, get_args
 
 from sequal.errors import SettingsError
 from sequal.plugins import modules_of
-from sequal.rules import Rule, boolean, choice, host_names, integer, number, origins, patient_regex, text, url
+from sequal.rules import (
+    Rule,
+    boolean,
+    choice,
+    host_names,
+    integer,
+    names,
+    number,
+    origins,
+    patient_regex,
+    text,
+    triple,
+    url,
+)
 
 __all__ = [
     "METHOD_NAMES",
+    "MODEL_NAMES",
     "NETWORK_NAMES",
     "STRATEGY_NAMES",
     "NetworkName",
@@ -47,6 +61,7 @@ StrategyName = Literal[
 ]
 #: Every file in the room of the methods is one; the first is the default.
 METHOD_NAMES: tuple[str, ...] = modules_of("learning/methods", first="sequal")
+MODEL_NAMES: tuple[str, ...] = modules_of("anatomy/models", first="carotid")
 NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
 STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
 
@@ -86,6 +101,22 @@ class Settings:
     )
     device: Literal["auto", "cpu", "cuda"] = _fixed(
         "auto", choice(("auto", "cpu", "cuda")), "where networks run; auto: CUDA where there is one"
+    )
+    models: str = _fixed(
+        "carotid",
+        choice(MODEL_NAMES),
+        "`carotid`: the intima-media layer in frames and clips; `volume`: structures of volumes, by `labels`",
+    )
+    labels: str = _fixed("", names(), "names of the structures in volumes, the first is value 1 (`models=volume`)")
+    volume_spacing: str = _fixed(
+        "auto",
+        triple(0.05, 20),
+        "voxel that volumes are resampled to, in mm to the right, to the front, upwards; auto: the study's median",
+    )
+    volume_patch: str = _fixed(
+        "auto",
+        triple(16, 512, multiple_of=16),
+        "patch of a volume in voxels; auto: the study's median volume, at most 96 along each axis",
     )
     method: str = _fixed(
         "sequal",
@@ -311,6 +342,26 @@ class Settings:
                     f"Use `--conf {key} VALUE`."
                 )
         return self._with(values)
+
+    @property
+    def model(self) -> str:
+        """The model of a study."""
+        return self.models
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """`labels` one by one."""
+        return tuple(self.labels.split(",")) if self.labels else ()
+
+    @property
+    def volume_spacing_mm(self) -> tuple[float, ...] | None:
+        """`volume_spacing` as numbers; None: to be taken from the study."""
+        return None if self.volume_spacing == "auto" else tuple(float(v) for v in self.volume_spacing.split(","))
+
+    @property
+    def volume_patch_voxels(self) -> tuple[int, ...] | None:
+        """`volume_patch` as numbers; None: to be taken from the study."""
+        return None if self.volume_patch == "auto" else tuple(int(v) for v in self.volume_patch.split(","))
 
     @property
     def thin_layer_px(self) -> float:

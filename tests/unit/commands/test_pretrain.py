@@ -23,7 +23,7 @@ def small_frame(rng, kind=None, scanner=None):
 
 @pytest.fixture(autouse=True)
 def _small_frames(monkeypatch):
-    for module in ("sequal.commands.pretrain", "sequal.learning.training.phantom_patches"):
+    for module in ("sequal.commands.pretrain", "sequal.anatomy.phantom.patches"):
         monkeypatch.setattr(f"{module}.simulate_frame", small_frame)
     monkeypatch.setattr("sequal.learning.training.pretrain.PATCH", (64, 64))
 
@@ -33,8 +33,8 @@ def test_weights_and_card_are_written(run, tmp_path):
     arguments = ("--steps", 2, "--batch", 2, "--workers", 0, "--test-frames", 4, "--network", "unet")
     result = run("pretrain", *arguments, "--out", out, "--seed", 5)
     assert result.exit_code == 0, result.output
-    checkpoint = load_checkpoint(out, "unet")
-    create_network(Architecture("unet")).load_state_dict(checkpoint.teacher)
+    checkpoint = load_checkpoint(out)
+    create_network(Architecture("unet")).load_state_dict(checkpoint.members["teacher"].weights)
     assert checkpoint.meta["phantoms"] == 1  # twelve patches are cut from a frame on average
     assert checkpoint.meta["settings"]["seed"] == 5
     card = out.with_suffix(".md").read_text()
@@ -64,7 +64,7 @@ def test_the_result_can_be_averaged_with_given_weights(run, tmp_path):
     assert run("pretrain", *arguments, "--out", first).exit_code == 0
     assert run("pretrain", *arguments, "--out", second, "--start", first).exit_code == 0
     assert run("pretrain", *arguments, "--out", mean, "--start", first, "--average-with", first).exit_code == 0
-    a, b, averaged = (load_checkpoint(path).teacher for path in (first, second, mean))
+    a, b, averaged = (load_checkpoint(path).members["teacher"].weights for path in (first, second, mean))
     for name, tensor in averaged.items():
         if tensor.is_floating_point():
             torch.testing.assert_close(tensor, (a[name] + b[name]) / 2)

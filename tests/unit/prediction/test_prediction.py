@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from sequal.acquisition import pseudo_label_divergence
+from sequal.anatomy.models import model_of
+from sequal.anatomy.models.carotid import to_working
 from sequal.errors import SettingsError
 from sequal.files.imaging import NOT_CALIBRATED, Calibration, Frame
 from sequal.learning.networks import Ensemble
-from sequal.prediction import choose_device, log_probabilities, predict_frame, predict_probability, to_native
+from sequal.prediction import choose_device, log_probabilities, predict, predict_frame
 from sequal.prediction.confidence import expected_dice
-from sequal.preparation.working_frames import to_working
 from unit.synthetic_study import band, settings
 
 CPU = torch.device("cpu")
@@ -46,7 +47,7 @@ def _loaded(loaded, teacher, student=None):
 
     pair = Pair()
     pair.shown, pair.symmetric = teacher, False
-    return type(loaded)(pair, teacher, student or teacher, "digest", {})
+    return type(loaded)(pair, teacher, student or teacher, "carotid", "digest", {})
 
 
 def test_ranges_shapes_and_types(loaded, clip):
@@ -187,9 +188,12 @@ def test_modes_are_as_they_were(loaded, clip):
 def test_one_network_alone_says_the_same(loaded, clip):
     working = to_working(_frame(clip), settings())
     teacher, _ = _log_p(_frame(clip), loaded.pair.teacher, loaded.pair.student)
-    alone = predict_probability(loaded.pair.teacher, working, CPU)
-    np.testing.assert_array_equal(alone, to_native(teacher, working.grid))
-    assert alone.shape == (96, 64, 6)
+    model = model_of(settings())
+    alone = predict(loaded.pair.teacher, working, model, CPU)
+    both = model.to_native(teacher, working.grid)
+    np.testing.assert_array_equal(alone.foreground, both.foreground)
+    np.testing.assert_array_equal(alone.classes, both.classes)
+    assert alone.foreground.shape == (96, 64, 6)
 
 
 def test_a_network_named_twice_runs_once(clip):

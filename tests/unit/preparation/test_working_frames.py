@@ -3,8 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
+from sequal.anatomy.models.carotid import to_working
 from sequal.files.imaging import read_frame
-from sequal.preparation.working_frames import WorkingFrames, to_working
+from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
 from unit.synthetic_study import band, settings, write_image
 
@@ -54,7 +55,7 @@ def test_the_cache_holds_what_it_may_and_drops_the_least_used(items, monkeypatch
         reads.append(path.name)
         return read_frame(path)
 
-    monkeypatch.setattr("sequal.preparation.working_frames.read_frame", counted)
+    monkeypatch.setattr("sequal.anatomy.models.carotid.read_frame", counted)
     still = 48 * 64 * 2
     frames = WorkingFrames(settings(), cache_bytes=4 * still)
     for item in (items[0], items[1], items[0], items[2], items[0], items[1]):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lib.trainers import CarotidTrain
+from lib.trainers import RoundTrain
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def file(tmp_path: Path) -> Path:
 
 def _stats(file: Path, **values: Any) -> dict[str, Any]:
     file.write_text(json.dumps({"epoch": 2, "total_epochs": 6, **values}))
-    return CarotidTrain(SimpleNamespace(train_stats=file)).stats()
+    return RoundTrain(SimpleNamespace(train_stats=file)).stats()
 
 
 def test_no_round_yet(file: Path) -> None:
-    assert CarotidTrain(SimpleNamespace(train_stats=file)).stats() == {}
+    assert RoundTrain(SimpleNamespace(train_stats=file)).stats() == {}
 
 
 def test_a_running_round_has_no_total_time(file: Path) -> None:

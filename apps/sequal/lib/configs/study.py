@@ -1,9 +1,10 @@
 """One study as the server holds it: settings, state, the model in service and the items of its datastore."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -12,9 +13,12 @@ from fastapi import HTTPException
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from sequal.acquisition import Pool
+from sequal.anatomy.model import Model
+from sequal.anatomy.models import model_of
 from sequal.files.imaging.claims import set_largest_image
 from sequal.prediction import ServedModel, choose_device
 from sequal.settings import Settings
+from sequal.study.folder import images_by_id
 from sequal.study.items import Item
 from sequal.study.kept_pool import kept_pool
 from sequal.study.pool import study_pool
@@ -26,8 +30,9 @@ from sequal.study.state import (
     PatientNames,
     StudyState,
     repair_published,
-    study_state_folder,
+    state_root,
 )
+from sequal.study.volume_plan import with_plan
 
 __all__ = ["Study"]
 
@@ -67,8 +72,9 @@ class Study:
         set_largest_image(settings.max_image_pixels)
         device = choose_device(settings.device)
         app = Path(app_dir)
-        root = Path(settings.state).expanduser() if settings.state else study_state_folder(app, studies)
+        root = state_root(app, studies, settings)
         state = StudyState.open(root, settings)
+        settings = with_plan(settings, _files(studies), root / "volume_plan.json")
         weights = starting_weights(app, settings)
         manifest = None if "://" in studies else Path(studies) / MANIFEST_NAME
         served = ServedModel(state.published, weights, device, lambda: repair_published(state))
@@ -80,6 +86,11 @@ class Study:
             manifest,
             device,
         )
+
+    @cached_property
+    def model(self) -> Model:
+        """What is segmented."""
+        return model_of(self.settings)
 
     @property
     def train_stats(self) -> Path:
@@ -154,6 +165,11 @@ class Study:
             except HTTPException as error:  # a remote image or label that cannot be had
                 logger.warning("Leaving out image %s: %s", image, error.detail)
         return items
+
+
+def _files(studies: str) -> Iterator[Path]:
+    """The images of a studies folder; none of a remote study."""
+    yield from images_by_id(Path(studies)).values() if "://" not in studies else ()
 
 
 @runtime_checkable

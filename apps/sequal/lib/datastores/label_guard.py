@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.web.dicomweb.viewed import as_viewed
-from sequal.anatomy.measurement import label_warnings
+from sequal.anatomy.models import model_of
 from sequal.errors import ImageError, LabelError, StorageError, StudyError
 from sequal.files.imaging import (
     IMAGE_SUFFIXES,
@@ -31,6 +31,7 @@ from sequal.files.imaging.claims import large_images_take_turns
 from sequal.files.imaging.nifti import read_nifti_array
 from sequal.files.imaging.segments import submitted_segments
 from sequal.files.imaging.writing import write_on_frame
+from sequal.settings import Settings
 from sequal.study.state import StudyState, atomic_write
 
 __all__ = ["MADE_BY", "NO_LAYER", "WARNINGS", "LabelGuard"]
@@ -46,6 +47,7 @@ MADE_BY: Final = "model"
 #: Of an id in bytes: a file system takes 255, and copies in `replaced/` carry the date as well.
 _LONGEST_ID: Final = 180
 _FINAL: Final = "final"
+_DEFAULTS: Final = Settings()
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -70,10 +72,12 @@ class LabelGuard:
 
     Args:
         state: of the study.
+        settings: of the study: what is segmented says which labels there are.
     """
 
-    def __init__(self, state: StudyState) -> None:
+    def __init__(self, state: StudyState, settings: Settings = _DEFAULTS) -> None:
         self._state = state
+        self._model = model_of(settings)
 
     @staticmethod
     def check_tag(tag: str) -> None:
@@ -143,12 +147,13 @@ class LabelGuard:
         frame = read_frame(image)
         seen = as_viewed(frame) if viewed else frame
         shown = self._state.shown.get(image_id) if seen.duplicated else None
-        read = read_label(submitted, frame.grid, named=named, shown=shown, layout=seen.layout)
-        label, dropped = clean_label(read)
+        labels = self._model.labels
+        read = read_label(submitted, frame.grid, named=named, shown=shown, layout=seen.layout, labels=labels)
+        label, dropped = clean_label(read, self._model.classes)
         if by_expert:
             # Before the check: a grey picture must not be told to draw the layer.
-            label_warnings(label, frame.calibration, dropped)
-            check_label(label, frame, dropped)
+            self._model.warnings(label, frame, dropped)
+            check_label(label, frame, dropped, labels)
         if dropped:
             logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
         return frame, label, dropped
@@ -195,8 +200,7 @@ class LabelGuard:
                 raise _no_room(error) from error
             yield CheckedLabel(clean, dropped)
 
-    @staticmethod
-    def noted(info: Mapping[str, Any] | None, checked: CheckedLabel, image: Path | None = None) -> dict[str, Any]:
+    def noted(self, info: Mapping[str, Any] | None, checked: CheckedLabel, image: Path | None = None) -> dict[str, Any]:
         """What is noted about a label: what the client said, and what the app says of it.
 
         Args:
@@ -214,7 +218,7 @@ class LabelGuard:
             return told
         frame = read_frame(image)
         label = read_label(checked.file, frame.grid, layout=frame.layout)
-        warnings = label_warnings(label, frame.calibration, checked.dropped)
+        warnings = self._model.warnings(label, frame, checked.dropped)
         return told | ({WARNINGS: list(warnings)} if warnings else {})
 
     def keep_rejected(self, image_id: str, submitted: Path, reason: str) -> None:

@@ -1,9 +1,11 @@
 """Adapters to MONAI Label's inference."""
 
 from lib.infers.batch import SequalBatchInfer
-from lib.infers.carotid import IMAGE_ID, VIEWED, CarotidInfer
+from lib.infers.carotid import CarotidInfer
 from lib.infers.contours import CarotidContoursInfer
+from lib.infers.mask import IMAGE_ID, VIEWED
 from lib.infers.study_image import SENT_FILE, check_storable, image_file
+from lib.infers.volume import VolumeInfer
 
 __all__ = [
     "IMAGE_ID",
@@ -12,6 +14,7 @@ __all__ = [
     "CarotidContoursInfer",
     "CarotidInfer",
     "SequalBatchInfer",
+    "VolumeInfer",
     "check_storable",
     "image_file",
 ]

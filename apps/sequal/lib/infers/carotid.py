@@ -1,169 +1,26 @@
-"""The `carotid` infer task: a mask on the frame's own grid, and what there is to say about it."""
+"""The `carotid` infer task: the layer in a frame or a clip, with its thickness."""
 
-import logging
-import os
-import tempfile
-import threading
-import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
-import torch
-from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
-
-from lib.configs import Study, refusal
-from lib.web.dicomweb import as_viewed
+from lib.configs import Study
+from lib.infers.mask import MaskInfer, Predicted
 from sequal.anatomy.measurement import measure_label, thickness_params
-from sequal.errors import ImageError, SequalError, SettingsError, StudyError
-from sequal.files.imaging import Frame, read_frame
-from sequal.files.imaging.claims import large_images_take_turns
-from sequal.files.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
-from sequal.labels import LABEL_NAMES
-from sequal.prediction import Prediction, predict_frame
-from sequal.processor import Threads
+from sequal.files.imaging import Frame
+from sequal.prediction import predict_frame
 
-__all__ = ["IMAGE_ID", "VIEWED", "CarotidInfer", "result_file"]
-
-logger = logging.getLogger(__name__)
-
-#: Networks that run at a time; each takes memory, and all of them the same cores.
-_FEW_AT_ONCE: Final = threading.BoundedSemaphore(max(2, (os.cpu_count() or 2) // 2))
-#: Request key under which the app adds the id of an image of the study, whose file is under `image`.
-IMAGE_ID: Final = "image_id"
-#: Request key under which the app says that the mask is to have the slices that the image has in a viewer. No client
-#: can send either of them.
-VIEWED: Final = "viewed"
-
-_THREADS: Final = Threads(torch.get_num_threads())
+__all__ = ["CarotidInfer"]
 
 
-class CarotidInfer(InferTask):
-    """Segments an image of any size and spacing with the model in service, and measures it.
-
-    Request keys beside MONAI Label's own: `result_extension` (`.nii.gz`, `.nii`, `.nrrd`), `result_dtype`,
-    `result_compress`. The reply's params hold `pld`, `confidence`, `imt` (for a clip also `imt_frames`), `of_mask`
-    (the same, measured in the whole pixels of the mask, as a label is), `label_names`, `latencies` and `centroids`.
-    """
+class CarotidInfer(MaskInfer):
+    """The params also hold `imt`, for a clip `imt_frames`, and the same under `of_mask` for the mask as it is drawn."""
 
     def __init__(self, study: Study) -> None:
-        super().__init__(
-            type=InferType.SEGMENTATION,
-            labels=dict(LABEL_NAMES),
-            dimension=2,
-            description="Far-wall intima-media layer of the carotid artery, with its thickness",
-        )
-        self._study = study
+        super().__init__(study, "Far-wall intima-media layer of the carotid artery, with its thickness")
 
-    def is_valid(self) -> bool:
-        """Whether there is a model to answer with."""
-        return self._study.served.path is not None
-
-    def __call__(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        """Segment `request["image"]`.
-
-        Returns:
-            The result file (None with `result_write_to_file = false`) and the params.
-        """
-        try:
-            return self._run(request)
-        except SequalError as error:
-            raise refusal(error) from error
-
-    def _run(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        self.check(request)
-        start = time.perf_counter()
-        path = self._path(request)
-        with large_images_take_turns(path):
-            frame = read_frame(path)
-            read = time.perf_counter()
-            with _FEW_AT_ONCE, _THREADS.of_one() as threads:
-                torch.set_num_threads(threads)  # of this thread of the server
-                prediction = predict_frame(frame, self._study.served.load(), self._study.settings, self._study.device)
-        inferred = time.perf_counter()
-        file = self._write(request, frame, prediction) if request.get("result_write_to_file", True) else None
-        end = time.perf_counter()
-        params: dict[str, Any] = {
-            "pld": prediction.pld,
-            "confidence": prediction.confidence,
-            **thickness_params(prediction.imt),
-            "of_mask": thickness_params(measure_label(prediction.mask, frame.calibration)),
-            "label_names": self.labels,
-            "centroids": {},
-            "latencies": {
-                "pre": round(read - start, 3),
-                "infer": round(inferred - read, 3),
-                "write": round(end - inferred, 3),
-                "total": round(end - start, 3),
-            },
+    def predict(self, frame: Frame) -> Predicted:
+        """A still or a clip, of any size and spacing."""
+        study = self._study
+        found = predict_frame(frame, study.served.load(), study.settings, study.device)
+        params = {
+            **thickness_params(found.imt),
+            "of_mask": thickness_params(measure_label(found.mask, frame.calibration)),
         }
-        return None if file is None else str(file), params
-
-    def check(self, request: Mapping[str, Any]) -> None:
-        """Refuse a form of result that this task does not have, before the networks run.
-
-        Raises:
-            SettingsError: it is asked for.
-        """
-        _result_suffix(request)
-        _result_dtype(request)
-
-    def _write(self, request: dict[str, Any], frame: Frame, prediction: Prediction) -> Path:
-        """Write the result that the request asks for to a temporary file."""
-        file = result_file(_result_suffix(request))
-        seen = as_viewed(frame) if request.get(VIEWED) else frame
-        try:
-            mask = prediction.mask.astype(_result_dtype(request))
-            write_on_frame(file, mask, seen, compress=_is_true(request.get("result_compress")))
-        except BaseException:
-            file.unlink(missing_ok=True)
-            raise
-        if seen.duplicated and request.get(IMAGE_ID):
-            try:
-                self._study.state.shown.put(str(request[IMAGE_ID]), prediction.mask[:, :, 0])
-            except StudyError as error:  # the mask is right all the same
-                logger.warning("What is shown of %s cannot be noted: %s", request[IMAGE_ID], error)
-        return file
-
-    def _path(self, request: dict[str, Any]) -> Path:
-        image = request.get("image")
-        if not isinstance(image, str) or not image:
-            raise ImageError(
-                "Expected `image` to be the id of an image of this study, or a file sent along, got an id that the "
-                "study does not have. Ask for the next sample, or reload the list of images."
-            )
-        return Path(image)
-
-
-def _result_suffix(request: Mapping[str, Any]) -> str:
-    suffix = str(request.get("result_extension") or ".nii.gz")
-    suffix = suffix if suffix.startswith(".") else f".{suffix}"
-    if suffix not in WRITABLE_SUFFIXES:
-        raise SettingsError(
-            f"Expected `result_extension` to be one of {', '.join(WRITABLE_SUFFIXES)}, got {suffix!r}. "
-            "Ask for one of these."
-        )
-    return suffix
-
-
-def _result_dtype(request: Mapping[str, Any]) -> np.dtype[Any]:
-    name = request.get("result_dtype") or "uint8"
-    # By name: a dtype of any other kind could hold a thousand bytes a pixel.
-    if name not in WRITABLE_TYPES:
-        raise SettingsError(
-            f"Expected `result_dtype` to be one of {', '.join(WRITABLE_TYPES)}, got {repr(name)[:80]}. "
-            "Ask for 'uint8', for example."
-        )
-    return np.dtype(name)
-
-
-def result_file(suffix: str) -> Path:
-    """An empty temporary file."""
-    # MONAI Label removes the file after sending it.
-    with tempfile.NamedTemporaryFile(suffix=suffix, delete=False) as file:
-        return Path(file.name)
-
-
-def _is_true(value: object) -> bool:
-    return str(value).lower() in {"1", "true", "yes", "on"}
+        return Predicted(found.mask, found.pld, found.confidence, params, found)

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from lib.configs import Study
-from lib.infers.carotid import CarotidInfer, result_file
+from lib.infers.carotid import CarotidInfer
+from lib.infers.mask import Predicted, result_file
 from sequal.errors import SettingsError
 from sequal.files.imaging import Frame
 from sequal.files.imaging.markups import MARKUPS_SUFFIX, write_markups
-from sequal.prediction import Prediction, contour_markups
+from sequal.prediction import contour_markups
 
 __all__ = ["CarotidContoursInfer"]
 
@@ -44,7 +45,7 @@ class CarotidContoursInfer(CarotidInfer):
                 "`carotid`."
             )
 
-    def _write(self, request: dict[str, Any], frame: Frame, prediction: Prediction) -> Path:
+    def _write(self, request: dict[str, Any], frame: Frame, prediction: Predicted) -> Path:
         file = result_file(MARKUPS_SUFFIX)
-        write_markups(file, contour_markups(frame, prediction))
+        write_markups(file, contour_markups(frame, prediction.of))
         return file

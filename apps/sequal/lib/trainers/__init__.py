@@ -1,5 +1,5 @@
 """Adapters to MONAI Label's training."""
 
-from lib.trainers.carotid import CarotidTrain
+from lib.trainers.round import RoundTrain
 
-__all__ = ["CarotidTrain"]
+__all__ = ["RoundTrain"]

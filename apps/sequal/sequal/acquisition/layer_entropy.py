@@ -4,7 +4,6 @@ from torch import Tensor
 
 from sequal.acquisition.entropy import entropy
 from sequal.acquisition.pixels import mean_height, mean_over_pixels
-from sequal.labels import INTIMA_MEDIA
 
 __all__ = ["layer_entropy"]
 
@@ -37,6 +36,6 @@ def layer_entropy(
     >>> round(layer_entropy(log_p, log_p).item(), 4)
     0.4621
     """
-    expected = mean_over_pixels(log_p_teacher[:, INTIMA_MEDIA].exp(), mask)
-    height = mean_height(log_p_teacher[:, INTIMA_MEDIA], mask)
+    expected = mean_over_pixels(log_p_teacher[:, 1:].exp().sum(dim=1), mask)
+    height = mean_height(log_p_teacher[:, 0], mask)
     return entropy(log_p_teacher, log_p_student, mask) / (thin_px / height + expected)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from sequal.acquisition.pixels import mean_height, mean_over_pixels
-from sequal.labels import INTIMA_MEDIA
 
 __all__ = ["PLD_FORMS", "PldForm", "pseudo_label_divergence"]
 
@@ -76,6 +75,6 @@ def pseudo_label_divergence(
         raise ValueError(f"Expected `form` to be one of {', '.join(PLD_FORMS)}, got {form!r}. Choose one of them.")
     score = mean_over_pixels(divergence, mask).clamp_min(0)  # rounding can leave the KL of equals below
     if form == "layer":
-        expected = mean_over_pixels(log_p_teacher[:, INTIMA_MEDIA].exp(), mask)
+        expected = mean_over_pixels(log_p_teacher[:, 1:].exp().sum(dim=1), mask)
         score = score / (thin_px / mean_height(divergence, mask) + expected)
     return score

@@ -18,7 +18,7 @@ from sequal.files.exporting import (
 )
 from sequal.settings import Settings
 from sequal.study.starting_weights import starting_weights
-from sequal.study.state import study_state_folder
+from sequal.study.state import state_root
 
 __all__ = ["ExportOptions", "export_command"]
 
@@ -110,7 +110,7 @@ def _state(options: ExportOptions, settings: Settings) -> Path | None:
         return None
     if "://" not in options.studies and not Path(options.studies).is_dir():
         raise StudyError(f"Expected `STUDIES` to be a folder or an address, got `{options.studies}`. Check the path.")
-    return study_state_folder(options.app, options.studies)
+    return state_root(options.app, options.studies, settings)
 
 
 def _megabytes(path: Path) -> float:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Self
 from sequal.commands.spelling import setting_pairs
 from sequal.errors import StudyError
 from sequal.settings import Settings
-from sequal.study.folder import StudyFiles
+from sequal.study.folder import StudyFiles, images_by_id
 from sequal.study.starting_weights import starting_weights
-from sequal.study.state import study_state_folder
+from sequal.study.state import state_root
+from sequal.study.volume_plan import with_plan
 
 if TYPE_CHECKING:
     from sequal.commands.pacs_study import PacsStudy
@@ -59,6 +60,7 @@ class StudyPlace:
             )
         settings, root = cls._of(str(studies), app, state, conf)
         files = StudyFiles.open(Path(studies))
+        settings = with_plan(settings, images_by_id(Path(studies)).values(), root / "volume_plan.json")
         return cls(files, settings, root, starting_weights(app, settings), str(studies))
 
     @classmethod
@@ -87,7 +89,7 @@ class StudyPlace:
         settings = cls.settings_of(conf)
         if state is not None:
             return settings, state
-        return settings, Path(settings.state).expanduser() if settings.state else study_state_folder(app, studies)
+        return settings, state_root(app, studies, settings)
 
     @staticmethod
     def settings_of(conf: Sequence[str]) -> Settings:

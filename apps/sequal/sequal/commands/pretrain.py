@@ -13,12 +13,14 @@ from rich.progress import Progress, TaskID
 from sequal.anatomy.phantom import SCANNERS, PhantomFrame, simulate_frame
 from sequal.commands.console import OUT, progress_bar, table
 from sequal.commands.place import output_folder
-from sequal.commands.pretrain_card import METRICS, write_card
+from sequal.commands.pretrain_card import METRICS, write_card, write_pair_card
 from sequal.errors import SettingsError
+from sequal.learning.methods.cross import CrossPair
 from sequal.learning.training.phantom_evaluation import PhantomMetrics, evaluate_on_phantoms
 from sequal.learning.training.pretrain import frames_used, phantom_batches, pretrain
-from sequal.prediction import LoadedPair, choose_device, load_pair
+from sequal.prediction import LoadedPair, checkpoint_payload, choose_device, load_pair
 from sequal.settings import Settings
+from sequal.study.state import save_checkpoint
 
 __all__ = ["TEST_SEED", "PretrainOptions", "pretrain_command"]
 
@@ -43,6 +45,7 @@ class PretrainOptions:
         learning_rate: at the start; it falls to zero.
         start: checkpoint to go on from; None: random weights.
         average_with: checkpoints that the result is averaged with.
+        join: two checkpoints whose networks become a pair for `method=cross`; then nothing is trained.
         test_frames: held-out frames with drawn scanners; a quarter as many for each fixed scanner.
     """
 
@@ -57,6 +60,7 @@ class PretrainOptions:
     learning_rate: float = 0.002
     start: Path | None = None
     average_with: tuple[Path, ...] = ()
+    join: tuple[Path, ...] = ()
     test_frames: int = 40
 
     def settings(self) -> Settings:
@@ -95,6 +99,9 @@ def pretrain_command(options: PretrainOptions) -> None:
     """
     settings = _checked(options)
     device = choose_device(settings.device)
+    if options.join:
+        _join(options, settings, device)
+        return
     start = None if options.start is None else _weights(options.start, "--start", settings, device)
     average_with = [_weights(path, "--average-with", settings, device) for path in options.average_with]
     began = time.monotonic()
@@ -114,6 +121,26 @@ def pretrain_command(options: PretrainOptions) -> None:
     )
     rows = [(name, *(getattr(found, metric) for metric in METRICS)) for name, found in metrics.items()]
     OUT.print(table("Held-out simulated frames, by scanner", ("scanner", *METRICS), rows))
+    OUT.print(f"{options.out} and {card} are written.", markup=False)
+
+
+def _join(options: PretrainOptions, settings: Settings, device: torch.device) -> None:
+    """Make a pair for `method=cross` of what two checkpoints show."""
+    if len(options.join) != 2:
+        raise SettingsError(f"Expected `--join` twice, got it {len(options.join)} times. Name two checkpoints.")
+    loaded = [load_pair(path, torch.device("cpu")) for path in options.join]
+    first, second = (one.pair for one in loaded)
+    names = [one.member_names[0] for one in (first, second)]
+    pair = CrossPair.create(
+        {"first": first.architectures[names[0]], "second": second.architectures[names[1]]}, settings.ema_alpha
+    )
+    networks = {"first": first.members[names[0]], "second": second.members[names[1]]}
+    pair.load_weights({name: network.state_dict() for name, network in networks.items()}, 0)
+    meta = {"round": 0, "iterations": 0, "settings": settings.record(), "joined": [one.digest for one in loaded]}
+    save_checkpoint(options.out, checkpoint_payload(pair, meta))
+    metrics = _judge(options, settings, device)
+    sources = [(path.name, one.digest) for path, one in zip(options.join, loaded, strict=True)]
+    card = write_pair_card(options.out, sources, metrics, test_seed=TEST_SEED)
     OUT.print(f"{options.out} and {card} are written.", markup=False)
 
 

@@ -30,6 +30,30 @@ _SETTINGS: Final = (
     "ema_alpha",
     "working_spacing_mm",
 )
+_JUDGED: Final = """\
+## Figures
+On simulated frames that were not trained on (seed {test_seed}), segmented and measured at their own resolution. The
+scanners named by a letter are fixed ones, which training does not draw. `empty`: part
+of the frames with a wall and no mask.
+`false_wall`: part of the frames without a wall that got a mask of over 1 mm². Bias: predicted minus true thickness.
+
+{figures}
+
+Simulated frames are easier than real ones: these figures say that the training worked, not how good the model is on
+patients.
+
+## File
+`{name}`, digest {digest}, {megabytes:.1f} MB. Versions: {versions}.
+"""
+_PAIR: Final = """\
+# Starting weights: {name}
+
+Two networks of different architecture for `method=cross`, each trained on simulated ultrasound alone: no patient's
+image was used. A study starts from them until its first round is published. A research tool, not a medical device.
+
+Joined by `cli.py pretrain --join` from {sources}: what each of them shows. The mean of both is shown and judged.
+
+{judged}"""
 _TEXT: Final = """\
 # Starting weights: {name}
 
@@ -45,20 +69,7 @@ display drawn at random for each. Every pixel is annotated.{start}{averaged}
 
 {time}
 
-## Figures
-On simulated frames that were not trained on (seed {test_seed}), segmented and measured at their own resolution. The
-scanners named by a letter are fixed ones, which training does not draw. `empty`: part
-of the frames with a wall and no mask.
-`false_wall`: part of the frames without a wall that got a mask of over 1 mm². Bias: predicted minus true thickness.
-
-{figures}
-
-Simulated frames are easier than real ones: these figures say that the training worked, not how good the model is on
-patients.
-
-## File
-`{name}`, digest {digest}, {megabytes:.1f} MB. Versions: {versions}.
-"""
+{judged}"""
 
 
 def write_card(
@@ -91,11 +102,8 @@ def write_card(
         StudyError: it cannot be written.
     """
     record = settings.record()
-    card = checkpoint.with_suffix(".md")
     spent = ", ".join(f"{what} {value:.0f} s" for what, value in seconds.items())
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    versions = [f"Python {platform.python_version()}"]
-    versions += [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES]
     text = _TEXT.format(
         name=checkpoint.name,
         frames=frames,
@@ -106,12 +114,48 @@ def write_card(
         seed=settings.seed,
         settings=_table(("setting", "value"), [(f"`{key}`", record[key]) for key in _SETTINGS]),
         time=f"Time: {spent}, on {os.cpu_count()} cores ({platform.machine()}), {day}.",
+        judged=_judged(checkpoint, metrics, test_seed),
+    )
+    return _write(checkpoint, text)
+
+
+def write_pair_card(
+    checkpoint: Path, sources: Sequence[tuple[str, str]], metrics: Mapping[str, PhantomMetrics], *, test_seed: int
+) -> Path:
+    """Write the card of two networks that were joined.
+
+    Args:
+        checkpoint: the file that it describes.
+        sources: name and digest of the two checkpoints.
+        metrics: figures by scanner.
+        test_seed: of the frames that judged it.
+
+    Returns:
+        The card, the checkpoint's path with the suffix `.md`.
+
+    Raises:
+        StudyError: it cannot be written.
+    """
+    named = " and ".join(f"`{name}` ({digest})" for name, digest in sources)
+    judged = _judged(checkpoint, metrics, test_seed)
+    return _write(checkpoint, _PAIR.format(name=checkpoint.name, sources=named, judged=judged))
+
+
+def _judged(checkpoint: Path, metrics: Mapping[str, PhantomMetrics], test_seed: int) -> str:
+    versions = [f"Python {platform.python_version()}"]
+    versions += [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES]
+    return _JUDGED.format(
+        name=checkpoint.name,
         test_seed=test_seed,
         figures=_table(("scanner", *METRICS), [(name, *_figures(found)) for name, found in metrics.items()]),
         digest=file_digest(checkpoint),
         megabytes=checkpoint.stat().st_size / 1e6,
         versions=", ".join(versions),
     )
+
+
+def _write(checkpoint: Path, text: str) -> Path:
+    card = checkpoint.with_suffix(".md")
     try:
         card.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -1,7 +1,7 @@
 """What the steps of all methods share, as a MONAI trainer."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,14 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
 
+from sequal.anatomy.model import PriorLoss
 from sequal.labels import IGNORE
 from sequal.learning.batch import Batch
 from sequal.learning.losses import SupervisedLoss, consistency_weight, paper_consistency_weight
-from sequal.learning.networks import NetworkPair
+from sequal.learning.networks import FeatureLayers, NetworkPair
 from sequal.settings import Settings
 
 __all__ = ["Losses", "PairTrainer", "PriorLoss"]
-
-#: What a model knows of any prediction: a loss of the logits of all patches (B, C, *spatial) beside their labels.
-PriorLoss = Callable[[Tensor, Tensor], Tensor | float]
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,7 @@ class PairTrainer(Trainer):
         settings: epochs, iterations, optimiser, weights and ramp.
         device: where to train; on CUDA with mixed precision.
         prior: what the model knows of every prediction, as a further loss of each learner.
+        streams_apart: see `Model`.
         cpu_bfloat16: on a CPU, compute in bfloat16 (twice as fast where the processor has it, slower where not).
     """
 
@@ -62,6 +61,7 @@ class PairTrainer(Trainer):
         device: torch.device,
         *,
         prior: PriorLoss = lambda _logits, _label: 0.0,
+        streams_apart: bool = False,
         cpu_bfloat16: bool = False,
     ) -> None:
         super().__init__(
@@ -78,6 +78,7 @@ class PairTrainer(Trainer):
         )
         self.settings = settings
         self.prior = prior
+        self._streams_apart = streams_apart
         self.supervised = SupervisedLoss(settings.dice_weight)
         self.total_iterations = settings.epochs * settings.iterations_per_epoch
         self.optimizers = [_optimizer(learner, settings) for learner in pair.learners]
@@ -88,6 +89,28 @@ class PairTrainer(Trainer):
     @abstractmethod
     def losses(self, batch: Batch, iteration: int) -> Losses:
         """The losses of one batch on the device; `iteration` counts from 0."""
+
+    def forward(
+        self, network: nn.Module, view: Tensor, label: Tensor, layers: FeatureLayers | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, C, *spatial) of a learner for the patches of a batch.
+
+        Args:
+            network: one of the learners.
+            view: (B, 1, *spatial).
+            label: of the same patches.
+            layers: of the network, where the features before its last layer are wanted.
+
+        Returns:
+            The logits, float32, and the features; an empty tensor without `layers`.
+        """
+        annotated = (label != IGNORE).flatten(1).any(dim=1)
+        parts = [torch.nonzero(part)[:, 0] for part in (annotated, ~annotated)]
+        if not self._streams_apart or not all(len(part) for part in parts):
+            return _tapped(network, view, layers)
+        logits, features = zip(*(_tapped(network, view[part], layers) for part in parts), strict=True)
+        order = torch.argsort(torch.cat(parts))
+        return torch.cat(logits)[order], torch.cat(features)[order] if layers else features[0]
 
     def ramp(self, iteration: int, w_max: float) -> float:
         """The weight of what networks teach each other, ramped up over the round as the settings say."""
@@ -121,6 +144,14 @@ class PairTrainer(Trainer):
         for schedule in self.schedules:
             schedule.step()
         self.pair.after_step()
+
+
+def _tapped(network: nn.Module, view: Tensor, layers: FeatureLayers | None) -> tuple[Tensor, Tensor]:
+    if layers is None:
+        return network(view).float(), view.new_zeros(0)
+    with layers.tapped() as tap:
+        logits: Tensor = network(view).float()
+    return logits, tap.penultimate
 
 
 def _optimizer(network: nn.Module, settings: Settings) -> Optimizer:

@@ -5,12 +5,13 @@ from sequal.prediction.curves import contour_markups
 from sequal.prediction.device import choose_device
 from sequal.prediction.features import ImageFeatures, image_features
 from sequal.prediction.loading import LoadedPair, check_fits, checkpoint_payload, load_pair
-from sequal.prediction.passes import log_probabilities, predict_probability, to_native
+from sequal.prediction.passes import log_probabilities, predict
 from sequal.prediction.pool_features import store_features, unfeatured_items
 from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
 from sequal.prediction.prediction import Prediction, predict_frame, without_mistakes
 from sequal.prediction.scoring import groups_of_one_grid, score_items
 from sequal.prediction.serving import ServedModel
+from sequal.prediction.volume_prediction import VolumePrediction, predict_volume
 
 __all__ = [
     "Confidence",
@@ -19,6 +20,7 @@ __all__ = [
     "PoolScores",
     "Prediction",
     "ServedModel",
+    "VolumePrediction",
     "check_fits",
     "checkpoint_payload",
     "choose_device",
@@ -28,12 +30,12 @@ __all__ = [
     "image_features",
     "load_pair",
     "log_probabilities",
+    "predict",
     "predict_frame",
-    "predict_probability",
+    "predict_volume",
     "score_items",
     "score_pool",
     "store_features",
-    "to_native",
     "unfeatured_items",
     "unscored_items",
     "without_mistakes",

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from sequal.learning.networks import NETWORK_STRIDE, FeatureLayers
 from sequal.prediction.passes import FRAMES_AT_ONCE
-from sequal.preparation.working_frames import WorkingFrame, WorkingFrames
-from sequal.preparation.working_grid import WorkingGrid
+from sequal.preparation.working_frame import Grid, WorkingFrame
+from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
 
 __all__ = ["ImageFeatures", "gradient_embedding", "image_features", "pooled"]
@@ -75,7 +75,7 @@ def _features_of(frame: WorkingFrame, network: nn.Module, layers: FeatureLayers,
     return ImageFeatures(*(torch.cat(parts).mean(dim=0).cpu().numpy() for parts in (bottleneck, gradient)))
 
 
-def _valid(grid: WorkingGrid, padded: Tensor) -> Tensor:
+def _valid(grid: Grid, padded: Tensor) -> Tensor:
     valid = torch.zeros(1, 1, *padded.shape[-2:], device=padded.device)
     grid.crop(valid).fill_(1.0)
     return valid

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sequal.anatomy.models import model_of
 from sequal.errors import CheckpointError
 from sequal.learning.methods import METHODS
 from sequal.learning.networks import Architecture, NetworkPair, build
@@ -27,6 +28,7 @@ class LoadedPair:
         pair: the networks of the method.
         reference: the network whose pseudo-label PLD takes: of the pair, unless the round stored another one.
         other: the network that PLD compares with it: of the pair, unless the round stored another one.
+        model: name of what they segment.
         digest: digest of the checkpoint file, the key of its scores in the ledger.
         meta: what the round noted (round, iterations, settings, metrics).
         confidence: what labels found about its masks.
@@ -35,6 +37,7 @@ class LoadedPair:
     pair: NetworkPair
     reference: nn.Module
     other: nn.Module
+    model: str
     digest: str
     meta: dict[str, Any]
     confidence: Confidence = Confidence()  # noqa: RUF009 - frozen
@@ -87,52 +90,57 @@ def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> Load
     for network in (pair, reference, other):
         network.to(device).eval()
     confidence = Confidence.from_meta(checkpoint.meta)
-    return LoadedPair(pair, reference, other, checkpoint.digest, checkpoint.meta, confidence)
+    return LoadedPair(pair, reference, other, checkpoint.model, checkpoint.digest, checkpoint.meta, confidence)
 
 
-def checkpoint_payload(pair: NetworkPair, meta: Mapping[str, Any]) -> dict[str, Any]:
-    """What `save_checkpoint` writes of a pair, with notes."""
+def checkpoint_payload(pair: NetworkPair, meta: Mapping[str, Any], model: str = Settings.models) -> dict[str, Any]:
+    """What `save_checkpoint` writes of a pair for a model, with notes."""
     architectures = pair.architectures
     members = {
         name: {"architecture": architectures[name].record(), "weights": weights}
         for name, weights in pair.weights().items()
     }
-    return {"format": FORMAT, "model": "carotid", "method": pair.method, "members": members, "meta": dict(meta)}
+    return {"format": FORMAT, "model": model, "method": pair.method, "members": members, "meta": dict(meta)}
 
 
 def check_fits(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: str) -> None:
-    """Make sure that a checkpoint is of the method and the networks that the settings name.
+    """Make sure that a checkpoint is of the model, the labels, the method and the networks that the settings name.
 
     Args:
         checkpoint: loaded or only read.
-        settings: `method`, `network` and, for two different networks, `second_network` are used.
+        settings: of the study.
         name: of the file, for the message.
 
     Raises:
         CheckpointError: it is of others; the message says of which.
     """
     if isinstance(checkpoint, LoadedPair):
-        method = checkpoint.pair.method
-        found = {member: architecture.name for member, architecture in checkpoint.pair.architectures.items()}
+        method, found = checkpoint.pair.method, checkpoint.pair.architectures
     else:
         method = checkpoint.method
-        found = {member: str(kept.architecture["name"]) for member, kept in checkpoint.members.items()}
-    if method != settings.method:
+        found = {member: _architecture(kept) for member, kept in checkpoint.members.items()}
+    noted = checkpoint.meta.get("settings")
+    labels = noted.get("labels", "") if isinstance(noted, Mapping) else settings.labels
+    for key, wanted, came in (
+        ("models", settings.model, checkpoint.model),
+        ("method", settings.method, method),
+        ("labels", settings.labels, labels),
+    ):
+        if wanted != came:
+            raise CheckpointError(
+                f"Expected {name} to be of the {key} {wanted!r}, got {came!r}. Set `{key}` to {came}, or use another "
+                "--conf state."
+            )
+    asked = METHODS[method].pair.architectures_of(settings, model_of(settings).shape)
+    if found != asked:
         raise CheckpointError(
-            f"Expected {name} to be of the method {settings.method!r}, got {method!r}. Set `method` to {method}, or "
-            "use another --conf state."
-        )
-    asked = METHODS[method].pair.architectures_of(settings, Architecture(settings.network))
-    wanted = {member: architecture.name for member, architecture in asked.items()}
-    if found != wanted:
-        raise CheckpointError(
-            f"Expected {name} to hold {_listed(wanted)}, got {_listed(found)}. Keep `network` and `second_network` as "
+            f"Expected {name} to hold {_listed(asked)}, got {_listed(found)}. Keep `network` and `second_network` as "
             "they were, or use another --conf state."
         )
 
 
-def _listed(networks: dict[str, str]) -> str:
-    return " and ".join(dict.fromkeys(networks.values()))
+def _listed(networks: Mapping[str, Architecture]) -> str:
+    return " and ".join(dict.fromkeys(architecture.name for architecture in networks.values()))
 
 
 def _architecture(member: Member) -> Architecture:

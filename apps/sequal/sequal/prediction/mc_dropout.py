@@ -11,7 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from sequal.acquisition import bald
 from sequal.prediction.passes import FRAMES_AT_ONCE
-from sequal.preparation.working_grid import WorkingGrid
+from sequal.preparation.working_frame import Grid
 
 __all__ = ["PASSES", "bald_of_frames", "dropout_layers"]
 
@@ -27,7 +27,7 @@ def dropout_layers(network: nn.Module) -> list[nn.Module]:
 
 
 @torch.inference_mode()
-def bald_of_frames(network: nn.Module, pixels: Tensor, grid: WorkingGrid, device: torch.device, seed: int) -> Tensor:
+def bald_of_frames(network: nn.Module, pixels: Tensor, grid: Grid, device: torch.device, seed: int) -> Tensor:
     """Mutual information between prediction and weights for each frame; higher is asked for first.
 
     Only dropout layers are in training mode (Gal, Islam & Ghahramani, ICML 2017): batch norm keeps the statistics
@@ -54,7 +54,7 @@ def bald_of_frames(network: nn.Module, pixels: Tensor, grid: WorkingGrid, device
     return torch.cat(scores).cpu().double()
 
 
-def _bald_of_one(network: nn.Module, frame: Tensor, grid: WorkingGrid, device: torch.device, seed: int) -> Tensor:
+def _bald_of_one(network: nn.Module, frame: Tensor, grid: Grid, device: torch.device, seed: int) -> Tensor:
     torch.manual_seed(seed)
     padded = grid.pad(frame.to(device).float())
     passes = []

@@ -7,14 +7,15 @@ import torch
 from numpy.typing import NDArray
 
 from sequal.acquisition import pseudo_label_divergence
+from sequal.anatomy.layer.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
 from sequal.anatomy.measurement import ImtMeasurement, boundaries_from_probability, measure_imt
+from sequal.anatomy.models import model_of
+from sequal.anatomy.models.carotid import to_working
 from sequal.files.imaging import Frame
 from sequal.labels import INTIMA_MEDIA
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.passes import log_probabilities, to_native
-from sequal.prediction.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
-from sequal.preparation.working_frames import to_working
+from sequal.prediction.passes import log_probabilities
 from sequal.settings import Settings
 
 __all__ = ["Prediction", "predict_frame", "without_mistakes"]
@@ -60,7 +61,10 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         thin_px=settings.thin_layer_px,
         symmetric=loaded.symmetric,
     )
-    native, spacing_mm = to_native(log_p[shown], working.grid), frame.calibration.spacing_mm
+    native, spacing_mm = (
+        model_of(settings).to_native(log_p[shown], working.grid).foreground,
+        frame.calibration.spacing_mm,
+    )
     probability = np.stack(
         [without_mistakes(native[:, :, f], frame.pixels[:, :, f], spacing_mm, settings) for f in range(count)], axis=2
     )

@@ -9,8 +9,8 @@ from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, score_all
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
 from sequal.prediction.passes import FRAMES_AT_ONCE, log_probabilities
-from sequal.preparation.working_frames import WorkingFrame, WorkingFrames
-from sequal.preparation.working_grid import WorkingGrid
+from sequal.preparation.working_frame import Grid, WorkingFrame
+from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
 
@@ -48,7 +48,7 @@ def score_items(
     """
     shown, reference, other = loaded.shown, loaded.reference, loaded.other
 
-    def score(pixels: Tensor, grid: WorkingGrid) -> dict[str, Tensor]:
+    def score(pixels: Tensor, grid: Grid) -> dict[str, Tensor]:
         log_p = log_probabilities((reference, other, shown), pixels, grid, device)
         return score_all(
             log_p[reference],

@@ -2,56 +2,16 @@
 
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from sequal.anatomy.models import model_of
 from sequal.errors import ImageError
-from sequal.files.imaging.frame import Frame
-from sequal.files.imaging.layout import PLAIN, Layout
-from sequal.files.imaging.reading import read_frame
-from sequal.preparation.normalisation import normalise_intensity
-from sequal.preparation.working_grid import WorkingGrid
+from sequal.preparation.working_frame import WorkingFrame
 from sequal.settings import Settings
 from sequal.study.items import Item
 
-__all__ = ["WorkingFrame", "WorkingFrames", "to_working"]
+__all__ = ["WorkingFrames"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class WorkingFrame:
-    """One image file, ready for the networks.
-
-    Attributes:
-        pixels: float16 (F, 1, W, H) in 0..1 on the working grid, F frames.
-        grid: the way to and from the frame's own (W, H).
-        layout: how the frame lies in its file.
-    """
-
-    pixels: Tensor
-    grid: WorkingGrid
-    layout: Layout = PLAIN
-
-    @property
-    def frames(self) -> int:
-        """Number of frames: 1 for a still, more for a clip."""
-        return self.pixels.shape[0]
-
-
-def to_working(frame: Frame, settings: Settings) -> WorkingFrame:
-    """Bring every frame of an image to the working grid, normalised.
-
-    Args:
-        frame: as read from file, any size and spacing.
-        settings: `working_spacing_mm` and `max_working_pixels` are used.
-    """
-    width, height, count = frame.grid
-    grid = WorkingGrid.of((width, height), frame.calibration, settings.working_spacing_mm, settings.max_working_pixels)
-    pixels = [grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])).half() for f in range(count)]
-    return WorkingFrame(torch.stack(pixels), grid, frame.layout)
 
 
 class WorkingFrames:
@@ -61,12 +21,12 @@ class WorkingFrames:
     that one corrupt file stops neither a round nor a scoring.
 
     Args:
-        settings: `working_spacing_mm` and `max_working_pixels` are used.
+        settings: of the study.
         cache_bytes: what the cache may hold; least recently used images are dropped first.
     """
 
     def __init__(self, settings: Settings, cache_bytes: int = 1 << 30) -> None:
-        self._settings = settings
+        self._model = model_of(settings)
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[str, WorkingFrame] = OrderedDict()
         self._held_bytes = 0
@@ -79,7 +39,7 @@ class WorkingFrames:
         frame = self._cache.get(item.id)
         if frame is None:
             try:
-                frame = to_working(read_frame(item.image), self._settings)
+                frame = self._model.read(item.image)
             except ImageError as error:
                 logger.warning("Leaving out image %s: %s", item.id, error)
                 self.unreadable[item.id] = str(error)

@@ -53,6 +53,10 @@ class WorkingGrid:
         return cls(native, (columns, rows))
 
     @property
+    def window(self) -> None:
+        """A network takes a frame at once."""
+
+    @property
     def padded(self) -> tuple[int, int]:
         """(W, H) that the networks get: the next multiples of their stride."""
         w, h = (math.ceil(s / NETWORK_STRIDE) * NETWORK_STRIDE for s in self.working)

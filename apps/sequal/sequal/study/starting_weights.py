@@ -8,7 +8,7 @@ __all__ = ["starting_weights"]
 
 
 def starting_weights(app: Path, settings: Settings) -> Path:
-    """The file for the method that the settings name; it may be absent, and may be of other networks.
+    """The file for the model and the method that the settings name; it may be absent, and may be of other networks.
 
     >>> starting_weights(Path("app"), Settings()).name
     'pretrained_carotid.pt'
@@ -16,4 +16,4 @@ def starting_weights(app: Path, settings: Settings) -> Path:
     'pretrained_carotid_cross.pt'
     """
     of_method = "" if settings.method == Settings.method else f"_{settings.method}"
-    return app / "model" / f"pretrained_carotid{of_method}.pt"
+    return app / "model" / f"pretrained_{settings.model}{of_method}.pt"

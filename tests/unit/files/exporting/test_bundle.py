@@ -16,6 +16,7 @@ from monai.bundle import verify_metadata
 from monai.data import MetaTensor
 from PIL import Image
 
+from sequal.anatomy.layer import pieces
 from sequal.anatomy.phantom import HOSPITAL, draw_hospital_frames, simulate_hospital_frame
 from sequal.errors import ExportError
 from sequal.files.exporting import ExportedModel, bundle_metadata, export_bundle, largest_difference
@@ -24,7 +25,7 @@ from sequal.files.exporting.bundle_scripts import ToWorkingGridd
 from sequal.files.exporting.metadata_rules import METADATA_RULES
 from sequal.files.imaging import read_frame
 from sequal.learning.networks import Architecture, create_network
-from sequal.prediction import load_pair, pieces, predict_frame
+from sequal.prediction import load_pair, predict_frame
 from sequal.preparation import normalisation
 from sequal.settings import Settings
 from unit.synthetic_study import write_image

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from sequal.anatomy.models.carotid import to_working
 from sequal.errors import LabelError
 from sequal.files.imaging import merge_copies, read_frame, read_label
-from sequal.preparation.working_frames import to_working
 from unit.synthetic_study import settings
 
 WIDTH, HEIGHT = 7, 5

@@ -151,3 +151,30 @@ def test_the_anchor_holds_both(tmp_path):
     mine, other = (dict(one.learners[1].named_parameters())[key].clone() for one in (pair, start))
     pair.move_towards(start, 0.25)
     torch.testing.assert_close(dict(pair.learners[1].named_parameters())[key], 0.75 * mine + 0.25 * other)
+
+
+def test_streams_that_go_apart_do_not_share_their_batch_statistics():
+    """Whatever the unlabelled patches look like, the logits of the labelled ones are the same."""
+    batch = _batch()
+    found = []
+    for offset in (0.0, 5.0):
+        view = batch.view.clone()
+        view[2] += offset
+        trainer = CrossTrainer(_pair(), [batch], settings(method="cross", contrast_weight=0), CPU, streams_apart=True)
+        logits, features = trainer.forward(trainer.pair.learners[0], view, batch.label)
+        assert features.numel() == 0
+        found.append(logits)
+    torch.testing.assert_close(found[0][:2], found[1][:2])
+    assert not torch.allclose(found[0][2], found[1][2])
+
+
+def test_features_come_in_the_order_of_the_patches_when_streams_go_apart():
+    batch = _batch()
+    batch.label[0], batch.label[2] = 255, 0
+    outputs = {}
+    for apart in (False, True):
+        trainer = CrossTrainer(_pair(), [batch], settings(method="cross"), CPU, streams_apart=apart)
+        trainer.pair.eval()  # with kept statistics both ways are the same
+        outputs[apart] = trainer.forward(trainer.pair.learners[0], batch.view, batch.label, trainer._layers[0])
+    for together, separate in zip(*outputs.values(), strict=True):
+        torch.testing.assert_close(together, separate)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sequal.anatomy.models import model_of
 from sequal.learning.methods.sequal import MeanTeacherPair
 from sequal.learning.networks import Architecture, registry
 from sequal.learning.training.anchor import Anchor, find_anchor
@@ -34,7 +35,7 @@ class _Pair:
 def _found(study, pair, items=None):
     frames = WorkingFrames(settings())
     labels = LabelsInUse(frames, study.state.refined, settings())
-    return find_anchor(pair, study.labelled if items is None else items, frames, labels, CPU)
+    return find_anchor(pair, study.labelled if items is None else items, frames, labels, model_of(settings()), CPU)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from sequal.errors import StudyError
-from sequal.learning.training.augmentation import IMAGE, LABEL, patch_geometry
 from sequal.learning.training.batches import TwoStreamBatches
 from sequal.learning.training.labels_in_use import LabelsInUse
+from sequal.preparation.augmentation import IMAGE, LABEL, patch_geometry
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
 from unit.synthetic_study import make_study, settings, write_image, write_label
@@ -28,7 +28,7 @@ def study(tmp_path_factory):
 
 def _plain(monkeypatch):
     """No intensity perturbation."""
-    monkeypatch.setattr("sequal.learning.training.batches.intensity_view", lambda: _Same())
+    monkeypatch.setattr("sequal.anatomy.models.carotid.intensity_view", lambda: _Same())
 
 
 class _Same:
@@ -151,7 +151,7 @@ def test_a_frame_smaller_than_the_patch(tmp_path, study, size):
 
 
 def test_padding_is_unknown_not_background():
-    cut = patch_geometry((64, 64), on_layer=False).set_random_state(seed=0)(
+    cut = patch_geometry((64, 64), on_structure=False).set_random_state(seed=0)(
         {IMAGE: torch.ones(1, 20, 20), LABEL: torch.zeros(1, 20, 20, dtype=torch.uint8)}
     )
     cut = cut[0] if isinstance(cut, list) else cut

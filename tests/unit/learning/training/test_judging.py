@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from sequal.learning.training.evaluation import mask_dice
+from sequal.anatomy.models import model_of
+from sequal.learning.training.evaluation import label_dice
 from sequal.learning.training.judging import LabelJudges, early_step
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.preparation.working_frames import WorkingFrames
@@ -40,15 +41,15 @@ def _judges(study, known=(), held_out=(), chosen=settings(supervision="full")): 
     frames = WorkingFrames(chosen)
     labels = LabelsInUse(frames, study.state.refined, chosen)
     learnt = [item for item in labels.usable(study.labelled) if item not in held_out]
-    return LabelJudges(learnt, held_out, known, frames, labels, CPU, seed=0), labels
+    return LabelJudges(learnt, held_out, known, frames, labels, model_of(settings()), CPU, seed=0), labels
 
 
 def test_dice_by_hand():
     mask = np.array([True, True, False, False, True])
     label = np.array([1, 0, 1, 0, 255], np.uint8)
-    assert mask_dice(mask, label) == pytest.approx(2 * 1 / (2 + 2))
-    assert mask_dice(np.zeros(5, bool), np.zeros(5, np.uint8)) == 1.0
-    assert mask_dice(np.ones(5, bool), np.zeros(5, np.uint8)) == 0.0
+    assert label_dice(mask.astype(np.uint8), label) == pytest.approx(2 * 1 / (2 + 2))
+    assert label_dice(np.zeros(5, np.uint8), np.zeros(5, np.uint8)) == 1.0
+    assert label_dice(np.ones(5, np.uint8), np.zeros(5, np.uint8)) == 0.0
 
 
 def test_every_label_sees_the_teacher_and_early_the_student(study):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sequal.anatomy.models import model_of
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.learning.training.refine import refine_labels
 from sequal.preparation.working_frames import WorkingFrames
@@ -45,6 +46,7 @@ def _refine(study, teacher, chosen=settings()):  # noqa: B008
         epoch=2,
         round_number=4,
         checkpoint_digest="abc",
+        model=model_of(chosen),
         device=CPU,
     )
     return report, labels, store
@@ -116,6 +118,7 @@ def test_a_label_that_is_edited_meanwhile_leaves_a_stale_copy_only(study):
         epoch=1,
         round_number=1,
         checkpoint_digest="abc",
+        model=model_of(settings()),
         device=CPU,
     )
     study.state.refined.commit(1)

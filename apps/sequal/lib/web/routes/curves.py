@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 
 from lib.configs import not_found, refusal
 from lib.endpoints.answering import JsonBody
-from lib.infers.carotid import result_file
+from lib.infers.mask import result_file
 from sequal.anatomy.measurement import mask_between
 from sequal.errors import MeasurementError, SequalError, SettingsError
 from sequal.files.imaging import Frame, read_frame

@@ -42,7 +42,7 @@ def measurement_routes(
         predictions: what the infer task said.
         dependencies: who may ask.
     """
-    guard = LabelGuard(study.state)
+    guard = LabelGuard(study.state, study.settings)
 
     def known(image: str, of: str = _OF[0]) -> dict[str, Any]:
         if of not in _OF:

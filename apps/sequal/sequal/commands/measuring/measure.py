@@ -24,7 +24,7 @@ from sequal.commands.place import StudyPlace, output_folder
 from sequal.errors import CheckpointError, SettingsError
 from sequal.settings import Settings
 from sequal.study.starting_weights import starting_weights
-from sequal.study.state import study_state_folder
+from sequal.study.state import state_root
 
 __all__ = ["measure_command", "parse_spacing"]
 
@@ -119,7 +119,7 @@ def parse_spacing(text: str) -> tuple[float, float]:
 
 
 def _state(studies: str, app: Path, settings: Settings) -> Path:
-    return Path(settings.state).expanduser() if settings.state else study_state_folder(app, studies)
+    return state_root(app, studies, settings)
 
 
 def _measurer(studies: str, app: Path, checkpoint: Path | None, labels: Path | None, settings: Settings) -> Measurer:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from sequal.anatomy.layer import pieces
 from sequal.errors import ExportError
 from sequal.files.exporting import bundle_scripts
 from sequal.files.exporting.agreement import check_agreement
@@ -24,7 +25,6 @@ from sequal.files.exporting.model import ExportedModel
 from sequal.files.exporting.reason import reason
 from sequal.files.exporting.torchscript_file import save_torchscript
 from sequal.files.exporting.written import Exported, staged
-from sequal.prediction import pieces
 from sequal.preparation import normalisation
 
 __all__ = ["export_bundle"]

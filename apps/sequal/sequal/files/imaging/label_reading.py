@@ -1,7 +1,7 @@
 """Read any label file onto the grid of its frame."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sequal.files.imaging.nrrd_file import read_nrrd_label
 from sequal.files.imaging.picture import read_classes
 from sequal.files.imaging.segments import Segment, name_classes
 from sequal.files.imaging.self_contained import check_self_contained
+from sequal.labels import LABEL_NAMES
 
 __all__ = ["label_to_grid", "read_label", "stored_label_says_no_layer"]
 
@@ -36,6 +37,7 @@ def read_label(
     shown: NDArray[np.uint8] | None = None,
     named: Sequence[Segment] = (),
     layout: Layout = PLAIN,
+    labels: Mapping[str, int] = LABEL_NAMES,
 ) -> NDArray[np.uint8]:
     """Read a label: NIfTI, NRRD, Slicer segmentation, a lossless picture, or the bare bytes that OHIF sends.
 
@@ -50,6 +52,7 @@ def read_label(
             label of two slices (`sequal.files.imaging.duplicates`).
         named: Segments that a viewer named beside a file of numbers (`submitted_segments`).
         layout: `Frame.layout` of the image: a label on the grid of the image's file is brought to that of the frame.
+        labels: Number of each label of the model by its name.
 
     Returns:
         Uint8 `(W, H, F)`.
@@ -59,9 +62,9 @@ def read_label(
             values are not whole numbers from 0 to 255.
     """
     source = Path(path)
-    array, has_names = _array(source, frame_shape, _TIMES_THE_IMAGE * math.prod(frame_shape) + _SMALL)
+    array, has_names = _array(source, frame_shape, _TIMES_THE_IMAGE * math.prod(frame_shape) + _SMALL, labels)
     classes = _whole_numbers(array, source.name)
-    classes = classes if has_names else name_classes(classes, named)
+    classes = classes if has_names else name_classes(classes, named, labels)
     return label_to_grid(classes, frame_shape, source.name, shown, layout)
 
 
@@ -131,7 +134,9 @@ def _forms(grid: tuple[int, int, int]) -> list[tuple[int, ...]]:
     return [grid] if grid[2] > 1 else [grid, grid[:2], (1, *grid[:2])]
 
 
-def _array(source: Path, frame_shape: Sequence[int], most: int | None = None) -> tuple[NDArray[Any], bool]:
+def _array(
+    source: Path, frame_shape: Sequence[int], most: int | None = None, labels: Mapping[str, int] = LABEL_NAMES
+) -> tuple[NDArray[Any], bool]:
     """The array of a label file, any shape and type, and whether the file itself names its segments.
 
     One that claims more than `most` pixels is not read.
@@ -150,7 +155,7 @@ def _array(source: Path, frame_shape: Sequence[int], most: int | None = None) ->
         if suffix in (".nii", ".nii.gz"):
             return read_nifti_array(source), False
         if suffix in (".nrrd", ".seg.nrrd"):
-            return read_nrrd_label(source, frame_shape)
+            return read_nrrd_label(source, frame_shape, labels)
         if suffix in _EXACT_PICTURES:
             return read_classes(source), False
     except SequalError as error:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sequal.errors import LabelError
 from sequal.files.imaging.frame import Frame
-from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
+from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA, LABEL_NAMES
 
 __all__ = ["ALLOWED_CLASSES", "check_label", "clean_label", "says_no_layer"]
 
@@ -57,7 +57,12 @@ def says_no_layer(label: NDArray[np.uint8]) -> bool:
     return bool(label.size) and not label.any()
 
 
-def check_label(label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, int] | None = None) -> None:
+def check_label(
+    label: NDArray[np.uint8],
+    frame: Frame,
+    dropped: Mapping[int, int] | None = None,
+    labels: Mapping[str, int] = LABEL_NAMES,
+) -> None:
     """Refuse a label that nothing can be learnt from; to be called on a cleaned label.
 
     An empty label is one of the labels that say something, see `says_no_layer`.
@@ -67,10 +72,11 @@ def check_label(label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, in
         frame: Its image.
         dropped: What `clean_label` dropped from it. Where only other segments were drawn, nobody said that there
             is no layer.
+        labels: Number of each label of the model by its name.
 
     Raises:
-        LabelError: It lies on another grid, holds an unknown class, or has no pixel of the intima-media
-            class although something was drawn, or a part was not annotated.
+        LabelError: It lies on another grid, holds an unknown class, or has no pixel of a
+            label although something was drawn, or a part was not annotated.
     """
     if label.shape != frame.grid:
         raise LabelError(
@@ -79,14 +85,16 @@ def check_label(label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, in
             "Draw the label on the image it belongs to."
         )
     classes = {int(value) for value in np.unique(label)}
-    if not classes <= ALLOWED_CLASSES:
+    allowed = {BACKGROUND, IGNORE, *labels.values()}
+    names = " or ".join(f"{name} ({number})" for name, number in labels.items())
+    if not classes <= allowed:
         raise LabelError(
-            f"Expected the label of {frame.source.name} to hold the layer alone, got {sorted(classes)} as values; "
-            f"{sorted(ALLOWED_CLASSES)} are known. Remove the other segments."
+            f"Expected the label of {frame.source.name} to hold {names} alone, got {sorted(classes)} as values; "
+            f"{sorted(allowed)} are known. Remove the other segments."
         )
-    if INTIMA_MEDIA not in classes and (dropped or not says_no_layer(label)):
+    if not classes & set(labels.values()) and (dropped or not says_no_layer(label)):
         raise LabelError(
-            f"Expected the label of {frame.source.name} to show the layer or to be empty throughout, got only "
-            f"{sorted(classes | set(dropped or ()))}, of which none is intima-media ({INTIMA_MEDIA}). Draw the "
-            f"layer, or remove all else to say that the frame shows none; {IGNORE} means not annotated."
+            f"Expected the label of {frame.source.name} to show {names} or to be empty throughout, got only "
+            f"{sorted(classes | set(dropped or ()))}. Draw it, or remove all else to say that the image shows none; "
+            f"{IGNORE} means not annotated."
         )

@@ -15,6 +15,7 @@ from sequal.files.imaging.frame import to_luma
 from sequal.files.imaging.layout import slice_layout
 from sequal.files.imaging.placement import Placement, is_usable, itk_affine, straightened
 from sequal.files.imaging.segments import merge_segments, nothing_drawn, place_segments, segments_of
+from sequal.labels import LABEL_NAMES
 
 __all__ = ["read_nrrd", "read_nrrd_label"]
 
@@ -71,12 +72,15 @@ def read_nrrd(path: Path) -> Contents:
     return Contents(array, Placement(affine), _calibration(header, domain, layout.axes[:2]), layout)
 
 
-def read_nrrd_label(path: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any], bool]:
+def read_nrrd_label(
+    path: Path, frame_shape: Sequence[int], labels: Mapping[str, int] = LABEL_NAMES
+) -> tuple[NDArray[Any], bool]:
     """Read a label; the segments of a Slicer segmentation are merged into one array of classes.
 
     Args:
         path: `.nrrd` or `.seg.nrrd`.
         frame_shape: Of the image, for a segmentation whose box is not the image's.
+        labels: Number of each label of the model by its name.
 
     Returns:
         The array of class values, without a layer axis, and whether the file names its segments.
@@ -92,7 +96,7 @@ def read_nrrd_label(path: Path, frame_shape: Sequence[int]) -> tuple[NDArray[Any
     if not segments:
         return array, False
     layered = array.ndim == 4 and header.get("kinds", ["list"])[0] in ("list", "vector")
-    merged = merge_segments(array if layered else array[np.newaxis], segments)
+    merged = merge_segments(array if layered else array[np.newaxis], segments, labels)
     return place_segments(merged, header, frame_shape), True
 
 

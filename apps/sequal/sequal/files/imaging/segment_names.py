@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from sequal.labels import LABEL_NAMES
 
@@ -19,10 +20,10 @@ def same_name(name: str) -> str:
     return _DASHES.sub("-", unicodedata.normalize("NFKC", name).casefold()).strip("-")
 
 
-def class_named(name: str) -> int | None:
-    """The class of a segment by its name; None where the app knows no such name.
+def class_named(name: str, labels: Mapping[str, int] = LABEL_NAMES) -> int | None:
+    """The class of a segment by its name; None where `labels` have no such name.
 
     >>> class_named("INTIMA MEDIA"), class_named("plaque")
     (1, None)
     """
-    return {same_name(known): value for known, value in LABEL_NAMES.items()}.get(same_name(name))
+    return {same_name(known): value for known, value in labels.items()}.get(same_name(name))

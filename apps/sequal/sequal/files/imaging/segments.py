@@ -76,7 +76,9 @@ def submitted_segments(label_info: object) -> tuple[Segment, ...]:
     return segments if any(segment.name.strip() for segment in segments) else ()
 
 
-def name_classes(values: NDArray[np.uint8], segments: Sequence[Segment]) -> NDArray[np.uint8]:
+def name_classes(
+    values: NDArray[np.uint8], segments: Sequence[Segment], labels: Mapping[str, int] = LABEL_NAMES
+) -> NDArray[np.uint8]:
     """Classes of a file of numbers whose segments were named beside it.
 
     3D Slicer numbers the segments that it exports from 1, while the `idx` that it sends counts those that it leaves
@@ -85,6 +87,7 @@ def name_classes(values: NDArray[np.uint8], segments: Sequence[Segment]) -> NDAr
     Args:
         values: Uint8 `(…)`.
         segments: As `submitted_segments` gives them.
+        labels: Number of each label of the model by its name.
 
     Returns:
         Uint8 `(…)`, classes as `merge_segments` gives them, 255 as it was; `values` itself without segments.
@@ -101,7 +104,7 @@ def name_classes(values: NDArray[np.uint8], segments: Sequence[Segment]) -> NDAr
     present = {int(value) for value in np.unique(values)} - {BACKGROUND, IGNORE}
     if not present <= {segment.value for segment in segments}:
         segments = [replace(segment, value=place) for place, segment in enumerate(segments, start=1)]
-    return merge_segments(values[np.newaxis], [*segments, Segment("not annotated", 0, IGNORE)])
+    return merge_segments(values[np.newaxis], [*segments, Segment("not annotated", 0, IGNORE)], labels)
 
 
 def nothing_drawn(shape: Sequence[int], frame_shape: Sequence[int]) -> NDArray[np.uint8]:
@@ -160,7 +163,9 @@ def place_segments(
     return placed
 
 
-def merge_segments(layers: NDArray[Any], segments: Sequence[Segment]) -> NDArray[np.uint8]:
+def merge_segments(
+    layers: NDArray[Any], segments: Sequence[Segment], labels: Mapping[str, int] = LABEL_NAMES
+) -> NDArray[np.uint8]:
     """Put all segments on one grid.
 
     Slicer numbers the segments of each layer from 1 again, so the name decides: a segment named like a label
@@ -171,6 +176,7 @@ def merge_segments(layers: NDArray[Any], segments: Sequence[Segment]) -> NDArray
     Args:
         layers: `(layers, …)` class values.
         segments: As `segments_of` gives them.
+        labels: Number of each label of the model by its name.
 
     Returns:
         Uint8 `(…)`.
@@ -179,29 +185,29 @@ def merge_segments(layers: NDArray[Any], segments: Sequence[Segment]) -> NDArray
         LabelError: something is drawn, and no segment has a known name.
     """
     merged = np.zeros(layers.shape[1:], dtype=np.uint8)
-    classes = _classes(segments)
+    classes = _classes(segments, labels)
     # Strays first, known names last: sorted() is stable, so the order of the file rules within each group.
-    for index in sorted(range(len(segments)), key=lambda index: class_named(segments[index].name) is not None):
+    for index in sorted(range(len(segments)), key=lambda index: class_named(segments[index].name, labels) is not None):
         segment = segments[index]
         merged[layers[segment.layer] == segment.value] = classes[index]
     names = [segment.name for segment in segments if segment.value != IGNORE]
-    if merged.any() and any(name.strip() for name in names) and not any(map(class_named, names)):
+    if merged.any() and any(name.strip() for name in names) and not any(class_named(name, labels) for name in names):
         raise LabelError(
-            f"Expected a segment named {' or '.join(LABEL_NAMES)}, got {', '.join(map(repr, names))}. Name the segment "
-            "of the layer so, and submit again."
+            f"Expected a segment named {' or '.join(labels)}, got {', '.join(map(repr, names))}. Name the segment "
+            "so, and submit again."
         )
     return merged
 
 
-def _classes(segments: Sequence[Segment]) -> list[int]:
+def _classes(segments: Sequence[Segment], labels: Mapping[str, int]) -> list[int]:
     """Class of each segment."""
     if not any(segment.name.strip() for segment in segments if segment.value != IGNORE):
         return [segment.value for segment in segments]
-    taken = set(LABEL_NAMES.values())
+    taken = set(labels.values())
     strays = iter(range(_FIRST_STRAY, IGNORE))
     classes = []
     for segment in segments:
-        known = class_named(segment.name)
+        known = class_named(segment.name, labels)
         if known is not None:
             classes.append(known)
         elif segment.value == IGNORE:

@@ -1,22 +1,18 @@
-"""Losses: supervised, consistency and extent of the first method; what two networks teach each other of the second."""
+"""Losses: supervised and consistency of the first method; what two networks teach each other of the second."""
 
 from sequal.learning.losses.confident_disagreement import confident_disagreement_loss
 from sequal.learning.losses.consistency import consistency_loss, consistency_weight, paper_consistency_weight
 from sequal.learning.losses.contrast import prototype_contrast_loss
 from sequal.learning.losses.cross_pseudo import CrossPseudoLoss
-from sequal.learning.losses.extent import ColumnExtent, column_extent, extent_loss
 from sequal.learning.losses.reliability import reliable_voxels
 from sequal.learning.losses.supervised import SupervisedLoss
 
 __all__ = [
-    "ColumnExtent",
     "CrossPseudoLoss",
     "SupervisedLoss",
-    "column_extent",
     "confident_disagreement_loss",
     "consistency_loss",
     "consistency_weight",
-    "extent_loss",
     "paper_consistency_weight",
     "prototype_contrast_loss",
     "reliable_voxels",

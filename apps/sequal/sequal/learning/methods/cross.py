@@ -136,7 +136,7 @@ class CrossTrainer(PairTrainer):
         quantile = settings.entropy_quantile
         self._cross = CrossPseudoLoss(quantile if quantile < 1 else None, settings.kl_weight)
         self._generator = torch.Generator().manual_seed(settings.seed)
-        self._layers: list[FeatureLayers] = []
+        self._layers: list[FeatureLayers | None] = [None, None]
         if settings.contrast_weight:
             example = pair.architectures["first"].example().to(device)
             self._layers = [FeatureLayers.of(learner, example) for learner in pair.learners]
@@ -144,7 +144,8 @@ class CrossTrainer(PairTrainer):
     def losses(self, batch: Batch, iteration: int) -> Losses:
         """Of one batch on the device."""
         settings, label = self.settings, batch.label
-        (first, second), features = self._predict(batch.view)
+        first, first_features = self.forward(self.pair.learners[0], batch.view, label, self._layers[0])
+        second, second_features = self.forward(self.pair.learners[1], batch.view, label, self._layers[1])
         supervised = self.supervised(first, label) + self.supervised(second, label)
         disagreement = cross = contrast = first.new_zeros(())
         weight = self.ramp(iteration, 1.0)
@@ -152,8 +153,8 @@ class CrossTrainer(PairTrainer):
             disagreement = confident_disagreement_loss(first, second, label)
         if settings.cross_weight:
             cross = self._cross(first, second)
-        if features:
-            contrast = self._contrast(features[0], second) + self._contrast(features[1], first)
+        if settings.contrast_weight:
+            contrast = self._contrast(first_features, second) + self._contrast(second_features, first)
         total = (
             supervised
             + settings.disagreement_weight * disagreement
@@ -164,17 +165,6 @@ class CrossTrainer(PairTrainer):
         shown = mean_log_probability([torch.log_softmax(logits.detach(), dim=1) for logits in (first, second)])
         figures = {"supervised": supervised, "disagreement": disagreement, "cross": cross, "contrast": contrast}
         return Losses(total, shown, {**figures, "weight": weight})
-
-    def _predict(self, view: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Logits of both networks, and the features before their last layers where the contrast wants them."""
-        if not self._layers:
-            return [network(view).float() for network in self.pair.learners], []
-        logits, features = [], []
-        for network, layers in zip(self.pair.learners, self._layers, strict=True):
-            with layers.tapped() as tap:
-                logits.append(network(view).float())
-                features.append(tap.penultimate)
-        return logits, features
 
     def _contrast(self, features: Tensor, other: Tensor) -> Tensor:
         classes, reliable = reliable_voxels(other, self.settings.entropy_quantile)

@@ -137,7 +137,7 @@ class MeanTeacherTrainer(PairTrainer):
 
     def losses(self, batch: Batch, iteration: int) -> Losses:
         """Of one batch on the device."""
-        student = self.pair.student(batch.view).float()
+        student, _ = self.forward(self.pair.student, batch.view, batch.label)
         supervised = self.supervised(student, batch.label)
         weight = self.ramp(iteration, self.settings.consistency_weight)
         consistency = self._consistency(student, batch.other_view)

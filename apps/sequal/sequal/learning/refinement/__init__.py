@@ -1,15 +1,12 @@
 """Self-refinement of noisy labels: when to do it (trigger) and how (fusion)."""
 
-from sequal.learning.refinement.far_background import far_background
-from sequal.learning.refinement.fusion import FusionResult, apply_supervision, fuse
+from sequal.learning.refinement.fusion import FusionResult, fuse
 from sequal.learning.refinement.trigger import EarlyLearningFit, early_learning_over, fit_early_learning, paper_trigger
 
 __all__ = [
     "EarlyLearningFit",
     "FusionResult",
-    "apply_supervision",
     "early_learning_over",
-    "far_background",
     "fit_early_learning",
     "fuse",
     "paper_trigger",

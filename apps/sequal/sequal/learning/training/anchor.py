@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from sequal.anatomy.model import Model
 from sequal.errors import LabelError
 from sequal.learning.networks import NetworkPair
-from sequal.learning.training.convention import Convention, offsets
-from sequal.learning.training.evaluation import mask_dice
+from sequal.learning.training.evaluation import label_dice
 from sequal.learning.training.labels_in_use import LabelsInUse
-from sequal.prediction import predict_probability
+from sequal.prediction import predict
+from sequal.preparation.working_frame import Grid
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
 
@@ -32,12 +34,12 @@ class Anchor:
         pair: the starting weights; None when there are none, or the labels show something else. Then a round learns
             from the labels alone.
         agreement: median Dice of the starting weights with the labels; None when it was not asked.
-        convention: how the labels differ from what the starting weights draw.
+        convention: how the labels differ from what the starting weights draw, as the model puts it.
     """
 
     pair: NetworkPair | None = None
     agreement: float | None = None
-    convention: Convention = Convention()  # noqa: RUF009 - frozen
+    convention: Any = None
 
     def hold(self, trained: NetworkPair, labels: int, anchor_labels: float) -> None:
         """Take the mean of the trained weights and the anchor's into `trained`.
@@ -60,6 +62,7 @@ def find_anchor(
     items: Sequence[Item],
     frames: WorkingFrames,
     labels: LabelsInUse,
+    model: Model,
     device: torch.device,
 ) -> Anchor:
     """Ask whether the starting weights know the structure that the labels show.
@@ -69,27 +72,41 @@ def find_anchor(
         items: labelled images; at most twelve are asked, evenly spread. Labels that show no layer say nothing.
         frames: source of the images.
         labels: source of the expert's labels.
+        model: what is segmented.
         device: where the networks are.
     """
     if starting is None:
         return Anchor()
     shown = [item for item in items if not labels.no_layer(item)]
     asked = [shown[i] for i in np.unique(np.linspace(0, len(shown) - 1, _ASKED).astype(int))] if shown else []
-    seen = [one for item in asked if (one := _compare(starting, item, frames, labels, device)) is not None]
+    seen = [one for item in asked if (one := _compare(starting, item, frames, labels, model, device)) is not None]
     if not seen:
         return Anchor(starting)
-    agreement = float(np.median([dice for dice, _ in seen]))
+    agreement = float(np.median([one.dice for one in seen]))
     if agreement < _KNOWN:
         return Anchor(None, agreement)
-    return Anchor(
-        starting, agreement, Convention.of(moved for dice, found in seen if dice >= _KNOWN for moved in found)
-    )
+    convention = model.convention((one.classes, one.expert, one.grid) for one in seen if one.dice >= _KNOWN)
+    return Anchor(starting, agreement, convention)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What the starting weights draw on one image beside what the expert drew."""
+
+    dice: float
+    classes: NDArray[np.uint8]
+    expert: NDArray[np.uint8]
+    grid: Grid
 
 
 def _compare(
-    starting: NetworkPair, item: Item, frames: WorkingFrames, labels: LabelsInUse, device: torch.device
-) -> tuple[float, list[tuple[float, float]]] | None:
-    """Dice with one label, and by frame how much deeper it has the boundaries, in working pixels."""
+    starting: NetworkPair,
+    item: Item,
+    frames: WorkingFrames,
+    labels: LabelsInUse,
+    model: Model,
+    device: torch.device,
+) -> _Compared | None:
     frame = frames.get(item)
     if frame is None:
         return None
@@ -98,7 +115,5 @@ def _compare(
     except LabelError as error:
         labels.unusable[item.id] = str(error)
         return None
-    mask = predict_probability(starting.shown, frame, device) > 0.5
-    scale = frame.grid.working[1] / frame.grid.native[1]
-    moved = [offsets(mask[:, :, f].astype(np.uint8), expert[:, :, f]) for f in range(mask.shape[2])]
-    return mask_dice(mask, expert), [(scale * one[0], scale * one[1]) for one in moved if one is not None]
+    classes = predict(starting.shown, frame, model, device).classes
+    return _Compared(label_dice(classes, expert), classes, expert, frame.grid)

@@ -9,11 +9,12 @@ from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sequal.anatomy.models import model_of
 from sequal.errors import StudyError
-from sequal.labels import IGNORE, INTIMA_MEDIA
+from sequal.labels import BACKGROUND, IGNORE
 from sequal.learning.batch import Batch
-from sequal.learning.training.augmentation import IMAGE, LABEL, intensity_view, patch_geometry, without_metadata
 from sequal.learning.training.labels_in_use import LabelsInUse
+from sequal.preparation.augmentation import IMAGE, LABEL, without_metadata
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -25,7 +26,7 @@ class TwoStreamBatches:
     """An endless iterator of batches; the same seed and items give the same batches.
 
     Labelled images are drawn in shuffled order without repetition until all were seen; unlabelled ones
-    uniformly. Labelled patches are centred on the layer two times out of three.
+    uniformly. Labelled patches are centred on a label two times out of three.
 
     Args:
         labelled: items with a label, readable.
@@ -55,12 +56,11 @@ class TwoStreamBatches:
         self._sizes = (settings.batch_labelled, settings.batch_unlabelled)
         seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(5)]
         self._rng = np.random.default_rng(seeds[0])
-        patch = (settings.patch, settings.patch)
-        self._on_layer, self._anywhere = (
-            patch_geometry(patch, on_layer=on_layer).set_random_state(seed=s)
-            for on_layer, s in ((True, seeds[1]), (False, seeds[2]))
+        model = model_of(settings)
+        self._on_structure, self._anywhere = (
+            model.geometry(on_structure=on).set_random_state(seed=s) for on, s in ((True, seeds[1]), (False, seeds[2]))
         )
-        self._views = [intensity_view().set_random_state(seed=s) for s in seeds[3:]]
+        self._views = [model.intensity().set_random_state(seed=s) for s in seeds[3:]]
         self._queue: list[Item] = []
         self._simulated = 0 if rehearsal is None else settings.rehearsal
         self._rehearsal = iter(rehearsal or ())
@@ -86,12 +86,12 @@ class TwoStreamBatches:
             self._queue = [self._labelled[i] for i in self._rng.permutation(len(self._labelled))]
         item = self._queue.pop()
         label = self._labels.working(item)
-        drawn = np.flatnonzero((label == INTIMA_MEDIA).any(axis=(1, 2)))
+        drawn = np.flatnonzero(((label != BACKGROUND) & (label != IGNORE)).reshape(len(label), -1).any(axis=1))
         f = int(self._rng.choice(drawn)) if drawn.size else int(self._rng.integers(label.shape[0]))
         frame = self._frames.get(item)
         if frame is None:  # read before, lost since: a study folder may change under us
             raise StudyError(f"Expected the labelled image {item.id} to stay readable. Restore {item.image.name}.")
-        return self._cut(self._on_layer if drawn.size else self._anywhere, frame.pixels[f], label[f])
+        return self._cut(self._on_structure if drawn.size else self._anywhere, frame.pixels[f], label[f])
 
     def _unlabelled_patch(self) -> tuple[Tensor, Tensor] | None:
         frame = self._frames.get(self._unlabelled[int(self._rng.integers(len(self._unlabelled)))])

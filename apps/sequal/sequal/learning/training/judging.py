@@ -7,13 +7,14 @@ from typing import Final, Literal
 import numpy as np
 import torch
 
+from sequal.anatomy.model import Model
 from sequal.errors import LabelError
 from sequal.labels import IGNORE
 from sequal.learning.networks import NetworkPair
-from sequal.learning.training.evaluation import mask_dice
+from sequal.learning.training.evaluation import label_dice
 from sequal.learning.training.gate import LabelFigures
 from sequal.learning.training.labels_in_use import LabelsInUse
-from sequal.prediction import expected_dice, predict_probability
+from sequal.prediction import expected_dice, predict
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -56,6 +57,7 @@ class LabelJudges:
         known: ids that the model in service has learnt from.
         frames: source of the images.
         labels: source of the expert's labels.
+        model: what is segmented.
         device: where the networks are.
         seed: of the draw.
     """
@@ -67,10 +69,11 @@ class LabelJudges:
         known: Collection[str],
         frames: WorkingFrames,
         labels: LabelsInUse,
+        model: Model,
         device: torch.device,
         seed: int,
     ) -> None:
-        self._frames, self._labels, self._device = frames, labels, device
+        self._frames, self._labels, self._model, self._device = frames, labels, model, device
         self._known, self._held_out = frozenset(known), {item.id for item in held_out}
         items = [*learnt_from, *held_out]
         order = [items[index] for index in np.random.default_rng(seed).permutation(len(items))]
@@ -93,10 +96,10 @@ class LabelJudges:
             except LabelError as error:
                 logger.warning("The label of %s cannot judge: %s", item.id, error)
                 continue
-            probability = predict_probability(network, frame, self._device)
-            self._seen[item.id][moment] = mask_dice(probability > 0.5, expert)
+            found = predict(network, frame, self._model, self._device)
+            self._seen[item.id][moment] = label_dice(found.classes, expert)
             if moment == "before":
-                self._expected[item.id] = expected_dice(np.where(expert != IGNORE, probability, np.float32(0)))
+                self._expected[item.id] = expected_dice(np.where(expert != IGNORE, found.foreground, np.float32(0)))
         network.train(training)
 
     def expected_and_found(self) -> list[tuple[float, float]]:

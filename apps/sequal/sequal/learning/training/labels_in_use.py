@@ -1,17 +1,15 @@
 """The labels a round learns from: the expert's y, or its refined copy ỹ."""
 
 import logging
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sequal.anatomy.models import model_of
 from sequal.errors import LabelError
-from sequal.files.imaging import clean_label, read_label, says_no_layer
-from sequal.labels import INTIMA_MEDIA
-from sequal.learning.refinement import apply_supervision, far_background
-from sequal.preparation.working_frames import WorkingFrame, WorkingFrames
-from sequal.preparation.working_grid import LATERAL_FACTOR
+from sequal.files.imaging import says_no_layer
+from sequal.preparation.working_frame import WorkingFrame
+from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
 from sequal.study.state import RefinedStore, file_digest
@@ -32,9 +30,7 @@ class LabelsInUse:
 
     def __init__(self, frames: WorkingFrames, refined: RefinedStore, settings: Settings) -> None:
         self._frames, self._refined = frames, refined
-        self._supervision = settings.supervision
-        self._max_angle = settings.max_wall_angle
-        self._pixel_mm = LATERAL_FACTOR * settings.working_spacing_mm, settings.working_spacing_mm
+        self._model = model_of(settings)
         self._expert: dict[str, tuple[NDArray[np.uint8], str]] = {}
         self._working: dict[str, NDArray[np.uint8]] = {}
         self._replaced: dict[str, NDArray[np.uint8]] = {}
@@ -45,13 +41,12 @@ class LabelsInUse:
         return [item for item in items if self._try(item)]
 
     def expert(self, item: Item) -> NDArray[np.uint8]:
-        """Y on the file's own grid: uint8 (W, H, F) in {0, 1, 255}, supervision applied.
+        """Y in the array of the image: uint8, classes and 255, supervision applied.
 
-        Where the expert says that there is no layer, every pixel is background under every rule of supervision.
+        Where the expert says that nothing is there, every pixel is background under every rule of supervision.
 
         Raises:
-            LabelError: the label cannot be read, does not fit the image, or neither shows the layer nor says that
-                there is none.
+            LabelError: the label cannot be read, does not fit the image, or says nothing that can be learnt.
         """
         return self._read(item)[0]
 
@@ -64,7 +59,7 @@ class LabelsInUse:
         return self._read(item)[1]
 
     def no_layer(self, item: Item) -> bool:
-        """Whether the expert says that the image shows no layer.
+        """Whether the expert says that the image does not show what is segmented.
 
         Raises:
             LabelError: as `expert`.
@@ -72,7 +67,7 @@ class LabelsInUse:
         return says_no_layer(self._read(item)[0])
 
     def current(self, item: Item) -> NDArray[np.uint8]:
-        """ỹ on the file's own grid: uint8 (W, H, F) in {0, 1, 255}.
+        """ỹ in the array of the image: uint8, classes and 255.
 
         Raises:
             LabelError: as `expert`.
@@ -85,22 +80,17 @@ class LabelsInUse:
         return expert if refined is None or refined.shape != expert.shape else refined
 
     def working(self, item: Item) -> NDArray[np.uint8]:
-        """ỹ on the working grid, uint8 (F, W, H), with the background that follows from a partly traced layer."""
+        """ỹ on the working grid, uint8 (F, *working)."""
         cached = self._working.get(item.id)
         if cached is None:
-            grid = self._frame(item).grid
-            label = self.current(item)
-            cached = np.stack([self._complete(grid.label_to_working(label[:, :, f])) for f in range(label.shape[2])])
+            cached = self._model.to_working(self.current(item), self._frame(item).grid)
             self._working[item.id] = cached
         return cached
 
     def replace(self, item: Item, label: NDArray[np.uint8]) -> None:
-        """Use `label` (uint8 (W, H, F)) from now on in this round; nothing is written."""
+        """Use `label` (uint8, the array of the image) from now on in this round; nothing is written."""
         self._replaced[item.id] = label
         self._working.pop(item.id, None)
-
-    def _complete(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return label if self._supervision == "full" else far_background(label, self._pixel_mm, self._max_angle)
 
     def _read(self, item: Item) -> tuple[NDArray[np.uint8], str]:
         read = self._expert.get(item.id)
@@ -119,15 +109,7 @@ class LabelsInUse:
             raise LabelError(
                 f"Expected the label of {item.id} to be readable, got: {error}. Label it again."
             ) from error
-        label, dropped = clean_label(read_label(item.label, (*frame.grid.native, frame.frames), layout=frame.layout))
-        if not dropped and says_no_layer(label):
-            return label, digest  # every pixel is background, whatever the rule of supervision
-        if not (label == INTIMA_MEDIA).any():
-            raise LabelError(
-                f"Expected the label of {item.id} to show the layer or to be empty throughout, got neither. "
-                "Label it again."
-            )
-        return _per_frame(label, self._supervision), digest
+        return self._model.read_label(item.label, frame), digest
 
     def _frame(self, item: Item) -> WorkingFrame:
         frame = self._frames.get(item)
@@ -145,7 +127,3 @@ class LabelsInUse:
             self.unusable[item.id] = str(error)
             return False
         return True
-
-
-def _per_frame(label: NDArray[np.uint8], supervision: Literal["columns", "full"]) -> NDArray[np.uint8]:
-    return np.stack([apply_supervision(label[:, :, f], supervision) for f in range(label.shape[2])], axis=2)

@@ -10,12 +10,12 @@ from ignite.engine import Events
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from sequal.anatomy.phantom import Kind
+from sequal.anatomy.phantom.patches import PatchCutter, PhantomSample, phantom_sample
 from sequal.learning.batch import Batch
 from sequal.learning.methods.sequal import MeanTeacherPair, MeanTeacherTrainer
 from sequal.learning.networks import Architecture
-from sequal.learning.training.augmentation import IMAGE, intensity_view, without_metadata
-from sequal.learning.training.phantom_patches import PatchCutter, PhantomSample, phantom_sample
 from sequal.prediction import LoadedPair, checkpoint_payload
+from sequal.preparation.augmentation import IMAGE, intensity_view, without_metadata
 from sequal.settings import Settings
 from sequal.study.state import save_checkpoint
 

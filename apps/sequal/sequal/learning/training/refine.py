@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from sequal.labels import INTIMA_MEDIA
+from sequal.anatomy.model import Model
 from sequal.learning.networks import NetworkPair
-from sequal.learning.refinement import fuse
 from sequal.learning.training.labels_in_use import LabelsInUse
-from sequal.prediction import predict_probability
+from sequal.prediction import predict
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -51,6 +50,7 @@ def refine_labels(
     epoch: int,
     round_number: int,
     checkpoint_digest: str,
+    model: Model,
     device: torch.device,
 ) -> RefinementReport:
     """Fuse each item's ỹ with the teacher (S1, step 5), use it from now on, and stage it for publication.
@@ -66,26 +66,10 @@ def refine_labels(
         if labels.no_layer(item):
             continue  # the expert says of the whole image that there is nothing to find
         current, expert = labels.current(item), labels.expert(item)
-        probability = predict_probability(pair.shown, frame, device)
-        fused = current.copy()
-        accepted = True
-        for f in range(frame.frames):
-            if not (expert[:, :, f] == INTIMA_MEDIA).any():
-                continue  # a frame of a clip that the expert did not draw in stays unknown
-            result = fuse(
-                current[:, :, f],
-                expert[:, :, f],
-                probability[:, :, f],
-                threshold=settings.fusion_lambda,
-                min_foreground=settings.fusion_min_foreground,
-                min_agreement=settings.fusion_min_agreement,
-                scope=settings.fusion_scope,
-                supervision=settings.supervision,
-            )
-            accepted = accepted and result.accepted
-            fused[:, :, f] = result.label
-        rejected += not accepted
-        different = int(np.count_nonzero(fused != current))
+        result = model.fuse(current, expert, predict(pair.shown, frame, model, device))
+        fused = result.label
+        rejected += not result.accepted
+        different = result.pixels_changed
         if not different:
             continue
         changed, pixels = changed + 1, pixels + different

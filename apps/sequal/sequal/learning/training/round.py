@@ -8,7 +8,7 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ import numpy as np
 import torch
 from ignite.engine import Events
 from monai.handlers import TensorBoardStatsHandler
+from torch import Tensor
 
 from sequal.acquisition import FEATURES, PLD, extras_for
+from sequal.anatomy.models import model_of
 from sequal.errors import CheckpointError, StudyError
-from sequal.learning.losses import ColumnExtent
 from sequal.learning.methods import METHODS
-from sequal.learning.networks import Architecture, NetworkPair, Weights
-from sequal.learning.trainer import PairTrainer, PriorLoss
+from sequal.learning.networks import NetworkPair, Weights
+from sequal.learning.trainer import PairTrainer
 from sequal.learning.training.anchor import find_anchor
 from sequal.learning.training.batches import TwoStreamBatches
 from sequal.learning.training.early_learning import EarlyLearningHandler
@@ -32,7 +33,6 @@ from sequal.learning.training.gate import Verdict, decide
 from sequal.learning.training.judging import LabelJudges, early_step
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.learning.training.refine import RefinementReport, refine_labels
-from sequal.learning.training.rehearsal import Rehearsal, rehearsal_frames
 from sequal.learning.training.round_length import with_steps
 from sequal.learning.training.round_report import RoundReport
 from sequal.prediction import (
@@ -169,7 +169,7 @@ class _Round:
         self.number, self.state, self.settings = number, state, settings
         self.seed = round_seed(settings.seed, number)
         self.device = choose_device(settings.device)
-        self.method = METHODS[settings.method]
+        self.method, self.model = METHODS[settings.method], model_of(settings)
         self.progress, self.says = progress or (lambda _: None), says
         self.says("Loading frames and networks")
         self.frames = WorkingFrames(settings)
@@ -190,13 +190,15 @@ class _Round:
         self.previous = self._load(state.published)
         self.in_service = self.models.digest if self.previous is None else self.previous.digest
         start = self._starting_weights(starting_weights)
-        self.anchor = find_anchor(start, self.train_items, self.frames, self.labels, self.device)
+        self.anchor = find_anchor(start, self.train_items, self.frames, self.labels, self.model, self.device)
         self.pair = self._first_pair(start)
         self.before = self.pair.weights()
         serving = self.models.in_service()
         known = serving.record.train_ids if serving is not None and serving.record is not None else ()
         learnt_from, held_out = (self.train_items, self.validation) if gate else ([], [])
-        self.judges = LabelJudges(learnt_from, held_out, known, self.frames, self.labels, self.device, seed=self.seed)
+        self.judges = LabelJudges(
+            learnt_from, held_out, known, self.frames, self.labels, self.model, self.device, seed=self.seed
+        )
         self.at_trigger: dict[str, Weights] | None = None
         self.refinement = RefinementReport()
 
@@ -292,7 +294,7 @@ class _Round:
         if pair is None:
             with torch.random.fork_rng():
                 torch.manual_seed(self.seed)
-                architectures = self.method.pair.architectures_of(self.settings, Architecture(self.settings.network))
+                architectures = self.method.pair.architectures_of(self.settings, self.model.shape)
                 return self.method.pair.create(architectures, self.settings.ema_alpha).to(self.device)
         return copy.deepcopy(pair)
 
@@ -310,7 +312,14 @@ class _Round:
             self.seed,
             self._rehearsal() if known and self.settings.rehearsal else None,
         )
-        trainer = self.method.trainer(self.pair, batches, self.settings, self.device, prior=self._prior())
+        trainer = self.method.trainer(
+            self.pair,
+            batches,
+            self.settings,
+            self.device,
+            prior=self.model.prior(),
+            streams_apart=self.model.streams_apart and not (known and self.settings.frozen_statistics),
+        )
         watch = EarlyLearningHandler(self.settings, lambda epoch: self._refine(trainer, epoch))
         watch.attach(trainer)
         events = TensorBoardStatsHandler(
@@ -339,18 +348,10 @@ class _Round:
         self.anchor.hold(self.pair, len(self.train_items), self.settings.anchor_labels)
         return watch.iou
 
-    def _prior(self) -> PriorLoss:
-        """What is known of every column, annotated or not."""
-        if self.settings.supervision == "full" or self.settings.extent_weight == 0:
-            return lambda _logits, _label: 0.0
-        return ColumnExtent(self.settings.extent_weight)
-
-    def _rehearsal(self) -> Rehearsal:
-        self.says("Simulating frames to practise on")
-        frames = rehearsal_frames(self.settings, self.state.root / "rehearsal.npz")
+    def _rehearsal(self) -> Iterable[tuple[Tensor, Tensor]] | None:
+        self.says("Simulating images to practise on")
         logger.info("Rehearsal in the convention of the labels: %s", self.anchor.convention)
-        patch = self.settings.patch, self.settings.patch
-        return Rehearsal(frames, patch, self.seed + 1, self.anchor.convention)
+        return self.model.rehearsal(self.state.root / "rehearsal.npz", self.seed + 1, self.anchor.convention)
 
     def _refine(self, trainer: PairTrainer, epoch: int) -> None:
         self.at_trigger = self.pair.weights()
@@ -366,6 +367,7 @@ class _Round:
             epoch=epoch,
             round_number=self.number,
             checkpoint_digest=digest,
+            model=self.model,
             device=self.device,
         )
         logger.info("Fusion in round %d: %s", self.number, self.refinement)
@@ -390,7 +392,7 @@ class _Round:
 
     def _payload(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         notes = {"round": self.number, "iterations": self.pair.updates, "settings": self.settings.record(), **extra}
-        return checkpoint_payload(self.pair, notes)
+        return checkpoint_payload(self.pair, notes, self.model.name)
 
     def _save(self) -> tuple[Path, str]:
         path = self.state.checkpoint_of(self.number)

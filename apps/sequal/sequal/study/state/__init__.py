@@ -13,7 +13,7 @@ from sequal.study.state.checkpoints import (
 from sequal.study.state.claim import Claim, claim_folder, claim_pacs, pacs_key
 from sequal.study.state.derived import read_derived
 from sequal.study.state.features import FeatureStore
-from sequal.study.state.folder import StudyState, study_identity, study_state_folder
+from sequal.study.state.folder import StudyState, state_root, study_identity, study_state_folder
 from sequal.study.state.health import kept_bytes, state_warnings, study_warnings
 from sequal.study.state.kept_file import KeptFile
 from sequal.study.state.leases import ANONYMOUS
@@ -78,6 +78,7 @@ __all__ = [
     "retire_split",
     "round_lock",
     "save_checkpoint",
+    "state_root",
     "state_warnings",
     "study_identity",
     "study_state_folder",

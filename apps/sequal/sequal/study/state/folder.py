@@ -22,7 +22,7 @@ from sequal.study.state.rejected import RejectedStore
 from sequal.study.state.shown import ShownStore
 from sequal.study.state.split import Split
 
-__all__ = ["StudyState", "study_identity", "study_state_folder"]
+__all__ = ["StudyState", "state_root", "study_identity", "study_state_folder"]
 
 _LONGEST_NAME = 60
 
@@ -175,3 +175,18 @@ def study_state_folder(app_dir: Path, studies: str) -> Path:
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:_LONGEST_NAME] or "study"
     digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return app_dir / "model" / f"{safe}-{digest}"
+
+
+def state_root(app_dir: Path, studies: str, settings: Settings) -> Path:
+    """The state folder of a study as the settings have it: what `state` names, or that of the study and the model.
+
+    Raises:
+        StudyError: as `study_state_folder`.
+
+    >>> state_root(Path("app"), "http://pacs:8042/dicom-web/", Settings(models="volume")).name
+    'dicom-web-c15e7029-volume'
+    """
+    if settings.state:
+        return Path(settings.state).expanduser()
+    folder = study_state_folder(app_dir, studies)
+    return folder if settings.model == Settings.models else folder.with_name(f"{folder.name}-{settings.model}")

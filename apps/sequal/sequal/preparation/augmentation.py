@@ -18,15 +18,25 @@ from monai.transforms import (
 )
 from torch import Tensor
 
-from sequal.labels import IGNORE, INTIMA_MEDIA
+from sequal.labels import BACKGROUND, IGNORE
 
-__all__ = ["IMAGE", "LABEL", "intensity_view", "patch_geometry", "without_metadata"]
+__all__ = [
+    "IMAGE",
+    "LABEL",
+    "intensity_view",
+    "patch_geometry",
+    "volume_geometry",
+    "volume_intensity",
+    "without_metadata",
+]
 
 IMAGE, LABEL = "image", "label"
 _KEYS = (IMAGE, LABEL)
 
 
-def patch_geometry(patch: tuple[int, int], *, on_layer: bool, scale: float = 0.2, rotate_rad: float = 0.12) -> Compose:
+def patch_geometry(
+    patch: tuple[int, int], *, on_structure: bool, scale: float = 0.2, rotate_rad: float = 0.12
+) -> Compose:
     """Cut one patch and flip, scale and turn it at random.
 
     Works on `{"image": (1, W, H), "label": (1, W, H)}`; a frame smaller than the patch is padded, its label with
@@ -34,13 +44,13 @@ def patch_geometry(patch: tuple[int, int], *, on_layer: bool, scale: float = 0.2
 
     Args:
         patch: (W, H) of the patch in working pixels.
-        on_layer: two patches out of three are centred on a pixel of the layer (the label must show it).
+        on_structure: two patches out of three are centred on a pixel of a label (there must be one).
         scale: largest change of size, as a fraction, per axis.
         rotate_rad: largest rotation in radians of the working grid.
     """
     crop = (
-        _LayerCrop(_KEYS, label_key=LABEL, spatial_size=patch, pos=2, neg=1, num_samples=1)
-        if on_layer
+        _LabelCrop(_KEYS, label_key=LABEL, spatial_size=patch, pos=2, neg=1, num_samples=1)
+        if on_structure
         else RandSpatialCropd(_KEYS, roi_size=patch, random_size=False)
     )
     return Compose(
@@ -78,6 +88,50 @@ def intensity_view(*, strong: bool = False) -> Compose:
     )
 
 
+def volume_geometry(patch: tuple[int, ...], *, on_structure: bool) -> Compose:
+    """Cut one patch of a volume and flip, scale and turn it at random.
+
+    Works on `{"image": (1, X, Y, Z), "label": (1, X, Y, Z)}`; a smaller volume is padded, its label with IGNORE.
+
+    Args:
+        patch: in voxels of the working grid.
+        on_structure: two patches out of three are centred on a voxel of a label (there must be one).
+    """
+    crop = (
+        _LabelCrop(_KEYS, label_key=LABEL, spatial_size=patch, pos=2, neg=1, num_samples=1)
+        if on_structure
+        else RandSpatialCropd(_KEYS, roi_size=patch, random_size=False)
+    )
+    return Compose(
+        [
+            SpatialPadd(IMAGE, patch, mode="edge"),
+            SpatialPadd(LABEL, patch, mode="constant", value=IGNORE),
+            crop,
+            RandFlipd(_KEYS, prob=0.5, spatial_axis=0),
+            RandAffined(
+                _KEYS,
+                prob=0.3,  # turning a volume takes as long as a step of a small network
+                rotate_range=(0.15, 0.15, 0.15),
+                scale_range=(0.1, 0.1, 0.1),
+                mode=("bilinear", "nearest"),
+                padding_mode="border",
+            ),
+        ]
+    )
+
+
+def volume_intensity() -> Compose:
+    """Perturb the grey values of `{"image": (1, X, Y, Z) in 0..1}`: gain, gamma, blur and noise."""
+    return Compose(
+        [
+            RandScaleIntensityd(IMAGE, factors=0.15, prob=0.5),
+            RandAdjustContrastd(IMAGE, prob=0.4, gamma=(0.75, 1.4)),
+            RandGaussianSmoothd(IMAGE, prob=0.1, sigma_x=(0.3, 0.8), sigma_y=(0.3, 0.8), sigma_z=(0.3, 0.8)),
+            RandGaussianNoised(IMAGE, prob=0.4, std=0.04),
+        ]
+    )
+
+
 @contextmanager
 def without_metadata() -> Iterator[None]:
     """MONAI's transforms on plain tensors meanwhile: the same values in a third of the time for a small patch."""
@@ -89,9 +143,9 @@ def without_metadata() -> Iterator[None]:
         set_track_meta(tracked)
 
 
-class _LayerCrop(RandCropByPosNegLabeld):
-    """MONAI's crop takes any value above 0 as foreground; here only the layer is, not IGNORE."""
+class _LabelCrop(RandCropByPosNegLabeld):
+    """MONAI's crop takes any value above 0 as foreground; here IGNORE is none."""
 
     def randomize(self, label: Tensor, *args: object, **kwargs: object) -> None:
-        """Draw the centre from the layer's pixels."""
-        super().randomize((label == INTIMA_MEDIA).to(label.dtype), *args, **kwargs)
+        """Draw the centre from labelled pixels."""
+        super().randomize(((label != BACKGROUND) & (label != IGNORE)).to(label.dtype), *args, **kwargs)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sequal.learning.refinement import far_background
+from sequal.anatomy.layer.far_background import far_background
 
 LABELS = arrays(np.uint8, (6, 8), elements=st.sampled_from([0, 1, 255]))
 

@@ -1,4 +1,4 @@
-"""The `carotid` train task: one round on what is labelled now."""
+"""The train task of every model: one round on what is labelled now."""
 
 import logging
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from sequal.learning.training import RoundReport, TrainStats, run_round
 from sequal.settings import Settings, per_request_keys, setting_keys
 from sequal.study.state import ROUND, RoundLock, repair_published, round_lock
 
-__all__ = ["CarotidTrain"]
+__all__ = ["RoundTrain"]
 
 logger = logging.getLogger(__name__)
 
 
-class CarotidTrain(TrainTask):
+class RoundTrain(TrainTask):
     """Runs in a process of its own, reads the datastore and writes only the study's state."""
 
     def __init__(self, study: Study) -> None:
-        super().__init__("One SEQUAL round: train student and teacher, refine the labels, score the pool")
+        super().__init__("One round: train both networks, refine the labels, score the pool")
         self._study = study
 
     def config(self) -> dict[str, Any]:

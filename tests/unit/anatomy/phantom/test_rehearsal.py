@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sequal.anatomy.phantom import simulate_frame
-from sequal.learning.training import rehearsal
-from sequal.learning.training.convention import Convention
-from sequal.learning.training.phantom_patches import PhantomSample
-from sequal.learning.training.rehearsal import Rehearsal, rehearsal_frames
+from sequal.anatomy.layer.convention import Convention
+from sequal.anatomy.phantom import rehearsal, simulate_frame
+from sequal.anatomy.phantom.patches import PhantomSample
+from sequal.anatomy.phantom.rehearsal import Rehearsal, rehearsal_frames
 from sequal.study.state import state_warnings
 from unit.synthetic_study import settings
 

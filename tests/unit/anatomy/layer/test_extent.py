@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sequal.learning.losses import column_extent, extent_loss
+from sequal.anatomy.layer.extent import column_extent, extent_loss
 
 
 def _logits(probability):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequal.learning.training.convention import Convention, offsets
+from sequal.anatomy.layer.convention import Convention, offsets
 
 
 def layer(top, bottom, columns=slice(0, 20), shape=(20, 40)):

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from sequal.prediction.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
+from sequal.anatomy.layer.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
 
 
 def _wall(*pieces):

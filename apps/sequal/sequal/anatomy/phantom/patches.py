@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sequal.anatomy.phantom import Kind, simulate_frame
 from sequal.files.imaging import Calibration
-from sequal.learning.training.augmentation import IMAGE, LABEL, patch_geometry
+from sequal.preparation.augmentation import IMAGE, LABEL, patch_geometry
 from sequal.preparation.normalisation import normalise_intensity
 from sequal.preparation.working_grid import WorkingGrid
 from sequal.settings import Settings
@@ -52,7 +52,7 @@ class PatchCutter:
 
     def __init__(self, patch: tuple[int, int], seed: int, scale: float = 0.2) -> None:
         self._on_layer, self._anywhere = (
-            patch_geometry(patch, on_layer=on_layer, scale=scale).set_random_state(seed=int(s))
+            patch_geometry(patch, on_structure=on_layer, scale=scale).set_random_state(seed=int(s))
             for on_layer, s in zip((True, False), np.random.SeedSequence(seed).generate_state(2), strict=True)
         )
 

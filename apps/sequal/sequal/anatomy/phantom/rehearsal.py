@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sequal.learning.training.convention import Convention
-from sequal.learning.training.phantom_patches import PatchCutter, PhantomSample, phantom_sample
+from sequal.anatomy.layer.convention import Convention
+from sequal.anatomy.phantom.patches import PatchCutter, PhantomSample, phantom_sample
 from sequal.settings import Settings
 from sequal.study.state import atomic_write, read_derived
 

@@ -1,0 +1,159 @@
+"""What is segmented: everything that the library has to know of a structure, and nothing else may know."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from monai.transforms import Compose
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sequal.files.imaging import Frame
+from sequal.labels import BACKGROUND, IGNORE
+from sequal.learning.networks import Architecture
+from sequal.learning.refinement import FusionResult
+from sequal.preparation.working_frame import Grid, WorkingFrame
+from sequal.settings import Settings
+
+__all__ = ["Model", "NativePrediction", "PriorLoss"]
+
+#: What a model knows of any prediction: a loss of the logits of all patches (B, C, *spatial) beside their labels.
+PriorLoss = Callable[[Tensor, Tensor], Tensor | float]
+
+
+@dataclass(frozen=True)
+class NativePrediction:
+    """A prediction on an image's own grid, as networks give it.
+
+    Attributes:
+        classes: uint8, the array of the image: 0 background, then the labels.
+        foreground: float32 of that shape, probability of any label, 0..1.
+        confidence: float32 of that shape, probability of the class that is shown, 0..1.
+    """
+
+    classes: NDArray[np.uint8]
+    foreground: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+
+
+class Model(ABC):
+    """One structure or several, bound to the settings of a study.
+
+    Attributes:
+        name: as in the setting `models`, in checkpoints and in the names of MONAI Label's tasks.
+        spatial_dims: 2 for frames and clips, 3 for volumes.
+        streams_apart: patches with and without a label go through a network that learns its batch statistics one after
+            the other. Together they may be told apart by these: of networks trained from random weights on simulated
+            slices of two scanners, Dice 0.22 and 0.38 together, 0.75 and 0.71 apart (two structures, one seed).
+    """
+
+    name: ClassVar[str]
+    spatial_dims: ClassVar[int]
+    streams_apart: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @property
+    @abstractmethod
+    def labels(self) -> Mapping[str, int]:
+        """Number of each label by its name, ascending from 1."""
+
+    @property
+    def shape(self) -> Architecture:
+        """What any network of this model takes and gives, under the name that `network` says."""
+        return Architecture(self.settings.network, self.spatial_dims, classes=len(self.labels) + 1)
+
+    @property
+    @abstractmethod
+    def patch(self) -> tuple[int, ...]:
+        """Size of a training patch in pixels or voxels of the working grid."""
+
+    @abstractmethod
+    def read(self, path: Path) -> WorkingFrame:
+        """An image on its working grid, normalised.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+
+    @abstractmethod
+    def read_label(self, path: Path, frame: WorkingFrame) -> NDArray[np.uint8]:
+        """The expert's label in the array of its image: uint8, classes and 255, with the rule of supervision applied.
+
+        Where the expert says that the image does not show the structure, every pixel is background.
+
+        Raises:
+            LabelError: it cannot be read, does not fit the image, or says nothing that can be learnt.
+        """
+
+    @abstractmethod
+    def to_working(self, label: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
+        """A label of `read_label` on the working grid, uint8 (F, *working)."""
+
+    @abstractmethod
+    def to_native(self, log_p: Tensor, grid: Grid) -> NativePrediction:
+        """Log-softmax (F, C, *working) of every frame on the image's own grid."""
+
+    @abstractmethod
+    def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:
+        """The label ỹ of an image, refined by a prediction of it (S1, step 5)."""
+
+    @abstractmethod
+    def geometry(self, *, on_structure: bool) -> Compose:
+        """Cuts a patch of `patch` with random geometry, on the structure two times out of three if asked for."""
+
+    @abstractmethod
+    def intensity(self) -> Compose:
+        """Perturbs the grey values of a patch."""
+
+    @property
+    def classes(self) -> frozenset[int]:
+        """Values that a label may hold."""
+        return frozenset({BACKGROUND, IGNORE, *self.labels.values()})
+
+    def warnings(
+        self, label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, int] | None = None
+    ) -> tuple[str, ...]:
+        """What an annotator should know about a label that can be used.
+
+        Args:
+            label: uint8, as submitted and cleaned, in the array of the image.
+            frame: its image.
+            dropped: pixels of other segments by their value.
+
+        Raises:
+            LabelError: it cannot be a label of this model.
+        """
+        return ()
+
+    def prior(self) -> PriorLoss:
+        """What is known of every prediction, annotated or not."""
+        return lambda _logits, _label: 0.0
+
+    def convention(self, seen: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8], Grid]]) -> Any:  # noqa: ANN401
+        """How the labels of a reader differ from what the starting weights draw; None where a model has no word for it.
+
+        Args:
+            seen: classes that the starting weights draw, and the expert's label, both in the array of the image, with
+                its grid.
+        """
+        return None
+
+    def rehearsal(
+        self,
+        cache: Path,
+        seed: int,
+        convention: Any,  # noqa: ANN401 - what `convention` gave
+    ) -> Iterable[tuple[Tensor, Tensor]] | None:
+        """Endless patches of simulated images with their labels, so that a round does not forget; None: there are none.
+
+        Args:
+            cache: a file to keep them in.
+            seed: of the draw.
+            convention: in which they are labelled.
+        """
+        return None

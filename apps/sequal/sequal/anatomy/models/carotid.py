@@ -1,0 +1,167 @@
+"""The far-wall intima-media layer of the carotid artery in ultrasound: frames and clips."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from monai.transforms import Compose
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sequal.anatomy.layer.convention import Convention, offsets
+from sequal.anatomy.layer.extent import ColumnExtent
+from sequal.anatomy.layer.far_background import far_background
+from sequal.anatomy.layer.fusion import continue_layer
+from sequal.anatomy.layer.supervision import apply_supervision
+from sequal.anatomy.measurement import label_warnings
+from sequal.anatomy.model import Model, NativePrediction, PriorLoss
+from sequal.anatomy.phantom.rehearsal import Rehearsal, rehearsal_frames
+from sequal.errors import LabelError
+from sequal.files.imaging import Frame, clean_label, read_frame, read_label, says_no_layer
+from sequal.labels import INTIMA_MEDIA, LABEL_NAMES
+from sequal.learning.refinement import FusionResult, fuse
+from sequal.preparation.augmentation import intensity_view, patch_geometry
+from sequal.preparation.normalisation import normalise_intensity
+from sequal.preparation.working_frame import Grid, WorkingFrame
+from sequal.preparation.working_grid import LATERAL_FACTOR, WorkingGrid
+from sequal.settings import Settings
+
+__all__ = ["MODEL", "Carotid", "to_working"]
+
+
+def to_working(frame: Frame, settings: Settings) -> WorkingFrame:
+    """Bring every frame of an image to the working grid, normalised.
+
+    Args:
+        frame: as read from file, any size and spacing.
+        settings: `working_spacing_mm` and `max_working_pixels` are used.
+    """
+    width, height, count = frame.grid
+    grid = WorkingGrid.of((width, height), frame.calibration, settings.working_spacing_mm, settings.max_working_pixels)
+    pixels = [grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])).half() for f in range(count)]
+    return WorkingFrame(torch.stack(pixels), grid, frame.layout)
+
+
+class Carotid(Model):
+    """One layer that crosses the image, once in a column; arrays are (W, H, F)."""
+
+    name: ClassVar[str] = "carotid"
+    spatial_dims: ClassVar[int] = 2
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """The layer alone."""
+        return LABEL_NAMES
+
+    @property
+    def patch(self) -> tuple[int, int]:
+        """A square."""
+        return self.settings.patch, self.settings.patch
+
+    def read(self, path: Path) -> WorkingFrame:
+        """A still or a clip."""
+        return to_working(read_frame(path), self.settings)
+
+    def read_label(self, path: Path, frame: WorkingFrame) -> NDArray[np.uint8]:
+        """Uint8 (W, H, F) in {0, 1, 255}."""
+        label, dropped = clean_label(read_label(path, (*frame.grid.native, frame.frames), layout=frame.layout))
+        if not dropped and says_no_layer(label):
+            return label  # every pixel is background, whatever the rule of supervision
+        if not (label == INTIMA_MEDIA).any():
+            raise LabelError(
+                f"Expected {path.name} to show the layer or to be empty throughout, got neither. Label the image again."
+            )
+        return np.stack([apply_supervision(one, self.settings.supervision) for one in self._frames(label)], axis=2)
+
+    def to_working(self, label: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
+        """With the background that follows from a partly traced layer."""
+        return np.stack([self._complete(grid.label_to_working(one)) for one in self._frames(label)])
+
+    def to_native(self, log_p: Tensor, grid: Grid) -> NativePrediction:
+        """Arrays (W, H, F)."""
+        probability = np.ascontiguousarray(np.moveaxis(grid.to_native(log_p[:, INTIMA_MEDIA].exp()), 0, 2))
+        classes = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
+        return NativePrediction(classes, probability, np.maximum(probability, 1.0 - probability))
+
+    def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:
+        """Frame by frame; one of a clip that the expert did not draw in stays unknown."""
+        fused, accepted = current.copy(), True
+        for f in range(current.shape[2]):
+            if not (expert[:, :, f] == INTIMA_MEDIA).any():
+                continue
+            result = self._fuse_frame(
+                current[:, :, f], expert[:, :, f], prediction.classes[:, :, f], prediction.confidence[:, :, f]
+            )
+            accepted = accepted and result.accepted
+            fused[:, :, f] = result.label
+        return FusionResult(fused, accepted, int(np.count_nonzero(fused != current)))
+
+    def _fuse_frame(
+        self,
+        current: NDArray[np.uint8],
+        expert: NDArray[np.uint8],
+        classes: NDArray[np.uint8],
+        confidence: NDArray[np.float32],
+    ) -> FusionResult:
+        settings = self.settings
+        result = fuse(
+            current,
+            expert,
+            classes,
+            confidence,
+            threshold=settings.fusion_lambda,
+            min_foreground=settings.fusion_min_foreground,
+            min_agreement=settings.fusion_min_agreement,
+            scope=settings.fusion_scope,
+        )
+        return continue_layer(result, current, expert) if settings.supervision == "columns" else result
+
+    def geometry(self, *, on_structure: bool) -> Compose:
+        """Flips from side to side, small turns and changes of size."""
+        return patch_geometry(self.patch, on_structure=on_structure)
+
+    def intensity(self) -> Compose:
+        """Gain, gamma, blur and noise."""
+        return intensity_view()
+
+    def warnings(
+        self, label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, int] | None = None
+    ) -> tuple[str, ...]:
+        """Could an expert have drawn it?"""
+        return tuple(label_warnings(label, frame.calibration, dropped))
+
+    def prior(self) -> PriorLoss:
+        """No column is far thicker than the thickest annotated one."""
+        if self.settings.supervision == "full" or self.settings.extent_weight == 0:
+            return super().prior()
+        return ColumnExtent(self.settings.extent_weight)
+
+    def convention(self, seen: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8], Grid]]) -> Convention:
+        """By how much the reader has LI and MA deeper, in working pixels."""
+        moved = []
+        for classes, expert, grid in seen:
+            scale = grid.working[1] / grid.native[1]
+            for mask, label in zip(self._frames(classes), self._frames(expert), strict=True):
+                found = offsets(mask, label)
+                if found is not None:
+                    moved.append((scale * found[0], scale * found[1]))
+        return Convention.of(moved)
+
+    def rehearsal(self, cache: Path, seed: int, convention: Any) -> Rehearsal:  # noqa: ANN401 - a `Convention`
+        """Simulated frames, labelled as the reader would."""
+        return Rehearsal(rehearsal_frames(self.settings, cache), self.patch, seed, convention or Convention())
+
+    def _complete(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.settings.supervision == "full":
+            return label
+        pixel_mm = LATERAL_FACTOR * self.settings.working_spacing_mm, self.settings.working_spacing_mm
+        return far_background(label, pixel_mm, self.settings.max_wall_angle)
+
+    @staticmethod
+    def _frames(array: NDArray[Any]) -> list[NDArray[Any]]:
+        return [array[:, :, f] for f in range(array.shape[2])]
+
+
+MODEL = Carotid

@@ -1,0 +1,147 @@
+"""Any labelled structures of a CT, MR or ultrasound volume."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from monai.transforms import Compose
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sequal.anatomy.model import Model, NativePrediction
+from sequal.errors import ImageError, LabelError, SettingsError
+from sequal.files.imaging import Frame, read_frame, read_label, says_no_layer
+from sequal.labels import BACKGROUND, IGNORE
+from sequal.learning.refinement import FusionResult, fuse
+from sequal.preparation.augmentation import volume_geometry, volume_intensity
+from sequal.preparation.normalisation import normalise_intensity
+from sequal.preparation.volume_grid import VolumeGrid
+from sequal.preparation.working_frame import Grid, WorkingFrame
+
+__all__ = ["MODEL", "Volume", "label_volumes_ml"]
+
+#: A volume of fewer slices than this is a frame or a clip.
+_FEWEST_SLICES = 4
+
+
+class Volume(Model):
+    """Structures by name (`labels`), each a class; arrays are those of the files, (X, Y, Z)."""
+
+    name: ClassVar[str] = "volume"
+    spatial_dims: ClassVar[int] = 3
+    streams_apart: ClassVar[bool] = True
+
+    @cached_property
+    def labels(self) -> Mapping[str, int]:
+        """In the order of the setting.
+
+        Raises:
+            SettingsError: there are none.
+        """
+        names = self.settings.label_names
+        if not names:
+            raise SettingsError(
+                "Expected `labels` to name what is segmented in volumes, got none. Add for example "
+                '--conf labels "left atrium" or --conf labels "liver,spleen".'
+            )
+        return {name: number for number, name in enumerate(names, start=1)}
+
+    @property
+    def patch(self) -> tuple[int, ...]:
+        """As the setting says, or as it was taken from the study."""
+        return self._triple("volume_patch", self.settings.volume_patch_voxels)
+
+    def read(self, path: Path) -> WorkingFrame:
+        """A volume of one channel."""
+        return self.prepare(read_frame(path))
+
+    def prepare(self, frame: Frame) -> WorkingFrame:
+        """A volume that is read already.
+
+        Raises:
+            ImageError: it is no volume, or its voxels are not credible.
+        """
+        if min(frame.grid) < _FEWEST_SLICES:
+            raise ImageError(
+                f"Expected `{frame.source.name}` to be a volume of at least {_FEWEST_SLICES} slices along each axis, "
+                f"got {' x '.join(map(str, frame.grid))}. Leave frames and clips to --conf models carotid."
+            )
+        spacing = self._triple("volume_spacing", self.settings.volume_spacing_mm)
+        grid = VolumeGrid.of(frame.grid, frame.affine, spacing, self.patch, self.shape.stride, frame.source.name)
+        pixels = grid.image_to_working(normalise_intensity(frame.pixels)).half()
+        return WorkingFrame(pixels[None], grid, frame.layout)
+
+    def read_label(self, path: Path, frame: WorkingFrame) -> NDArray[np.uint8]:
+        """Uint8 of the array of the volume: classes and 255."""
+        label = read_label(path, frame.grid.native, layout=frame.layout, labels=self.labels)
+        known = {BACKGROUND, IGNORE, *self.labels.values()}
+        strange = sorted({int(value) for value in np.unique(label)} - known)
+        if strange:
+            names = ", ".join(f"{number} {name}" for name, number in self.labels.items())
+            raise LabelError(
+                f"Expected the values of {path.name} to be 0 for background, 255 where nothing was annotated, and "
+                f"{names}, got {strange} as well. Remove the other segments, or name them in --conf labels."
+            )
+        if not says_no_layer(label) and not ((label != BACKGROUND) & (label != IGNORE)).any():
+            raise LabelError(
+                f"Expected {path.name} to show one of {', '.join(self.labels)} or to be empty throughout, got neither. "
+                "Label the volume again."
+            )
+        return label
+
+    def to_working(self, label: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
+        """As it is: every voxel counts."""
+        return grid.label_to_working(label)[None]
+
+    def to_native(self, log_p: Tensor, grid: Grid) -> NativePrediction:
+        """The most probable class of each voxel."""
+        probability = grid.to_native(log_p[0].exp())
+        classes = probability.argmax(axis=0).astype(np.uint8)
+        return NativePrediction(classes, 1.0 - probability[0], probability.max(axis=0))
+
+    def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:
+        """Voxel by voxel."""
+        settings = self.settings
+        return fuse(
+            current,
+            expert,
+            prediction.classes,
+            prediction.confidence,
+            threshold=settings.fusion_lambda,
+            min_foreground=settings.fusion_min_foreground,
+            min_agreement=settings.fusion_min_agreement,
+            scope=settings.fusion_scope,
+        )
+
+    def geometry(self, *, on_structure: bool) -> Compose:
+        """Flips from left to right, small turns and changes of size."""
+        return volume_geometry(self.patch, on_structure=on_structure)
+
+    def intensity(self) -> Compose:
+        """Gain, gamma, blur and noise."""
+        return volume_intensity()
+
+    def _triple(self, key: str, value: tuple[float, ...] | tuple[int, ...] | None) -> tuple[int, ...]:
+        if value is None:
+            raise SettingsError(
+                f"Expected `{key}` to be known, got auto without a study to take it from. Add --conf {key} with three "
+                "numbers, for example 1,1,1.5 millimetres or 96,96,64 voxels."
+            )
+        return value  # type: ignore[return-value]
+
+
+def label_volumes_ml(
+    classes: NDArray[np.uint8], affine: NDArray[np.float64], labels: Mapping[str, int]
+) -> dict[str, float]:
+    """Volume of each label in millilitres.
+
+    >>> label_volumes_ml(np.ones((10, 10, 10), np.uint8), np.diag([1.0, 1.0, 2.0, 1.0]), {"cube": 1})
+    {'cube': 2.0}
+    """
+    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000.0
+    return {name: round(int(np.count_nonzero(classes == number)) * voxel_ml, 3) for name, number in labels.items()}
+
+
+MODEL = Volume

@@ -1,0 +1,67 @@
+"""What an annotator gets for one volume: a mask of several labels, PLD, confidence and volumes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sequal.acquisition import pseudo_label_divergence
+from sequal.anatomy.models.volume import Volume, label_volumes_ml
+from sequal.files.imaging import Frame
+from sequal.prediction.confidence import expected_dice
+from sequal.prediction.loading import LoadedPair
+from sequal.prediction.passes import log_probabilities
+from sequal.settings import Settings
+
+__all__ = ["VolumePrediction", "predict_volume"]
+
+
+@dataclass(frozen=True)
+class VolumePrediction:
+    """The result for one volume in its own array.
+
+    Attributes:
+        mask: uint8 (X, Y, Z): 0 and the numbers of the labels.
+        pld: Pseudo Label Divergence, ≥ 0; higher is asked for first.
+        confidence: Dice to be expected of all labels together, 0..1, see `Confidence`; None where nothing was found.
+        volumes_ml: millilitres by label.
+    """
+
+    mask: NDArray[np.uint8]
+    pld: float
+    confidence: float | None
+    volumes_ml: dict[str, float]
+
+
+def predict_volume(frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device) -> VolumePrediction:
+    """Segment a volume, in windows where it is larger than the patch of the training.
+
+    Args:
+        frame: the volume as read from file, any size, spacing and orientation.
+        loaded: the networks.
+        settings: of the study.
+        device: where the networks are.
+
+    Raises:
+        ImageError: it is no volume, or its voxels are not credible.
+    """
+    model = Volume(settings)
+    working = model.prepare(frame)
+    shown, reference, other = loaded.shown, loaded.reference, loaded.other
+    log_p = log_probabilities((shown, reference, other), working.pixels, working.grid, device)
+    pld = pseudo_label_divergence(
+        log_p[reference],
+        log_p[other],
+        form=settings.pld_form,
+        thin_px=settings.thin_layer_px,
+        symmetric=loaded.symmetric,
+    )
+    native = model.to_native(log_p[shown], working.grid)
+    expected = expected_dice(native.foreground)
+    return VolumePrediction(
+        native.classes,
+        float(pld.mean()),
+        None if expected is None else loaded.confidence.of(expected),
+        label_volumes_ml(native.classes, frame.affine, model.labels),
+    )

@@ -1,0 +1,167 @@
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from sequal.anatomy.models import MODELS, model_of
+from sequal.anatomy.phantom.volumes import BODY_LABELS, draw_body, simulate_volume
+from sequal.errors import CheckpointError, ImageError, LabelError, SettingsError, StudyError
+from sequal.files.imaging import read_frame
+from sequal.learning.methods import METHODS
+from sequal.learning.training import run_round
+from sequal.prediction import check_fits, load_pair, predict_volume
+from sequal.settings import MODEL_NAMES, Settings
+from sequal.study.items import Item
+from sequal.study.state import StudyState, load_checkpoint
+from sequal.study.volume_plan import with_plan
+
+CPU = torch.device("cpu")
+SHAPE = (24, 24, 20)
+
+
+def chosen(**changes):
+    values = {
+        "models": "volume",
+        "labels": "left atrium,aorta",
+        "volume_spacing": "4,4,4",
+        "volume_patch": "32,32,32",
+        "device": "cpu",
+        "epochs": "1",
+        "iterations_per_epoch": "2",
+        "batch_labelled": "1",
+        **changes,
+    }
+    return Settings.from_conf(values)
+
+
+def write(path, array, affine):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, affine), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    """Two patients by two scanners, the first volume of each labelled: (labelled items, unlabelled items, truths)."""
+    folder, items, truths = tmp_path_factory.mktemp("volumes"), [], {}
+    for patient in range(2):
+        rng = np.random.default_rng(patient)
+        body = draw_body(rng, "heart")
+        for scanner in ("ct", "mr"):
+            found = simulate_volume(rng, body, scanner, SHAPE)
+            name = f"p{patient}_{scanner}"
+            image = write(folder / f"{name}.nii.gz", found.voxels, found.affine)
+            label = write(folder / "labels" / f"{name}.nii.gz", found.truth, found.affine) if scanner == "ct" else None
+            items.append(Item(name, image, label, f"p{patient}"))
+            truths[name] = found.truth
+    return [item for item in items if item.label], [item for item in items if not item.label], truths
+
+
+def test_every_file_of_the_room_is_a_model_under_its_own_name():
+    assert tuple(MODELS) == MODEL_NAMES == ("carotid", "volume")
+    assert all(model.name == name for name, model in MODELS.items())
+
+
+def test_labels_are_numbered_in_the_order_of_the_setting():
+    assert dict(model_of(chosen()).labels) == {"left atrium": 1, "aorta": 2} == BODY_LABELS["heart"]
+    assert model_of(chosen(labels="left_atrium")).labels == {"left atrium": 1}
+    with pytest.raises(SettingsError, match="Expected `labels` to name what is segmented"):
+        _ = model_of(chosen(labels="")).labels
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_round_learns_publishes_and_scores(tmp_path, volumes, method):
+    labelled, unlabelled, truths = volumes
+    state = StudyState.open(tmp_path / "state", chosen())
+    settings = chosen(method=method, second_network="dynunet")
+    report = run_round(labelled, unlabelled, state, settings)
+    assert report.published, report.reason
+    assert (report.trained_on, report.pld["scored"]) == (2, 2)
+    loaded = load_pair(state.published, CPU)
+    assert (loaded.model, loaded.pair.method) == ("volume", method)
+    check_fits(loaded, settings, "it")
+    for item in (*labelled, *unlabelled):
+        frame = read_frame(item.image)
+        found = predict_volume(frame, loaded, settings, CPU)
+        assert found.mask.shape == truths[item.id].shape
+        assert set(np.unique(found.mask)) <= {0, 1, 2}
+        assert found.volumes_ml.keys() == {"left atrium", "aorta"}
+        assert found.pld >= 0
+    again = run_round(labelled, unlabelled, state, settings)
+    assert load_checkpoint(state.checkpoint_of(2)).meta["iterations"] == 4
+    assert again.round == 2
+
+
+def test_a_window_gives_what_the_whole_volume_gives(volumes, tmp_path):
+    labelled, unlabelled, _ = volumes
+    state = StudyState.open(tmp_path / "state", chosen())
+    run_round(labelled, unlabelled, state, chosen())
+    loaded, frame = load_pair(state.published, CPU), read_frame(labelled[0].image)
+    whole = predict_volume(frame, loaded, chosen(volume_spacing="3,3,3", volume_patch="64,64,64"), CPU)
+    windows = predict_volume(frame, loaded, chosen(volume_spacing="3,3,3", volume_patch="32,32,32"), CPU)
+    assert np.mean(whole.mask == windows.mask) > 0.8  # not the same: a window sees less around it
+
+
+def _label_of(volumes, values, tmp_path):
+    (item, _), _, _ = volumes
+    frame = read_frame(item.image)
+    path = write(tmp_path / "label.nii.gz", np.full(frame.grid, values, np.uint8), frame.affine)
+    return path, model_of(chosen()).read(item.image)
+
+
+def test_a_value_outside_the_map_is_named(volumes, tmp_path):
+    path, frame = _label_of(volumes, 7, tmp_path)
+    with pytest.raises(LabelError, match=r"1 left atrium, 2 aorta, got \[7\] as well"):
+        model_of(chosen()).read_label(path, frame)
+
+
+def test_nothing_but_unknown_voxels_is_no_label_and_an_empty_one_is(volumes, tmp_path):
+    path, frame = _label_of(volumes, 255, tmp_path)
+    with pytest.raises(LabelError, match="to show one of left atrium, aorta or to be empty throughout"):
+        model_of(chosen()).read_label(path, frame)
+    path, frame = _label_of(volumes, 0, tmp_path)
+    assert not model_of(chosen()).read_label(path, frame).any()
+
+
+def test_a_class_that_is_missing_from_all_labels_stays_out_of_the_masks_without_an_error(volumes, tmp_path):
+    labelled, unlabelled, _ = volumes
+    state = StudyState.open(tmp_path / "state", chosen())
+    settings = chosen(labels="left atrium,aorta,vein")
+    assert run_round(labelled, unlabelled, state, settings).trained_on == 2
+    found = predict_volume(read_frame(labelled[0].image), load_pair(state.published, CPU), settings, CPU)
+    assert found.volumes_ml.keys() == {"left atrium", "aorta", "vein"}
+
+
+def test_one_slice_is_no_volume(tmp_path):
+    path = write(tmp_path / "slice.nii.gz", np.zeros((20, 20, 1), np.int16), np.eye(4))
+    with pytest.raises(ImageError, match="a volume of at least 4 slices along each axis, got 20 x 20 x 1"):
+        model_of(chosen()).read(path)
+
+
+def test_a_checkpoint_of_another_model_or_of_other_labels_is_refused(volumes, tmp_path):
+    labelled, unlabelled, _ = volumes
+    state = StudyState.open(tmp_path / "state", chosen())
+    run_round(labelled, unlabelled, state, chosen())
+    checkpoint = load_checkpoint(state.published)
+    with pytest.raises(CheckpointError, match="of the models 'carotid', got 'volume'"):
+        check_fits(checkpoint, Settings(), "c.pt")
+    with pytest.raises(CheckpointError, match="of the labels 'liver,spleen', got 'left atrium,aorta'"):
+        check_fits(checkpoint, chosen(labels="liver,spleen"), "c.pt")
+
+
+def test_the_plan_is_the_studys_median_and_is_kept(volumes, tmp_path):
+    labelled, unlabelled, _ = volumes
+    files = [item.image for item in (*labelled, *unlabelled)]
+    auto = chosen(volume_spacing="auto", volume_patch="auto")
+    planned = with_plan(auto, files, tmp_path / "plan.json")
+    assert all(side % 16 == 0 and side <= 96 for side in planned.volume_patch_voxels)
+    assert all(0.5 < size < 15 for size in planned.volume_spacing_mm)
+    assert with_plan(auto, [], tmp_path / "plan.json") == planned
+    given = chosen(volume_spacing="2,2,2", volume_patch="auto")
+    assert with_plan(given, [], tmp_path / "plan.json").volume_spacing == "2,2,2"
+    with pytest.raises(SettingsError, match="at least one volume to take `volume_spacing`"):
+        with_plan(auto, [], tmp_path / "none.json")
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(StudyError, match="to hold the voxel and the patch"):
+        with_plan(auto, files, tmp_path / "plan.json")
+    assert with_plan(Settings(), [], tmp_path / "none.json") == Settings()
