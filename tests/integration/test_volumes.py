@@ -1,0 +1,63 @@
+"""The loop on volumes over HTTP: a folder of CT and MR, two structures, both asked for by name."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from integration.server import running
+from sequal.experiments.volume_folder import make_volumes
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
+
+CONF = {"models": "volume", "labels": "left_atrium,aorta", "volume_spacing": "6,6,6", "volume_patch": "32,32,32"}
+QUICK = {"epochs": 1, "iterations_per_epoch": 2, "batch_labelled": 1, "model": "volume"}
+
+
+def test_the_loop_runs_on_volumes(tmp_path: Path) -> None:
+    studies = tmp_path / "study"
+    make_volumes(studies, count=6, labelled=1, shape=(24, 24, 20))
+    labelled = {path.name.partition(".")[0] for path in (studies / "labels" / "final").glob("*.nii.gz")}
+    with running(studies, tmp_path / "state", auto_scoring="false", **CONF) as server:
+        client = server.client("anna")
+        info = client.info()
+        assert (info["labels"], list(info["trainers"])) == (["left atrium", "aorta"], ["volume"])
+        assert "volume" not in info["models"]  # there is no model yet, and clients are not offered one
+        assert client.next_sample("pld", {})["id"] not in labelled
+
+        assert server.request("POST", "/train/volume", json=QUICK).status_code == 200
+        assert server.finished("train")["status"] == "DONE", server.log[-3000:]
+        assert client.info()["train_stats"]["volume"]["published"]
+
+        image = client.next_sample("pld", {})["id"]
+        file, params = client.infer("volume", image, {})
+        mask, volume = nib.load(file), nib.load(studies / f"{image}.nii.gz")
+        assert mask.shape == volume.shape
+        np.testing.assert_allclose(mask.affine, volume.affine, atol=1e-4)
+        assert params["volumes_ml"].keys() == {"left atrium", "aorta"}
+        assert params["label_names"] == {"left atrium": 1, "aorta": 2}
+
+        truth = studies / "truth" / f"{image}.nii.gz"
+        assert server.save_label(image, truth).status_code == 200
+        stored = np.asanyarray(nib.load(studies / "labels" / "final" / f"{image}.nii.gz").dataobj)
+        np.testing.assert_array_equal(stored, np.asanyarray(nib.load(truth).dataobj))
+
+        # A segment of another name is left out, and one number too many refused; what was there stays.
+        strange = tmp_path / "strange.nii.gz"
+        nib.save(nib.Nifti1Image(np.full(volume.shape, 9, np.uint8), volume.affine), strange)
+        refused = server.save_label(image, strange)
+        assert refused.status_code == 400
+        assert "left atrium (1) or aorta (2)" in refused.text
+        kept = np.asanyarray(nib.load(studies / "labels" / "final" / f"{image}.nii.gz").dataobj)
+        np.testing.assert_array_equal(kept, stored)
+
+        assert server.request("POST", "/infer/carotid", params={"image": image}).status_code == 404
+
+
+def test_a_server_of_volumes_needs_names(tmp_path: Path) -> None:
+    studies = tmp_path / "study"
+    make_volumes(studies, count=2, shape=(16, 16, 12))
+    wanted = "Expected `labels` to name what is segmented in volumes"
+    with pytest.raises(AssertionError, match=wanted), running(studies, tmp_path / "state", models="volume"):
+        pass
