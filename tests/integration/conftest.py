@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from integration.data import FRAMES, LABELLED, frame, make_study, save_nifti
+from integration.data import FRAMES, LABELLED, LYING, frame, make_study, save_nifti
 from integration.server import Server, running
 from sequal.learning.training import run_round
 from sequal.settings import Settings
@@ -44,10 +44,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def add_other_forms(studies: Path) -> None:
-    """A clip, a NIfTI file of two dimensions and a picture, all without a label."""
+    """A clip, two NIfTI files of two dimensions and a picture, all without a label."""
     clip = np.stack([frame(200 + index)[0] for index in range(CLIP_FRAMES)], axis=2)
     save_nifti(studies / "clip.nii.gz", clip)
-    save_nifti(studies / "flat.nii.gz", frame(210)[0])
+    save_nifti(studies / "flat.nii.gz", frame(210)[0], LYING)
+    save_nifti(studies / "standing.nii.gz", frame(211)[0])
     Image.fromarray(frame(220)[0].T).save(studies / "picture.png")
 
 

@@ -25,6 +25,8 @@ AFFINE = np.array(
         [0.0, 0.0, 0.0, 1.0],
     ]
 )
+#: Of a picture in the plane of the first two axes; that of `AFFINE` stands on its edge.
+LYING = np.diag([-SPACING_MM, -SPACING_MM, 1.0, 1.0])
 
 
 def frame(seed: int, width: int = WIDTH, height: int = HEIGHT) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

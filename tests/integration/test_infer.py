@@ -6,11 +6,12 @@ import nibabel as nib
 import nrrd
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from numpy.typing import NDArray
 
 from integration.conftest import CLIP_FRAMES
-from integration.data import AFFINE, HEIGHT, SPACING_MM, WIDTH, frame, label_of, save_nifti
+from integration.data import AFFINE, HEIGHT, LYING, SPACING_MM, WIDTH, frame, label_of, save_nifti
 from integration.server import Server, wait_for
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
@@ -104,8 +105,16 @@ def test_a_flat_nifti_stays_flat(server: Server) -> None:
     file, params = _infer(server, "flat")
     result = nib.load(file)
     assert result.shape == (WIDTH, HEIGHT)
-    np.testing.assert_allclose(result.affine, AFFINE, atol=1e-5)
+    np.testing.assert_allclose(result.affine, LYING, atol=1e-5)
     assert params["imt"]["calibrated"] is True
+
+
+def test_a_flat_nifti_that_stands_on_its_edge_gets_a_mask_that_itk_can_open(server: Server) -> None:
+    file, _ = _infer(server, "standing")
+    result = nib.load(file)
+    assert result.shape == (WIDTH, HEIGHT, 1)
+    np.testing.assert_allclose(result.affine, AFFINE, atol=1e-5)
+    assert SimpleITK.ReadImage(str(file)).GetSize() == (WIDTH, HEIGHT, 1)
 
 
 def test_a_picture_is_measured_in_pixels(server: Server) -> None:
