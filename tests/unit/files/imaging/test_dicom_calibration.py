@@ -3,6 +3,7 @@
 import pytest
 
 from sequal.files.imaging import Calibration
+from sequal.files.imaging.calibration import calibration_note
 from sequal.files.imaging.dicom_calibration import dicom_calibration, series_calibration
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -66,8 +67,26 @@ def test_regions_of_one_scale_are_one():
         (image(region(PhysicalUnitsXDirection=4), PixelSpacing=[0.1, 0.1]), "another unit"),
         (image(region(cm=(0.5, 0.5))), "not credible"),
         (image(region(cm=(1e-9, 0.01))), "not credible"),
-        (image(region(cm=(float("nan"), 0.01))), "not credible"),
-        (image(region(cm=(float("inf"), 0.01))), "not credible"),
+        (image(region(cm=(0, 0.01))), "PhysicalDeltaX 0, no size"),
+        (image(region(cm=(0.01, 0.0))), "PhysicalDeltaY 0, no size"),
+        (image(region(cm=(float("nan"), 0.01))), "PhysicalDeltaX nan, no size"),
+        (image(region(cm=(0.01, float("-inf")))), "PhysicalDeltaY -inf, no size"),
+        (image(region(cm=(None, 0.01))), "PhysicalDeltaX missing, no size"),
+        (image(region(cm=("", 0.01))), "PhysicalDeltaX that is no number"),
+        (image(region(cm=([0.01, 0.01], 0.01))), "PhysicalDeltaX that is no number"),
+        (image(region(PhysicalUnitsYDirection=0)), "no unit along Y"),
+        (image(region(PhysicalUnitsXDirection=None)), "no unit along X"),
+        (image(region(RegionSpatialFormat=None)), "of an unknown kind (format None)"),
+        (image(region(RegionSpatialFormat=0)), "of no stated kind"),
+        (image(region(RegionSpatialFormat=2)), "M-mode"),
+        (image(region(RegionSpatialFormat=3)), "a spectrum"),
+        (image(region(RegionSpatialFormat=4)), "a wave form"),
+        (image(region(RegionSpatialFormat=5)), "graphics"),
+        (image(region(RegionSpatialFormat=[1, 1])), "of an unknown kind"),
+        (image(region(RegionDataType=99)), "of an unknown kind (type 99)"),
+        (image(region(RegionSpatialFormat=2), region(cm=(0, 0))), "PhysicalDeltaX 0"),
+        (image(region(RegionSpatialFormat=2), PixelSpacing=[0.1, 0.1]), "M-mode"),
+        (image(region(RegionDataType=4), PixelSpacing=[0.1, 0.1]), "CW spectral Doppler"),
         (image(region(), PixelAspectRatio=["2", "1"]), "PixelAspectRatio"),
         (image(PixelSpacing=[0.1, 0.1], PixelAspectRatio=["2", "1"]), "PixelAspectRatio"),
         (image(region(), ImageType=["DERIVED", "SECONDARY", "RESAMPLED"]), "was resampled"),
@@ -104,10 +123,35 @@ def test_what_cannot_be_believed_calibrates_nothing_and_says_why(dataset, words)
         image(PixelSpacing=[0.1, 0.1], SOPClassUID=SECONDARY_CAPTURE, PixelSpacingCalibrationType="FIDUCIAL"),
         image(PerFrameFunctionalGroupsSequence=frame_spacing((0.1, 0.1), (0.1, 0.1))),
         image(region(PhysicalUnitsXDirection=0, PhysicalUnitsYDirection=0), PixelSpacing=[0.1, 0.1]),
+        image(region(cm=(-0.01, -0.01))),
+        image(region(RegionDataType=0)),
+        image(region(RegionDataType=None)),
+        image(region(RegionDataType=2)),
+        image(region(RegionDataType=15)),
+        image(region(), region(cm=(0, 0))),
+        image(region(), region(cm=(0.05, 0.05), RegionSpatialFormat=2)),
+        image(region(), region(cm=(0.05, 0.05), RegionDataType=3)),
+        image(region(cm=(0, 0)), PixelSpacing=[0.1, 0.1]),
+        image(region(RegionSpatialFormat=4), PixelSpacing=[0.1, 0.1]),
     ],
 )
 def test_what_is_stated_without_contradiction_counts(dataset):
     assert dicom_calibration(dataset).spacing_mm == pytest.approx((0.1, 0.1))
+
+
+@pytest.mark.parametrize("data_type", [*range(3, 15), *range(16, 19)])
+def test_a_region_of_neither_tissue_nor_flow_calibrates_nothing_even_in_centimetres(data_type):
+    found = dicom_calibration(image(region(RegionDataType=data_type)))
+    assert found.spacing_mm is None
+    assert found.source.startswith("none (an ultrasound region shows ")
+    assert f"(type {data_type})" in found.source
+    # A NIfTI file has room for no more.
+    assert len(calibration_note(found)) <= 79
+
+
+def test_a_region_elsewhere_does_not_calibrate_a_part():
+    found = dicom_calibration(image(region((0, 0, 99, 240))), part=(120, 0, 307, 241))
+    assert found == Calibration(None, "none (the ultrasound regions lie elsewhere in the picture)")
 
 
 def test_a_series_has_the_scale_that_all_its_instances_have():

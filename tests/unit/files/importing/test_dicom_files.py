@@ -158,6 +158,8 @@ def test_the_region_that_calibrates_is_kept():
         ([doppler, small], (0, 0, 20, 20)),
         ([doppler, small, large], (10, 5, 48, 40)),
         ([region((0, 0, 47, 39), data_type=2), small], (0, 0, 20, 20)),
+        ([region((0, 0, 47, 39), data_type=3), region((0, 0, 19, 19), delta_cm=(0, 0))], (0, 0, 20, 20)),
+        ([region((0, 0, 47, 39), delta_cm=(float("nan"), 0.01)), small], (0, 0, 20, 20)),
         ([region((0, 0, 5, 39))], None),
         ([region((30, 30, 10, 10))], None),
     ]:

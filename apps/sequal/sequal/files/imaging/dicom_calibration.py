@@ -18,11 +18,10 @@ from sequal.files.imaging.calibration import (
     not_calibrated,
     same_scale,
 )
+from sequal.files.imaging.ultrasound_region import is_measured_otherwise, is_over_time, region_scale, shows_tissue
 
 __all__ = ["dicom_calibration", "series_calibration"]
 
-_NO_UNIT, _CENTIMETRE = 0, 3  # Physical Units X/Y Direction, DICOM PS3.3 C.8.5.5.1.5
-_TWO_DIMENSIONAL: Final = 1  # Region Spatial Format
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 _SPATIAL_RESAMPLING: Final = "113085"  # DICOM PS3.16 CID 7203
 _RESAMPLED: Final = re.compile(r"re-?sampl|re-?siz|(up|down|sub)-?sampl|interpolat", re.IGNORECASE)
@@ -36,7 +35,7 @@ _Scale = tuple[float, float]
 
 @dataclass(frozen=True)
 class _Scaled:
-    """A two-dimensional region with its scale."""
+    """A region of tissue with its scale."""
 
     scale_mm: _Scale
     bounds: Region
@@ -57,7 +56,8 @@ def dicom_calibration(dataset: Any, part: Region | None = None) -> Calibration: 
         The judged calibration; source `"dicom ultrasound regions"` or `"dicom PixelSpacing"`. A region that does not
         cover the picture calibrates nothing outside. None, with the reason, where two statements of the file contradict
         each other, where a region does not fit the picture (it was resampled or cropped), where frames have spacings of
-        their own, and where a copy carries what was true of its original.
+        their own, and where a copy carries what was true of its original. PixelSpacing does not count for a picture
+        whose regions are M-mode or spectral Doppler alone. A file that states nothing has the source `"none"`.
     """
     try:
         return _judged(dataset, part)
@@ -90,8 +90,8 @@ def series_calibration(instances: Sequence[Any]) -> Calibration:
 
 
 def _judged(dataset: Any, part: Region | None) -> Calibration:  # noqa: ANN401
-    regions, spacing = _region_scales(dataset, part), _pixel_spacing(dataset)
-    copied = _why_copied(dataset)
+    regions, why_none = _region_scales(dataset, part)
+    spacing, copied = _pixel_spacing(dataset), _why_copied(dataset)
     if regions:
         scale = regions[0].scale_mm
         for other in regions[1:]:
@@ -106,29 +106,36 @@ def _judged(dataset: Any, part: Region | None) -> Calibration:  # noqa: ANN401
         found = calibrate(*scale, "dicom ultrasound regions")
         return replace(found, region=_covered(regions, dataset)) if found.calibrated else found
     if spacing is None:
-        return NOT_CALIBRATED
+        return not_calibrated(why_none) if why_none else NOT_CALIBRATED
     if copied and not dataset.get("PixelSpacingCalibrationType"):
         raise _NotToBeBelieved(copied)
     _check_aspect(dataset, spacing)
     return calibrate(*spacing, "dicom PixelSpacing")
 
 
-def _region_scales(dataset: Any, part: Region | None) -> list[_Scaled]:  # noqa: ANN401
-    """The two-dimensional regions with a scale in centimetres that lie in the part, or reach into it."""
-    found = []
-    for region in dataset.get("SequenceOfUltrasoundRegions") or []:
-        if region.get("RegionSpatialFormat") != _TWO_DIMENSIONAL:
-            continue
-        if part is not None and not _meet(_bounds(region, dataset), part):
-            continue
-        units = {region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection")}
-        # Deltas may be negative (axis against the pixel order); only their size is a spacing.
-        dx_mm, dy_mm = (abs(float(region.get(f"PhysicalDelta{axis}") or 0.0)) * 10.0 for axis in "XY")
-        if units == {_CENTIMETRE} and dx_mm != 0.0 and dy_mm != 0.0:
-            found.append(_Scaled((dx_mm, dy_mm), _bounds(region, dataset)))
-        elif not units <= {_NO_UNIT, _CENTIMETRE, None}:
-            raise _NotToBeBelieved("an ultrasound region is measured in another unit than centimetres")
-    return found
+def _region_scales(dataset: Any, part: Region | None) -> tuple[list[_Scaled], str]:  # noqa: ANN401
+    """The regions of tissue with a scale that reach into the part; and why the first of the others has none.
+
+    Raises:
+        _NotToBeBelieved: A region of tissue has another unit, or M-mode and spectra are all that the picture shows.
+    """
+    regions = list(dataset.get("SequenceOfUltrasoundRegions") or [])
+    tissue = [region for region in regions if shows_tissue(region)]
+    if not tissue:
+        for region in filter(is_over_time, regions):
+            raise _NotToBeBelieved(region_scale(region)[1])
+        return [], region_scale(regions[0])[1] if regions else ""
+    here = [region for region in tissue if part is None or _meet(_bounds(region, dataset), part)]
+    found, reasons = [], [] if here else ["the ultrasound regions lie elsewhere in the picture"]
+    for region in here:
+        scale_mm, reason = region_scale(region)
+        if is_measured_otherwise(region):
+            raise _NotToBeBelieved(reason)
+        if scale_mm is None:
+            reasons.append(reason)
+        else:
+            found.append(_Scaled(scale_mm, _bounds(region, dataset)))
+    return found, next(iter(reasons), "")
 
 
 def _bounds(region: Any, dataset: Any) -> Region:  # noqa: ANN401
