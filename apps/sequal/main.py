@@ -271,7 +271,12 @@ class SequalApp(MONAILabelApp):
         """What shows a studies folder to viewers as a PACS would; None for a study that is no folder."""
         store = self._datastore
         folder = isinstance(store, StudyFolder) and not isinstance(store, DicomWebStudy)
-        return FolderService(ServedImages(store, self.study)) if folder else None
+        return FolderService(ServedImages(store, self.study)) if folder and self._of_frames else None
+
+    @property
+    def _of_frames(self) -> bool:
+        """The browser's pages and OHIF show frames; volumes are for 3D Slicer."""
+        return self.study.model.spatial_dims == 2
 
     def _known_id(self, name: str) -> str:
         """The study's own id for a name that looks the same."""
@@ -298,7 +303,7 @@ class SequalApp(MONAILabelApp):
             studies=self.studies,
             root=root,
         )
-        if self.study.settings.ohif_bridge:
+        if self.study.settings.ohif_bridge and self._of_frames:
             serve_study_list(server.app, Path(server.static_dir) / "ohif")
         # The stock viewer needs it as much: what hangs is the server.
         pacs = viewed_pacs(self.studies, server_settings) if isinstance(self._datastore, DicomWebStudy) else None

@@ -43,6 +43,15 @@ def test_the_loop_runs_on_volumes(tmp_path: Path) -> None:
         stored = np.asanyarray(nib.load(studies / "labels" / "final" / f"{image}.nii.gz").dataobj)
         np.testing.assert_array_equal(stored, np.asanyarray(nib.load(truth).dataobj))
 
+        measured = server.request("GET", "/sequal/measurement", params={"image": image, "of": "label"}).json()
+        voxel_ml = abs(np.linalg.det(volume.affine[:3, :3])) / 1000
+        expected = {name: np.count_nonzero(stored == value) * voxel_ml for name, value in params["label_names"].items()}
+        assert measured["volumes_ml"] == pytest.approx(expected, abs=1e-3)
+        page = server.request("GET", "/").text
+        assert "left atrium, aorta in volumes" in page
+        assert "/sequal/annotate/" not in page
+        assert server.request("GET", "/sequal/annotate/").status_code == 404
+
         # A segment of another name is left out, and one number too many refused; what was there stays.
         strange = tmp_path / "strange.nii.gz"
         nib.save(nib.Nifti1Image(np.full(volume.shape, 9, np.uint8), volume.affine), strange)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from sequal.commands.measuring.measure import parse_spacing
 from sequal.errors import SettingsError
-from unit.commands.studies import random_checkpoint
+from unit.commands.studies import random_checkpoint, words
 from unit.synthetic_study import band, write_image, write_label
 
 THICK_MM = 8 * 0.06
@@ -125,3 +125,12 @@ def test_a_model_measures_too(run, studies, app_folder, tmp_path):
 def test_a_spacing_is_one_or_two_numbers(text):
     with pytest.raises(SettingsError, match="--spacing-mm"):
         parse_spacing(text)
+
+
+@pytest.mark.parametrize("command", ["measure", "export"])
+def test_a_study_of_volumes_is_refused_by_commands_that_know_frames_alone(run, studies, app_folder, command, tmp_path):
+    conf = ("--conf", "models", "volume", "--conf", "labels", "liver")
+    result = run(command, studies, "--app", app_folder, "--out", tmp_path / "out", *conf)
+    assert result.exit_code == 2
+    assert f"Expected `models` to be carotid for `{command}`, got volume" in words(result.output)
+    assert not (tmp_path / "out").exists()

@@ -2,7 +2,7 @@
 
 from lib.configs import Study
 from lib.infers.mask import MaskInfer, Predicted
-from sequal.anatomy.measurement import measure_label, thickness_params
+from sequal.anatomy.measurement import thickness_params
 from sequal.files.imaging import Frame
 from sequal.prediction import predict_frame
 
@@ -21,6 +21,6 @@ class CarotidInfer(MaskInfer):
         found = predict_frame(frame, study.served.load(), study.settings, study.device)
         params = {
             **thickness_params(found.imt),
-            "of_mask": thickness_params(measure_label(found.mask, frame.calibration)),
+            "of_mask": study.model.measure(found.mask, frame),
         }
         return Predicted(found.mask, found.pld, found.confidence, params, found)

@@ -130,6 +130,15 @@ class Model(ABC):
         """
         return ()
 
+    @abstractmethod
+    def measure(self, label: NDArray[np.uint8], frame: Frame) -> dict[str, Any]:
+        """What a label of an image measures, as JSON values by key.
+
+        Args:
+            label: uint8, cleaned, in the array of the image.
+            frame: its image.
+        """
+
     def prior(self) -> PriorLoss:
         """What is known of every prediction, annotated or not."""
         return lambda _logits, _label: 0.0

@@ -70,6 +70,7 @@ def export_command(options: ExportOptions) -> Exported:
     if options.form not in FORMATS:
         raise SettingsError(f"Expected `--format` to be one of {', '.join(FORMATS)}, got {options.form!r}. Choose one.")
     settings = StudyPlace.settings_of(options.conf)
+    StudyPlace.frames_only(settings, "export")
     checkpoint, what = _checkpoint(options, settings)
     model = ExportedModel.load(checkpoint, settings)
     exported = _EXPORTERS[options.form](model, options.out or Path(_NAMES[options.form]))

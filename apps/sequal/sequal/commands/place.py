@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sequal.commands.spelling import setting_pairs
-from sequal.errors import StudyError
+from sequal.errors import SettingsError, StudyError
 from sequal.settings import Settings
 from sequal.study.folder import StudyFiles, images_by_id
 from sequal.study.starting_weights import starting_weights
@@ -90,6 +90,19 @@ class StudyPlace:
         if state is not None:
             return settings, state
         return settings, state_root(app, studies, settings)
+
+    @staticmethod
+    def frames_only(settings: Settings, command: str) -> None:
+        """For a command that knows frames alone.
+
+        Raises:
+            SettingsError: the settings are of volumes.
+        """
+        if settings.model != Settings.models:
+            raise SettingsError(
+                f"Expected `models` to be {Settings.models} for `{command}`, got {settings.model}. Ask the server: "
+                "POST /infer/volume tells the volumes of a mask."
+            )
 
     @staticmethod
     def settings_of(conf: Sequence[str]) -> Settings:

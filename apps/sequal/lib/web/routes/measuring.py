@@ -18,7 +18,7 @@ from lib.endpoints.received import received_label
 from lib.endpoints.safe_route import SafeRoute
 from lib.web.dicomweb import is_viewed
 from lib.web.ohif import LastPredictions
-from sequal.anatomy.measurement import label_warnings, measure_label, thickness_params
+from sequal.anatomy.model import Model
 from sequal.errors import SequalError, SettingsError, StorageError
 from sequal.files.imaging import Frame, clean_label, read_frame, read_label
 
@@ -48,7 +48,7 @@ def measurement_routes(
         if of not in _OF:
             raise refusal(SettingsError(f"Expected `of` to be one of {', '.join(_OF)}, got {of!r}. Name one of these."))
         if of == "label":
-            return _measured(image, *_stored(datastore(), image))
+            return _measured(study.model, image, *_stored(study.model, datastore(), image))
         found = predictions.get(image)
         if found is None:
             raise HTTPException(
@@ -66,7 +66,9 @@ def measurement_routes(
         try:
             with tempfile.TemporaryDirectory() as folder:
                 submitted = received_label(label, Path(folder))
-                return _measured(image, *guard.read(image, file, submitted, info, viewed=is_viewed(request)))
+                return _measured(
+                    study.model, image, *guard.read(image, file, submitted, info, viewed=is_viewed(request))
+                )
         except SequalError as error:
             raise refusal(error) from error
         except OSError as error:
@@ -79,31 +81,31 @@ def measurement_routes(
             MEASUREMENT_PATH,
             known,
             methods=["GET"],
-            summary="Thickness of the last prediction of an image, or with `of=label` of its stored label",
+            summary="Measurement of the last prediction of an image, or with `of=label` of its stored label",
             **shared,
         ),
         SafeRoute(
             MEASUREMENT_PATH,
             drawn,
             methods=["POST"],
-            summary="Thickness of a label that comes along; nothing is stored",
+            summary="Measurement of a label that comes along; nothing is stored",
             **shared,
         ),
     ]
 
 
 def _measured(
-    image: str, frame: Frame, label: NDArray[np.uint8], dropped: Mapping[int, int] | None = None
+    model: Model, image: str, frame: Frame, label: NDArray[np.uint8], dropped: Mapping[int, int] | None = None
 ) -> dict[str, Any]:
     try:
-        frames = measure_label(label, frame.calibration)
-        warnings = label_warnings(label, frame.calibration, dropped)
+        measured = model.measure(label, frame)
+        warnings = model.warnings(label, frame, dropped)
     except SequalError as error:
         raise refusal(error) from error
-    return {"image": image, **thickness_params(frames)} | ({WARNINGS: list(warnings)} if warnings else {})
+    return {"image": image, **measured} | ({WARNINGS: list(warnings)} if warnings else {})
 
 
-def _stored(store: Datastore, image: str) -> tuple[Frame, NDArray[np.uint8]]:
+def _stored(model: Model, store: Datastore, image: str) -> tuple[Frame, NDArray[np.uint8]]:
     """An image and its submitted label."""
     file = _image_file(store, image)
     tag = DefaultLabelTag.FINAL
@@ -115,7 +117,8 @@ def _stored(store: Datastore, image: str) -> tuple[Frame, NDArray[np.uint8]]:
         )
     try:
         frame = read_frame(file)
-        return frame, clean_label(read_label(label, frame.grid, layout=frame.layout))[0]
+        read = read_label(label, frame.grid, layout=frame.layout, labels=model.labels)
+        return frame, clean_label(read, model.classes)[0]
     except SequalError as error:
         raise refusal(error) from error
 

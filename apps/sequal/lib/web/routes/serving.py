@@ -71,11 +71,16 @@ def serve_study(
     pages = [
         *start_routes(study, studies, datastore, access.read, folder=service is not None),
         *address_routes(server, access.read),
-        *page_routes(access.read),
     ]
     models = model_routes(study, access.read, access.train)
-    of_study = None if service is None else service.uids.image_of_study
-    frames = frame_list_routes(study, datastore, of_study, access.read, access.annotate)
-    shown = showing_routes(study, datastore, access.read)
-    looks = [*overview_routes(study, datastore, access.read), *curve_routes(datastore, access.read)]
-    put_in_front(server, [*web, *skips, *measurements, *models, *looks, *frames, *shown, *pages])
+    looks = overview_routes(study, datastore, access.read)
+    drawn = []
+    if study.model.spatial_dims == 2:  # the page to annotate shows frames
+        of_study = None if service is None else service.uids.image_of_study
+        drawn = [
+            *curve_routes(datastore, access.read),
+            *frame_list_routes(study, datastore, of_study, access.read, access.annotate),
+            *showing_routes(study, datastore, access.read),
+            *page_routes(access.read),
+        ]
+    put_in_front(server, [*web, *skips, *measurements, *models, *looks, *drawn, *pages])

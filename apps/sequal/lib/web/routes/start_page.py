@@ -60,6 +60,8 @@ def start_routes(
             pacs="://" in studies,
             warnings=_warnings(study, studies),
             counts=_counts(study, store, no_layer),
+            volumes=study.model.spatial_dims == 3,
+            labels=", ".join(study.model.labels),
             annotate=f"{PAGE_PATH}/",
             viewer=VIEWER_PATH,
             docs=DOCS_PATH,

@@ -15,7 +15,7 @@ from sequal.anatomy.layer.extent import ColumnExtent
 from sequal.anatomy.layer.far_background import far_background
 from sequal.anatomy.layer.fusion import continue_layer
 from sequal.anatomy.layer.supervision import apply_supervision
-from sequal.anatomy.measurement import label_warnings
+from sequal.anatomy.measurement import label_warnings, measure_label, thickness_params
 from sequal.anatomy.model import Model, NativePrediction, PriorLoss
 from sequal.anatomy.phantom.rehearsal import Rehearsal, rehearsal_frames
 from sequal.errors import LabelError
@@ -131,6 +131,10 @@ class Carotid(Model):
     ) -> tuple[str, ...]:
         """Could an expert have drawn it?"""
         return tuple(label_warnings(label, frame.calibration, dropped))
+
+    def measure(self, label: NDArray[np.uint8], frame: Frame) -> dict[str, Any]:
+        """`imt`, and of a clip `imt_frames`."""
+        return thickness_params(measure_label(label, frame.calibration))
 
     def prior(self) -> PriorLoss:
         """No column is far thicker than the thickest annotated one."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from monai.transforms import Compose
@@ -114,6 +114,10 @@ class Volume(Model):
             min_agreement=settings.fusion_min_agreement,
             scope=settings.fusion_scope,
         )
+
+    def measure(self, label: NDArray[np.uint8], frame: Frame) -> dict[str, Any]:
+        """`volumes_ml`, millilitres by label."""
+        return {"volumes_ml": label_volumes_ml(label, frame.affine, self.labels)}
 
     def geometry(self, *, on_structure: bool) -> Compose:
         """Flips from left to right, small turns and changes of size."""

@@ -60,6 +60,7 @@ def measure_command(
     if checkpoint is not None and labels is not None:
         raise SettingsError("Expected one of --checkpoint and --labels, got both. Leave one out.")
     settings = StudyPlace.settings_of(conf)
+    StudyPlace.frames_only(settings, "measure")
     spacing_mm = None if spacing is None else parse_spacing(spacing)
     with _source(studies, app, settings, spacing_mm) as (source, at_server):
         if at_server is not None and checkpoint is None and labels is None:
