@@ -26,10 +26,10 @@ __all__ = [
     "METHOD_NAMES",
     "MODEL_NAMES",
     "NETWORK_NAMES",
+    "SCORE_NAMES",
     "STRATEGY_NAMES",
     "NetworkName",
     "Settings",
-    "StrategyName",
     "per_request_keys",
     "setting_keys",
     "settings_table",
@@ -46,24 +46,16 @@ NetworkName = Literal[
     "vnet",
     "resnet_vnet",
 ]
-StrategyName = Literal[
-    "layer_entropy_power",
-    "layer_entropy",
-    "pld",
-    "pld_diverse",
-    "random",
-    "entropy",
-    "least_confidence",
-    "margin",
-    "bald",
-    "coreset",
-    "badge",
-]
 #: Every file in the room of the methods is one; the first is the default.
 METHOD_NAMES: tuple[str, ...] = modules_of("learning/methods", first="sequal")
 MODEL_NAMES: tuple[str, ...] = modules_of("anatomy/models", first="carotid")
 NETWORK_NAMES: tuple[str, ...] = get_args(NetworkName)
-STRATEGY_NAMES: tuple[str, ...] = get_args(StrategyName)
+#: A score is also a strategy, the one that asks by it.
+SCORE_NAMES: tuple[str, ...] = modules_of("acquisition/scores", first="pld")
+STRATEGY_NAMES: tuple[str, ...] = (
+    *modules_of("acquisition/strategies", first="layer_entropy_power"),
+    *SCORE_NAMES,
+)
 
 # Where a study lives, with whom it is shared (perhaps with a password) and who may reach it says nothing about a
 # round.
@@ -301,7 +293,7 @@ class Settings:
     sessions: bool = _fixed(
         False, boolean(), "keep images that clients send for a session, so that they need not send them again"
     )
-    strategy: StrategyName = _fixed(  # noqa: RUF009 - a Literal, immutable
+    strategy: str = _fixed(
         "layer_entropy_power", choice(STRATEGY_NAMES), "query strategy when the client names none", paper="pld"
     )
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from sequal.acquisition import PldDiverseStrategy, Pool
-from sequal.acquisition.pld_diverse import passes_by_patient, spread
+from sequal.acquisition.strategies.pld_diverse import passes_by_patient, spread
 
 
 def rank(scores, patients=None, labelled=(), features=None, seed=0, validation=(), **options):

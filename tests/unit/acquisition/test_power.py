@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from sequal.acquisition import Candidate, power_score
-from sequal.acquisition.power_strategy import PowerStrategy
+from sequal.acquisition.strategies.layer_entropy_power import PowerStrategy
 
 SCORES = {"a": 1.0, "b": 2.0, "c": 7.0}
 

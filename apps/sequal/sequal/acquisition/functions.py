@@ -1,17 +1,17 @@
-"""All acquisition functions by the name that the ledger and the strategies know them by."""
+"""All scores, and the strategies that ask by them, by name."""
 
-from functools import partial
+import importlib
+from types import ModuleType
 from typing import Final, Protocol
 
 from torch import Tensor
 
-from sequal.acquisition.entropy import entropy
-from sequal.acquisition.layer_entropy import layer_entropy
-from sequal.acquisition.least_confidence import least_confidence
-from sequal.acquisition.margin import margin
-from sequal.acquisition.pld import PldForm, pseudo_label_divergence
+from sequal.acquisition.scored import ScoredStrategy
+from sequal.acquisition.seen import PldForm, Seen
+from sequal.acquisition.strategy import QueryStrategy
+from sequal.settings import SCORE_NAMES, STRATEGY_NAMES
 
-__all__ = ["ACQUISITION_FUNCTIONS", "LAYER_ENTROPY", "PLD", "AcquisitionFunction", "score_all"]
+__all__ = ["ACQUISITION_FUNCTIONS", "LAYER_ENTROPY", "PLD", "STRATEGIES", "AcquisitionFunction", "score_all"]
 
 PLD: Final = "pld"
 LAYER_ENTROPY: Final = "layer_entropy"
@@ -24,12 +24,14 @@ class AcquisitionFunction(Protocol):
         """Score by image `(B,)` from log-softmax `(B, C, W, H)` over the valid pixels `(B, 1, W, H)`."""
 
 
-ACQUISITION_FUNCTIONS: dict[str, AcquisitionFunction] = {
-    PLD: pseudo_label_divergence,
-    LAYER_ENTROPY: layer_entropy,
-    "entropy": entropy,
-    "least_confidence": least_confidence,
-    "margin": margin,
+def _module(room: str, name: str) -> ModuleType:
+    return importlib.import_module(f"sequal.acquisition.{room}.{name}")
+
+
+_SCORES: Final = {name: _module("scores", name) for name in SCORE_NAMES}
+ACQUISITION_FUNCTIONS: dict[str, AcquisitionFunction] = {name: module.FUNCTION for name, module in _SCORES.items()}
+STRATEGIES: dict[str, QueryStrategy] = {
+    name: ScoredStrategy(name) if name in _SCORES else _module("strategies", name).STRATEGY for name in STRATEGY_NAMES
 }
 
 
@@ -60,13 +62,6 @@ def score_all(
         Scores by image, float64 `(B,)` on the CPU, by name of the acquisition function. Higher is asked for
         first.
     """
-    teacher = log_p_reference if log_p_teacher is None else log_p_teacher
-    with_settings: dict[str, AcquisitionFunction] = {
-        PLD: partial(pseudo_label_divergence, form=pld_form, thin_px=thin_px, symmetric=symmetric),
-        LAYER_ENTROPY: partial(layer_entropy, thin_px=thin_px),
-    }
-    scores = {}
-    for name, function in (ACQUISITION_FUNCTIONS | with_settings).items():
-        first = log_p_reference if name == PLD else teacher
-        scores[name] = function(first.float(), log_p_other.float(), mask).detach().cpu().double()
-    return scores
+    shown = log_p_reference if log_p_teacher is None else log_p_teacher
+    seen = Seen(log_p_reference.float(), log_p_other.float(), shown.float(), mask, pld_form, thin_px, symmetric)
+    return {name: module.score(seen).detach().cpu().double() for name, module in _SCORES.items()}

@@ -2,10 +2,11 @@
 
 from torch import Tensor
 
-from sequal.acquisition.entropy import entropy
 from sequal.acquisition.pixels import mean_height, mean_over_pixels
+from sequal.acquisition.scores.entropy import entropy
+from sequal.acquisition.seen import Seen
 
-__all__ = ["layer_entropy"]
+__all__ = ["FUNCTION", "layer_entropy", "score"]
 
 
 def layer_entropy(
@@ -39,3 +40,11 @@ def layer_entropy(
     expected = mean_over_pixels(log_p_teacher[:, 1:].exp().sum(dim=1), mask)
     height = mean_height(log_p_teacher[:, 0], mask)
     return entropy(log_p_teacher, log_p_student, mask) / (thin_px / height + expected)
+
+
+FUNCTION = layer_entropy
+
+
+def score(seen: Seen) -> Tensor:
+    """Of what annotators see."""
+    return layer_entropy(seen.shown, seen.other, seen.mask, seen.thin_px)

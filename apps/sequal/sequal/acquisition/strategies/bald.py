@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sequal.acquisition.extras import BALD, how_to_get
 from sequal.acquisition.scored import ScoredStrategy
 
-__all__ = ["BaldStrategy"]
+__all__ = ["STRATEGY", "BaldStrategy"]
 
 
 @dataclass(frozen=True)
@@ -22,3 +22,6 @@ class BaldStrategy(ScoredStrategy):
         if failed:
             return "the network has no dropout layers, so BALD cannot tell images apart: random order"
         return f"{super()._cold_start(failed)}; {how_to_get(BALD, BALD)}"
+
+
+STRATEGY = BaldStrategy()

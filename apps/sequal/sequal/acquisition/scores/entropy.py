@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from sequal.acquisition.pixels import mean_over_pixels
+from sequal.acquisition.seen import Seen
 
-__all__ = ["entropy"]
+__all__ = ["FUNCTION", "entropy", "score"]
 
 
 def entropy(log_p_teacher: Tensor, log_p_student: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -27,3 +28,11 @@ def entropy(log_p_teacher: Tensor, log_p_student: Tensor, mask: Tensor | None = 
     0.6931
     """
     return mean_over_pixels(torch.special.entr(log_p_teacher.exp()).sum(dim=1), mask)
+
+
+FUNCTION = entropy
+
+
+def score(seen: Seen) -> Tensor:
+    """Of what annotators see."""
+    return entropy(seen.shown, seen.other, seen.mask)

@@ -8,7 +8,7 @@ from sequal.acquisition.distances import Array, nearest_squared, stack
 from sequal.acquisition.feature_order import STEPS, FeatureOrder
 from sequal.acquisition.strategy import Pool, Query, Ranking
 
-__all__ = ["BadgeStrategy", "k_means_plus_plus"]
+__all__ = ["STRATEGY", "BadgeStrategy", "k_means_plus_plus"]
 
 
 def k_means_plus_plus(points: Array, steps: int, rng: np.random.Generator) -> tuple[list[int], list[float]]:
@@ -74,3 +74,6 @@ class BadgeStrategy(Ranking):
         order = FeatureOrder.of(self.name, "gradient", pool, rng)
         points = stack([order.vectors[image] for image in order.ranked])
         return order.queries(pool, *k_means_plus_plus(points, self.steps, rng), "gradient distance")
+
+
+STRATEGY = BadgeStrategy()

@@ -8,7 +8,7 @@ from sequal.acquisition.distances import Array, nearest_squared, stack
 from sequal.acquisition.feature_order import STEPS, FeatureOrder
 from sequal.acquisition.strategy import Pool, Query, Ranking
 
-__all__ = ["CoresetStrategy", "k_centre_greedy"]
+__all__ = ["STRATEGY", "CoresetStrategy", "k_centre_greedy"]
 
 
 def k_centre_greedy(points: Array, centres: Array, steps: int) -> tuple[list[int], list[float]]:
@@ -64,3 +64,6 @@ class CoresetStrategy(Ranking):
         points = stack([order.vectors[image] for image in order.ranked])
         centres = stack([order.vectors[image] for image in pool.labelled if image in order.vectors])
         return order.queries(pool, *k_centre_greedy(points, centres, self.steps), "distance to the nearest label")
+
+
+STRATEGY = CoresetStrategy()

@@ -15,7 +15,7 @@ from sequal.acquisition.functions import PLD
 from sequal.acquisition.order import VALIDATION_LAST, candidates_in_order, in_validation
 from sequal.acquisition.strategy import Pool, Query, Ranking
 
-__all__ = ["PldDiverseStrategy", "passes_by_patient", "spread"]
+__all__ = ["STRATEGY", "PldDiverseStrategy", "passes_by_patient", "spread"]
 
 _Vectors = Mapping[str, NDArray[np.float32]]
 
@@ -172,3 +172,6 @@ class PldDiverseStrategy(Ranking):
         if not ranked:
             return "cold start: no image has a pld score yet, random order"
         return "no pld score yet: after the scored images, random order"
+
+
+STRATEGY = PldDiverseStrategy()

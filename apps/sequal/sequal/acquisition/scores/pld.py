@@ -1,16 +1,16 @@
 """Pseudo Label Divergence: how far one network of the pair is from the other's pseudo-label."""
 
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from sequal.acquisition.pixels import mean_height, mean_over_pixels
+from sequal.acquisition.seen import PldForm, Seen
 
-__all__ = ["PLD_FORMS", "PldForm", "pseudo_label_divergence"]
+__all__ = ["FUNCTION", "PLD_FORMS", "pseudo_label_divergence", "score"]
 
-PldForm = Literal["kl", "pseudo_label", "layer"]
-PLD_FORMS: tuple[PldForm, ...] = ("kl", "pseudo_label", "layer")
+PLD_FORMS: tuple[PldForm, ...] = get_args(PldForm)
 
 
 def pseudo_label_divergence(
@@ -78,3 +78,13 @@ def pseudo_label_divergence(
         expected = mean_over_pixels(log_p_teacher[:, 1:].exp().sum(dim=1), mask)
         score = score / (thin_px / mean_height(divergence, mask) + expected)
     return score
+
+
+FUNCTION = pseudo_label_divergence
+
+
+def score(seen: Seen) -> Tensor:
+    """Of the two networks that are compared."""
+    return pseudo_label_divergence(
+        seen.reference, seen.other, seen.mask, seen.pld_form, seen.thin_px, symmetric=seen.symmetric
+    )

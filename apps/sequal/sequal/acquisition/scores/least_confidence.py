@@ -3,8 +3,9 @@
 from torch import Tensor
 
 from sequal.acquisition.pixels import mean_over_pixels
+from sequal.acquisition.seen import Seen
 
-__all__ = ["least_confidence"]
+__all__ = ["FUNCTION", "least_confidence", "score"]
 
 
 def least_confidence(log_p_teacher: Tensor, log_p_student: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -26,3 +27,11 @@ def least_confidence(log_p_teacher: Tensor, log_p_student: Tensor, mask: Tensor 
     0.25
     """
     return mean_over_pixels(1 - log_p_teacher.amax(dim=1).exp(), mask)
+
+
+FUNCTION = least_confidence
+
+
+def score(seen: Seen) -> Tensor:
+    """Of what annotators see."""
+    return least_confidence(seen.shown, seen.other, seen.mask)

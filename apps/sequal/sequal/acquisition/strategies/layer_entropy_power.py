@@ -6,7 +6,7 @@ from sequal.acquisition.power import POWER
 from sequal.acquisition.scored import ScoredStrategy
 from sequal.acquisition.strategy import Candidate
 
-__all__ = ["PowerStrategy"]
+__all__ = ["STRATEGY", "PowerStrategy"]
 
 
 @dataclass(frozen=True)
@@ -24,3 +24,6 @@ class PowerStrategy(ScoredStrategy):
         if failed:
             return "cold start: the model could score no image, random order"
         return "cold start: the model has not looked at any image yet, random order"
+
+
+STRATEGY = PowerStrategy()

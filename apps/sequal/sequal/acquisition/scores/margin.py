@@ -3,8 +3,9 @@
 from torch import Tensor
 
 from sequal.acquisition.pixels import mean_over_pixels
+from sequal.acquisition.seen import Seen
 
-__all__ = ["margin"]
+__all__ = ["FUNCTION", "margin", "score"]
 
 
 def margin(log_p_teacher: Tensor, log_p_student: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -29,3 +30,11 @@ def margin(log_p_teacher: Tensor, log_p_student: Tensor, mask: Tensor | None = N
     """
     first, second = log_p_teacher.topk(2, dim=1).values.exp().unbind(dim=1)
     return mean_over_pixels(1 - (first - second), mask)
+
+
+FUNCTION = margin
+
+
+def score(seen: Seen) -> Tensor:
+    """Of what annotators see."""
+    return margin(seen.shown, seen.other, seen.mask)

@@ -7,7 +7,7 @@ import numpy as np
 from sequal.acquisition.order import VALIDATION_LAST, candidates
 from sequal.acquisition.strategy import Pool, Query, Walking
 
-__all__ = ["RandomStrategy"]
+__all__ = ["STRATEGY", "RandomStrategy"]
 
 
 class RandomStrategy(Walking):
@@ -19,3 +19,6 @@ class RandomStrategy(Walking):
         """All unlabelled images, each once, without scores; none for an empty pool."""
         for candidate in candidates(pool, None, rng):
             yield Query(candidate.image, None, VALIDATION_LAST if candidate.last else "random order")
+
+
+STRATEGY = RandomStrategy()
