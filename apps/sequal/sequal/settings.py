@@ -83,7 +83,8 @@ class Settings:
     itself gives the defaults, or values that the caller answers for.
 
     The defaults under `preset=paper` are the published ones (SEQUAL, Med. Image Anal. 111:104048, and PLD-AL,
-    MICCAI 2023); where the default preset deviates, the reason stands with the code that uses the setting.
+    MICCAI 2023; with `method=cross` those of Lu et al., Knowl.-Based Syst. 2025, for volumes); where the default preset
+    deviates, the reason stands with the code that uses the setting.
     """
 
     state: str = _fixed("", text("a folder, or empty"), "state of the study; empty: `model/<study>-<hash>` in the app")
@@ -180,6 +181,11 @@ class Settings:
     learning_rate: float = _per_request(0.001, number(0, open_low=True), "learning rate at the start", paper=0.01)
     optimizer: Literal["adamw", "sgd"] = _per_request(
         "adamw", choice(("adamw", "sgd")), "`sgd` has momentum 0.9", paper="sgd"
+    )
+    schedule: Literal["poly", "step"] = _per_request(
+        "poly",
+        choice(("poly", "step")),
+        "how the learning rate falls: `poly`, to 0 with the power 0.9; `step`, to a tenth every 2500 steps",
     )
     weight_decay: float = _per_request(1e-4, number(0), "weight decay")
     dice_weight: float = _per_request(
@@ -378,13 +384,37 @@ class Settings:
         parsed = {key: _parse(key, value) for key, value in raw.items()}
         changed: dict[str, Any] = dict(parsed)
         if "preset" in parsed:
-            for key in _PAPER_DEFAULTS.keys() - self.given - parsed.keys():
-                changed[key] = _default(key, preset=str(parsed["preset"]))
+            defaults = _paper_defaults(str(parsed.get("method", self.method)))
+            for key in defaults.keys() - self.given - parsed.keys():
+                changed[key] = defaults[key] if parsed["preset"] == "paper" else _SETTINGS[key].default
         return replace(self, **changed, given=self.given | parsed.keys())
 
 
 _SETTINGS = {f.name: f for f in fields(Settings) if "rule" in f.metadata}
 _PAPER_DEFAULTS = {key: f.metadata["paper"] for key, f in _SETTINGS.items() if "paper" in f.metadata}
+#: Published settings of the second method (Lu et al., Knowl.-Based Syst. 2025), for volumes.
+_PAPER_CROSS: dict[str, object] = {
+    "network": "vnet",
+    "second_network": "resnet_vnet",
+    "volume_patch": "112,112,80",
+    "epochs": 40,
+    "iterations_per_epoch": 150,
+    "batch_labelled": 2,
+    "batch_unlabelled": 2,
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "schedule": "step",
+    "ramp": "paper",
+    "trigger": "never",
+    "rehearsal": 0,
+    "frozen_statistics": False,
+    "anchor_labels": 0.0,
+    "extent_weight": 0.0,
+}
+
+
+def _paper_defaults(method: str) -> dict[str, object]:
+    return _PAPER_CROSS if method == "cross" else _PAPER_DEFAULTS
 
 
 def setting_keys() -> tuple[str, ...]:
@@ -416,10 +446,6 @@ def _shown(value: object) -> str:
     if value == "":
         return "empty"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _default(key: str, preset: str) -> object:
-    return _PAPER_DEFAULTS[key] if preset == "paper" else _SETTINGS[key].default
 
 
 def _parse(key: str, raw: object) -> object:

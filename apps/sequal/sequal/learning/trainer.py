@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from monai.engines import Trainer
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
+from torch.optim.lr_scheduler import LRScheduler, PolynomialLR, StepLR
 
 from sequal.anatomy.model import PriorLoss
 from sequal.labels import IGNORE
@@ -19,6 +19,10 @@ from sequal.learning.networks import FeatureLayers, NetworkPair
 from sequal.settings import Settings
 
 __all__ = ["Losses", "PairTrainer", "PriorLoss"]
+
+
+#: S2 trains for 6000 steps.
+_STEPS_OF_A_RATE: Final = 2500
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Losses:
 class PairTrainer(Trainer):
     """One optimiser step at a time; a method adds its `losses`.
 
-    The learning rate follows the poly rule with power 0.9 (published setting of S1). `engine.state.output` of every
+    The learning rate follows the poly rule with power 0.9 (published setting of S1), or falls to a tenth every 2500
+    steps (of S2). `engine.state.output` of every
     step holds `loss`, the method's own figures, and `intersection` and `union` of the prediction with the experts'
     labels, in pixels.
 
@@ -83,7 +88,7 @@ class PairTrainer(Trainer):
         self.total_iterations = settings.epochs * settings.iterations_per_epoch
         self.optimizers = [_optimizer(learner, settings) for learner in pair.learners]
         self.schedules: list[LRScheduler] = [
-            PolynomialLR(optimizer, self.total_iterations, power=0.9) for optimizer in self.optimizers
+            _schedule(optimizer, settings, self.total_iterations) for optimizer in self.optimizers
         ]
 
     @abstractmethod
@@ -144,6 +149,12 @@ class PairTrainer(Trainer):
         for schedule in self.schedules:
             schedule.step()
         self.pair.after_step()
+
+
+def _schedule(optimizer: Optimizer, settings: Settings, iterations: int) -> LRScheduler:
+    if settings.schedule == "step":
+        return StepLR(optimizer, _STEPS_OF_A_RATE, gamma=0.1)
+    return PolynomialLR(optimizer, iterations, power=0.9)
 
 
 def _tapped(network: nn.Module, view: Tensor, layers: FeatureLayers | None) -> tuple[Tensor, Tensor]:

@@ -106,6 +106,29 @@ def test_both_networks_learn_each_by_its_own_optimiser():
         assert any(not torch.equal(before[name][key], value) for key, value in network.state_dict().items())
 
 
+def test_the_published_settings_of_the_method():
+    published = Settings.from_conf({"method": "cross", "models": "volume", "labels": "left_atrium", "preset": "paper"})
+    assert (published.network, published.second_network) == ("vnet", "resnet_vnet")
+    assert published.epochs * published.iterations_per_epoch == 6000
+    assert published.volume_patch_voxels == (112, 112, 80)
+    assert published.trigger == "never"
+    given = Settings.from_conf({"method": "cross", "preset": "paper", "network": "unet"})
+    assert given.network == "unet"
+    assert given.override({"preset": "default"}).optimizer == Settings.optimizer
+    assert Settings.from_conf({"preset": "paper"}).network == Settings.network
+
+
+def test_the_learning_rate_falls_to_a_tenth_every_2500_steps():
+    changes = settings(method="cross", schedule="step", optimizer="sgd", learning_rate=0.01)
+    trainer = CrossTrainer(_pair(), [_batch()], changes, CPU)
+    rates = []
+    for _ in range(5001):
+        rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+        trainer.optimizers[0].step()
+        trainer.schedules[0].step()
+    assert [rates[step] for step in (0, 2499, 2500, 5000)] == pytest.approx([0.01, 0.01, 0.001, 0.0001])
+
+
 def test_without_labels_the_networks_still_teach_each_other():
     unlabelled = _batch()
     unlabelled.label.fill_(255)
