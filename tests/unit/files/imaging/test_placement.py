@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk  # noqa: N813 - as its users write it
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.transform import Rotation
@@ -22,6 +22,11 @@ SUFFIXES = (".nii.gz", ".nrrd")
 SHAPES = ((12, 9), (12, 9, 1), (12, 9, 4), (12, 1, 9), (12, 9, 1, 1))
 #: One file is written over and over: an example costs milliseconds, a folder for each would cost more.
 QUICKLY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+#: Stands a picture of two dimensions on its edge.
+EDGE_ON = np.eye(4)
+EDGE_ON[:3, :3] = Rotation.from_euler("y", 90, degrees=True).as_matrix()
 
 
 @st.composite
@@ -113,6 +118,8 @@ def check_masks_or_refusal(image):
     shape=st.sampled_from(SHAPES),
     pixdim=st.none() | st.floats(0.01, 3.0),
 )
+# To ITK the qform counts here, to nibabel the sform.
+@example(place=EDGE_ON, other=np.eye(4), codes=(1, 2), unit="mm", shape=(12, 9), pixdim=None)
 def test_masks_of_nifti_images(tmp_path, place, other, codes, unit, shape, pixdim):
     path = tmp_path / "image.nii"
 

@@ -65,13 +65,14 @@ def read_nifti(path: Path) -> Contents:
     colour = array.shape != image.shape or image.get_data_dtype().names is not None
     affine, notes = itk_affine(path, "nifti", array.shape, colour=colour), tuple[str, ...]()
     # ITK takes codes and signs that are none of the standard's as they are; nibabel's header has lost them.
-    odd = affine is not None and _is_repaired(raw, image.header) and _has_right_angles(affine)
-    unseen = affine is None
+    repaired, unseen = _is_repaired(raw, image.header), affine is None
+    odd = affine is not None and repaired and _has_right_angles(affine)
     if affine is None:
         affine, changed = straightened(_in_mm(chosen, image.header), path.name)
         notes = ("the axes were not at right angles, which viewers refuse: they are straightened",) if changed else ()
     calibration = nifti_calibration(chosen, image.header, layout.axes[:2])
-    forms = _forms(image.header, affine, anew=unseen or odd)
+    keeps = not repaired and _are_good(image.header)
+    forms = _forms(image.header, affine, anew=odd or (unseen and not keeps))
     # As a picture ITK has two axes to say how it lies; as a volume of one slice the mask lies where nibabel has it.
     return Contents(array, Placement(affine, forms, volume=unseen), calibration, layout, notes)
 
@@ -168,6 +169,14 @@ def _forms(header: Any, affine: NDArray[np.float64], *, anew: bool) -> nib.Nifti
         without = not int(forms["sform_code"]) and not int(forms["qform_code"])
         forms.set_sform(place, _SCANNER if without else int(forms["sform_code"]))
     return forms
+
+
+def _are_good(header: Any) -> bool:  # noqa: ANN401
+    """Whether a volume of one slice can have the forms of a header as they are: ITK refuses others."""
+    if not isinstance(header, nib.Nifti1Header):
+        return False
+    places = [form for form in (header.get_qform(coded=True)[0], header.get_sform(coded=True)[0]) if form is not None]
+    return bool(places) and all(is_usable(_in_mm(place, header)) and _has_right_angles(place) for place in places)
 
 
 def _raw_header(path: Path, header: Any) -> Any:  # noqa: ANN401
