@@ -71,8 +71,8 @@ def read_nifti(path: Path) -> Contents:
         affine, changed = straightened(_in_mm(chosen, image.header), path.name)
         notes = ("the axes were not at right angles, which viewers refuse: they are straightened",) if changed else ()
     calibration = nifti_calibration(chosen, image.header, layout.axes[:2])
-    keeps = not repaired and _are_good(image.header)
-    forms = _forms(image.header, affine, anew=odd or (unseen and not keeps))
+    anew = odd or (unseen and (repaired or not _are_good(image.header)))
+    forms = _forms(image.header, affine, anew=anew)
     # As a picture ITK has two axes to say how it lies; as a volume of one slice the mask lies where nibabel has it.
     return Contents(array, Placement(affine, forms, volume=unseen), calibration, layout, notes)
 
