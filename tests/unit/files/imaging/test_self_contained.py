@@ -133,10 +133,12 @@ def test_a_header_that_skips_lines_without_end_is_refused(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("image", [nib.Nifti1Pair, nib.Nifti2Pair])
-def test_the_header_of_a_pair_is_refused_before_the_image_is_opened(tmp_path, opened, suffix, image):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_header_of_a_pair_is_refused_before_the_image_is_opened(tmp_path, opened, suffix, image, damaged):
     nib.save(image(np.ones(SHAPE, np.uint8), np.eye(4)), tmp_path / "pair.img")
     (tmp_path / "x.img").write_bytes((tmp_path / "pair.img").read_bytes())
     content = (tmp_path / "pair.hdr").read_bytes()
+    content = struct.pack("<i", 349) + content[4:] if damaged else content
     (tmp_path / f"x{suffix}").write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
     del opened[:]
 

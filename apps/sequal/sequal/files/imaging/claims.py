@@ -20,7 +20,7 @@ from nibabel.openers import ImageOpener
 from PIL import Image
 
 from sequal.errors import ImageError
-from sequal.files.imaging.names import FileKind, file_kind
+from sequal.files.imaging.names import FileKind, file_kind, image_suffix
 from sequal.files.imaging.picture import PICTURE_FORMATS
 
 __all__ = [
@@ -45,9 +45,10 @@ _MOST_SEGMENTS: Final = 255
 #: What a compressed stream may hold beyond what its header says.
 _SLACK: Final = 1 << 20
 _PIECE: Final = 1 << 16
+#: No byte that was compressed by deflate holds more.
+_MOST_DEFLATED: Final = 1032
 #: Longest number of a text encoding, with the space behind it.
 _LONGEST_NUMBER: Final = 32
-_NIFTI_1, _NIFTI_2 = 348, 540
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _SEGMENT: Final = re.compile(r"Segment\d+_(ID|LabelValue)")
 #: From here on an image needs memory that not every thread should ask for at once.
@@ -91,7 +92,7 @@ def check_pixels(name: str, pixels: int, most: int | None = None) -> None:
 
 
 def check_claim(path: Path, kind: FileKind, most: int | None = None) -> None:
-    """Refuse a file that claims more pixels than the limit, or that is larger inside than its header says.
+    """Refuse a file that claims more pixels than the limit, or that is larger or smaller inside than its header says.
 
     Args:
         path: an existing file.
@@ -106,6 +107,8 @@ def check_claim(path: Path, kind: FileKind, most: int | None = None) -> None:
         check_pixels(path.name, _CLAIMS[kind](path), most)
         if kind == "nrrd":
             _check_nrrd_data(path)
+        elif kind == "nifti":
+            _check_nifti_data(path)
     except ImportError:
         return  # whoever reads the file says which library is missing
 
@@ -139,16 +142,20 @@ def _values(shape: Mapping[int, int] | Iterator[int] | list[int], bytes_each: in
 
 
 def _nifti(path: Path) -> int:
+    header = _nifti_header(path)
+    return 0 if header is None else _values(list(header.get_data_shape()), header.get_data_dtype().itemsize)
+
+
+def _nifti_header(path: Path) -> Any:  # noqa: ANN401
+    """The header as nibabel will understand it; None when it is none to nibabel, which says so."""
     with ImageOpener(path) as stream:
-        start = stream.read(_NIFTI_2 + 4)
-        sizes = {struct.unpack(order + "i", start[:4])[0]: order for order in "<>"} if len(start) >= 4 else {}
-        length = next((size for size in (_NIFTI_1, _NIFTI_2) if size in sizes), None)
-        if length is None or len(start) < length:
-            return 0  # none: nibabel says so
-        order = sizes[length]
-        header: Any = (nib.Nifti1Header if length == _NIFTI_1 else nib.Nifti2Header)(
-            start[:length], endianness=order, check=False
-        )
+        start = stream.read(nib.Nifti2Header.sizeof_hdr + 4)
+        # Its size and byte order at the front may be damaged: nibabel goes by others.
+        form = next((form for form in (nib.Nifti1Header, nib.Nifti2Header) if form.may_contain_header(start)), None)
+        if form is None:
+            return None
+        length = form.sizeof_hdr
+        header = form(start[:length], check=False)
         offset = float(header["vox_offset"])
         if not 0 <= offset <= _LONGEST_HEADER:
             raise ImageError(
@@ -156,10 +163,22 @@ def _nifti(path: Path) -> int:
                 "Save the image again."
             )
         if len(start) > length and start[length]:
-            _check_extensions(path, stream, start[length + 4 :], length + 4, int(offset), order)
-    dimensions = header["dim"]
-    count = int(dimensions[0])
-    return _values([int(n) for n in dimensions[1 : 1 + count]], int(header["bitpix"]) // 8) if 0 < count <= 7 else 0
+            _check_extensions(path, stream, start[length + 4 :], length + 4, int(offset), header.endianness)
+    return header
+
+
+def _check_nifti_data(path: Path) -> None:
+    """Refuse a file that cannot hold what its header says: nibabel takes the memory before it looks."""
+    header = _nifti_header(path)
+    if header is None:
+        return
+    claimed = int(header["vox_offset"]) + _values(list(header.get_data_shape()), 1) * header.get_data_dtype().itemsize
+    size = path.stat().st_size
+    if claimed > (size * _MOST_DEFLATED if image_suffix(path) == ".nii.gz" else size):
+        raise ImageError(
+            f"Expected `{path.name}` to hold the {claimed} bytes that its header says, got a file of {size} bytes, "
+            "which is damaged or cut off. Copy it again."
+        )
 
 
 def _check_extensions(path: Path, stream: Any, read: bytes, at: int, end: int, order: str) -> None:  # noqa: ANN401
@@ -215,13 +234,14 @@ def _check_nrrd_data(path: Path) -> None:
     claimed = math.prod(int(size) for size in header["sizes"]) * _nrrd_type(header).itemsize
     encoding = str(header.get("encoding", "raw")).lower()
     unpack: Callable[[IO[bytes]], Iterator[int]] = _lengths_as_they_are
-    largest = claimed + _SLACK
+    least, largest = claimed, claimed + _SLACK
     if encoding in ("gzip", "gz"):
         unpack = _gzip_lengths
     elif encoding in ("bzip2", "bz2"):
         unpack = _bzip2_lengths
     elif encoding in ("ascii", "text", "txt"):
-        largest = math.prod(int(size) for size in header["sizes"]) * _LONGEST_NUMBER + _SLACK
+        numbers = math.prod(int(size) for size in header["sizes"])
+        least, largest = 2 * numbers - 1, numbers * _LONGEST_NUMBER + _SLACK
     found = 0
     with path.open("rb") as file:
         file.seek(start)
@@ -233,6 +253,11 @@ def _check_nrrd_data(path: Path) -> None:
                 raise ImageError(
                     f"Expected `{path.name}` to hold the {claimed} bytes that its header says, got more. Save it again."
                 )
+    if found < least:
+        raise ImageError(
+            f"Expected `{path.name}` to hold the {claimed} bytes that its header says, got fewer: it is damaged or cut "
+            "off. Copy it again."
+        )
 
 
 def _lengths_as_they_are(file: IO[bytes]) -> Iterator[int]:

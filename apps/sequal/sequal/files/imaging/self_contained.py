@@ -20,6 +20,8 @@ _LONGEST_HEADER: Final = 1 << 20
 _MOST_LINES: Final = 1000
 #: Where NIfTI says that header and pixels are one file: offset and mark, by the size of the header.
 _ONE_FILE: Final = {348: (344, b"n+1"), 540: (4, b"n+2")}
+#: Where it says that they are two.
+_PAIR: Final = ((344, b"ni1"), (4, b"ni2"))
 
 
 def check_self_contained(path: Path, kind: FileKind) -> None:
@@ -64,7 +66,10 @@ def _check_nifti(path: Path) -> None:
         return  # damaged: whoever reads it says so
     sizes = {int.from_bytes(header[:4], order) for order in ("little", "big")}
     marks = [_ONE_FILE[size] for size in sizes if size in _ONE_FILE]
-    if marks and not any(header[offset : offset + len(mark)] == mark for offset, mark in marks):
+    one_file = any(header[offset : offset + len(mark)] == mark for offset, mark in marks)
+    # With a damaged size of the header readers go by the mark alone.
+    a_pair = any(header[offset : offset + len(mark)] == mark for offset, mark in _PAIR)
+    if (marks and not one_file) or (not marks and a_pair):
         raise ImageError(
             f"Expected `{path.name}` to hold its own pixels, got the header of a pair (.hdr and .img) or no NIfTI. "
             "Save it as one .nii or .nii.gz file."
