@@ -7,7 +7,6 @@ limit belongs to the process, as Pillow's own does, and is set once at its start
 import bz2
 import math
 import re
-import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +14,11 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any, Final
 
-import nibabel as nib
-from nibabel.openers import ImageOpener
 from PIL import Image
 
 from sequal.errors import ImageError
-from sequal.files.imaging.names import FileKind, file_kind, image_suffix
+from sequal.files.imaging.names import FileKind, file_kind
+from sequal.files.imaging.nifti_claim import LONGEST_HEADER, check_nifti_length, nifti_header
 from sequal.files.imaging.picture import PICTURE_FORMATS
 
 __all__ = [
@@ -38,15 +36,11 @@ SETTING: Final = "max_image_pixels"
 _DEFAULT: Final = 100_000_000
 _largest = _DEFAULT
 
-#: Of a NIfTI header with its extensions; private ones hold whole DICOM headers.
-_LONGEST_HEADER: Final = 1 << 24
 _LONGEST_NRRD_HEADER: Final = 1 << 20
 _MOST_SEGMENTS: Final = 255
 #: What a compressed stream may hold beyond what its header says.
 _SLACK: Final = 1 << 20
 _PIECE: Final = 1 << 16
-#: No byte that was compressed by deflate holds more.
-_MOST_DEFLATED: Final = 1032
 #: Longest number of a text encoding, with the space behind it.
 _LONGEST_NUMBER: Final = 32
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
@@ -65,7 +59,7 @@ def set_largest_image(pixels: int) -> None:
 
 def largest_upload() -> int:
     """Bytes that an upload may have: those of the largest image in the widest type, with what stands around it."""
-    return 8 * _largest + _LONGEST_HEADER
+    return 8 * _largest + LONGEST_HEADER
 
 
 def check_pixels(name: str, pixels: int, most: int | None = None) -> None:
@@ -108,7 +102,7 @@ def check_claim(path: Path, kind: FileKind, most: int | None = None) -> None:
         if kind == "nrrd":
             _check_nrrd_data(path)
         elif kind == "nifti":
-            _check_nifti_data(path)
+            check_nifti_length(path)
     except ImportError:
         return  # whoever reads the file says which library is missing
 
@@ -142,61 +136,8 @@ def _values(shape: Mapping[int, int] | Iterator[int] | list[int], bytes_each: in
 
 
 def _nifti(path: Path) -> int:
-    header = _nifti_header(path)
+    header = nifti_header(path)
     return 0 if header is None else _values(list(header.get_data_shape()), header.get_data_dtype().itemsize)
-
-
-def _nifti_header(path: Path) -> Any:  # noqa: ANN401
-    """The header as nibabel will understand it; None when it is none to nibabel, which says so."""
-    with ImageOpener(path) as stream:
-        start = stream.read(nib.Nifti2Header.sizeof_hdr + 4)
-        # Its size and byte order at the front may be damaged: nibabel goes by others.
-        form = next((form for form in (nib.Nifti1Header, nib.Nifti2Header) if form.may_contain_header(start)), None)
-        if form is None:
-            return None
-        length = form.sizeof_hdr
-        header = form(start[:length], check=False)
-        offset = float(header["vox_offset"])
-        if not 0 <= offset <= _LONGEST_HEADER:
-            raise ImageError(
-                f"Expected the pixels of `{path.name}` to begin within {_LONGEST_HEADER} bytes, got {offset:g}. "
-                "Save the image again."
-            )
-        if len(start) > length and start[length]:
-            _check_extensions(path, stream, start[length + 4 :], length + 4, int(offset), header.endianness)
-    return header
-
-
-def _check_nifti_data(path: Path) -> None:
-    """Refuse a file that cannot hold what its header says: nibabel takes the memory before it looks."""
-    header = _nifti_header(path)
-    if header is None:
-        return
-    claimed = int(header["vox_offset"]) + _values(list(header.get_data_shape()), 1) * header.get_data_dtype().itemsize
-    size = path.stat().st_size
-    if claimed > (size * _MOST_DEFLATED if image_suffix(path) == ".nii.gz" else size):
-        raise ImageError(
-            f"Expected `{path.name}` to hold the {claimed} bytes that its header says, got a file of {size} bytes, "
-            "which is damaged or cut off. Copy it again."
-        )
-
-
-def _check_extensions(path: Path, stream: Any, read: bytes, at: int, end: int, order: str) -> None:  # noqa: ANN401
-    """Walk over what stands between header and pixels: nibabel reads as much as each part claims."""
-    content = read + stream.read(max(0, end - at - len(read)))
-    place = 0
-    while at + place + 16 <= end:
-        size = struct.unpack_from(order + "i", content, place)[0] if len(content) >= place + 8 else 0
-        if size < 8 or at + place + size > end:
-            break
-        place += size
-    else:
-        if end >= at:
-            return
-    raise ImageError(
-        f"Expected the extensions of the header of `{path.name}` to end before its pixels, got one that does not. "
-        "Save the image again."
-    )
 
 
 def _nrrd(path: Path) -> int:
