@@ -1,6 +1,7 @@
 """The whole way on a PACS: real Orthanc, real server; with the PACS down at every moment that matters."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -306,6 +307,7 @@ def test_of_servers_on_two_computers_the_second_one_is_refused(
         ):
             assert second.request("POST", "/activelearning/random", json={}).status_code == 200
             label = _bare(folder, ultrasound.truth(0)[:, :, None])
+            time.sleep(1.1)  # segmentations tell whole seconds: one of a server's first second could be an older one
             assert first.save_label(images[0], label).json()["pacs"] == "stored"
 
             def refused() -> str | None:
@@ -319,4 +321,8 @@ def test_of_servers_on_two_computers_the_second_one_is_refused(
             # What was drawn meanwhile is not lost, and the first server goes on.
             assert second.save_label(images[1], label).json()["pacs"] == "stored"
             assert first.request("POST", "/activelearning/random", json={}).status_code == 200
-            assert first.client().datastore()["objects"][images[1]]["labels"]["final"]
+
+            def seen() -> bool:
+                return "final" in first.client().datastore()["objects"][images[1]]["labels"]
+
+            assert wait_for("the other's label", seen, 30)

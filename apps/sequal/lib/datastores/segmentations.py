@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import time
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -86,12 +85,10 @@ class PacsLabels:
         return {label.uid for label in self._known.values() if label.image == image}
 
     def since(self, moment: float) -> list[PacsLabel]:
-        """What was made after a moment or in its second, of all that was looked at; the oldest first.
-
-        Segmentations say when they were made in whole seconds.
-        """
-        made = [label for label in list(self._known.values()) if label.created >= math.floor(moment)]
-        return sorted(made, key=lambda label: label.created)
+        """What was made after a moment, of all that was looked at; the oldest first."""
+        return sorted(
+            (label for label in list(self._known.values()) if label.created > moment), key=lambda label: label.created
+        )
 
     def first(self, station: str) -> tuple[float, str] | None:
         """When a station made its first label, and its name, so that no two are equal; None when it made none."""
