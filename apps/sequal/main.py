@@ -27,11 +27,9 @@ from lib.datastores.label_guard import MADE_BY, WARNINGS
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.infers import (
     IMAGE_ID,
+    INFERS,
     SENT_FILE,
-    CarotidContoursInfer,
-    CarotidInfer,
     SequalBatchInfer,
-    VolumeInfer,
     check_storable,
     image_file,
 )
@@ -56,7 +54,6 @@ from sequal.version import VERSION
 
 logger = logging.getLogger(__name__)
 
-CONTOURS = "carotid_contours"
 #: What clients call the app, by model.
 NAMES = {"carotid": "SEQUAL - carotid intima-media", "volume": "SEQUAL - volumes"}
 
@@ -129,10 +126,7 @@ class SequalApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, Any]:
         """The model as a mask, and of a layer also as curves; clients take the first as their default."""
-        name = self.study.model.name
-        if name == "volume":
-            return {name: VolumeInfer(self.study)}
-        return {name: CarotidInfer(self.study), CONTOURS: CarotidContoursInfer(self.study)}
+        return {name: task(self.study) for name, task in INFERS[self.study.model.name].items()}
 
     def init_trainers(self) -> dict[str, Any]:
         """Its trainer."""

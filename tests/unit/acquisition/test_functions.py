@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sequal.acquisition import (
     ACQUISITION_FUNCTIONS,
+    Seen,
     entropy,
     layer_entropy,
     least_confidence,
@@ -148,7 +149,7 @@ def test_ranges(seed, classes):
 
 def test_score_all_names_every_function():
     teacher, student = random_pair(4)
-    scores = score_all(teacher, student, pld_form="kl")
+    scores = score_all(Seen(teacher, student, teacher, pld_form="kl"))
     assert set(scores) == {"pld", "layer_entropy", "entropy", "least_confidence", "margin"}
     assert all(values.dtype == torch.float64 and values.shape == (3,) for values in scores.values())
     torch.testing.assert_close(
@@ -159,15 +160,15 @@ def test_score_all_names_every_function():
 def test_score_all_takes_the_other_scores_from_the_teacher():
     reference, other = random_pair(5)
     teacher, _ = random_pair(6)
-    scores = score_all(reference, other, teacher)
+    scores = score_all(Seen(reference, other, teacher))
     torch.testing.assert_close(scores["entropy"], entropy(teacher.float(), other).double())
     torch.testing.assert_close(scores["pld"], pseudo_label_divergence(reference.float(), other.float()).double())
 
 
 def test_half_precision_is_scored_in_single():
     teacher, student = random_pair(7)
-    halves = score_all(teacher.half(), student.half())
-    exact = score_all(teacher, student)
+    halves = score_all(Seen(teacher.half(), student.half(), teacher.half()))
+    exact = score_all(Seen(teacher, student, teacher))
     torch.testing.assert_close(halves["pld"], exact["pld"], rtol=2e-3, atol=2e-3)
 
 

@@ -1,14 +1,18 @@
 """Adapters to MONAI Label's inference."""
 
+from collections.abc import Callable
+
+from lib.configs import Study
 from lib.infers.batch import SequalBatchInfer
 from lib.infers.carotid import CarotidInfer
 from lib.infers.contours import CarotidContoursInfer
-from lib.infers.mask import IMAGE_ID, VIEWED
+from lib.infers.mask import IMAGE_ID, VIEWED, MaskInfer
 from lib.infers.study_image import SENT_FILE, check_storable, image_file
 from lib.infers.volume import VolumeInfer
 
 __all__ = [
     "IMAGE_ID",
+    "INFERS",
     "SENT_FILE",
     "VIEWED",
     "CarotidContoursInfer",
@@ -18,3 +22,9 @@ __all__ = [
     "check_storable",
     "image_file",
 ]
+
+#: Infer tasks of each model by name; clients take the first as their default.
+INFERS: dict[str, dict[str, Callable[[Study], MaskInfer]]] = {
+    "carotid": {"carotid": CarotidInfer, "carotid_contours": CarotidContoursInfer},
+    "volume": {"volume": VolumeInfer},
+}

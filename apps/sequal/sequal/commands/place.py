@@ -60,7 +60,7 @@ class StudyPlace:
             )
         settings, root = cls._of(str(studies), app, state, conf)
         files = StudyFiles.open(Path(studies))
-        settings = with_plan(settings, images_by_id(Path(studies)).values(), root / "volume_plan.json")
+        settings = with_plan(settings, images_by_id(Path(studies)).values(), root / "volume_plan.json", keep=False)
         return cls(files, settings, root, starting_weights(app, settings), str(studies))
 
     @classmethod

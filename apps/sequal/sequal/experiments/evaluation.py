@@ -65,21 +65,14 @@ def evaluate_pool(
         with_forms: the forms of PLD too.
     """
     teacher = loaded.shown
-    networks = [loaded.reference, loaded.other, teacher, *([] if former_teacher is None else [former_teacher])]
+    networks = [*loaded.networks, *([] if former_teacher is None else [former_teacher])]
     errors: dict[str, float] = {}
     scores: dict[str, dict[str, float]] = {}
     thin_px = settings.thin_layer_px
     for group in groups_of_one_grid([dataset.item("pool", image) for image in images], frames):
         pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
         log_p = log_probabilities(networks, pixels, grid, device)
-        found = score_all(
-            log_p[loaded.reference],
-            log_p[loaded.other],
-            log_p[teacher],
-            pld_form=settings.pld_form,
-            thin_px=thin_px,
-            symmetric=loaded.symmetric,
-        )
+        found = score_all(loaded.seen(log_p, settings))
         if with_forms:
             found |= _forms("", log_p[loaded.reference], log_p[loaded.other], thin_px)
         if former_teacher is not None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from sequal.acquisition import Seen
 from sequal.anatomy.models import model_of
 from sequal.errors import CheckpointError
 from sequal.learning.methods import METHODS
@@ -48,9 +49,25 @@ class LoadedPair:
         return self.pair.shown
 
     @property
-    def symmetric(self) -> bool:
-        """PLD is the mean of both directions."""
-        return self.pair.symmetric
+    def networks(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """What is shown, and the two that PLD compares; some may be the same."""
+        return self.shown, self.reference, self.other
+
+    def seen(self, log_p: Mapping[nn.Module, Tensor], settings: Settings) -> Seen:
+        """What scores may look at, from the log-softmax of each network.
+
+        Args:
+            log_p: `(B, C, *spatial)` of `shown`, `reference` and `other`.
+            settings: `pld_form` and `working_spacing_mm` are used.
+        """
+        return Seen(
+            log_p[self.reference],
+            log_p[self.other],
+            log_p[self.shown],
+            pld_form=settings.pld_form,
+            thin_px=settings.thin_layer_px,
+            symmetric=self.pair.symmetric,
+        )
 
 
 def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> LoadedPair:

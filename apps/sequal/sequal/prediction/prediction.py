@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sequal.acquisition import pseudo_label_divergence
+from sequal.acquisition.scores import pld
 from sequal.anatomy.layer.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
 from sequal.anatomy.measurement import ImtMeasurement, boundaries_from_probability, measure_imt
 from sequal.anatomy.models import model_of
@@ -52,19 +52,10 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         device: where the networks are.
     """
     working, count = to_working(frame, settings), frame.grid[2]
-    shown, reference, other = loaded.shown, loaded.reference, loaded.other
-    log_p = log_probabilities((shown, reference, other), working.pixels, working.grid, device)
-    pld = pseudo_label_divergence(
-        log_p[reference],
-        log_p[other],
-        form=settings.pld_form,
-        thin_px=settings.thin_layer_px,
-        symmetric=loaded.symmetric,
-    )
-    native, spacing_mm = (
-        model_of(settings).to_native(log_p[shown], working.grid).foreground,
-        frame.calibration.spacing_mm,
-    )
+    log_p = log_probabilities(loaded.networks, working.pixels, working.grid, device)
+    divergence = pld.score(loaded.seen(log_p, settings))
+    native = model_of(settings).to_native(log_p[loaded.shown], working.grid).foreground
+    spacing_mm = frame.calibration.spacing_mm
     probability = np.stack(
         [without_mistakes(native[:, :, f], frame.pixels[:, :, f], spacing_mm, settings) for f in range(count)], axis=2
     )
@@ -73,7 +64,7 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
     return Prediction(
         mask=mask,
         probability=probability,
-        pld=float(pld.mean()),
+        pld=float(divergence.mean()),
         confidence=loaded.confidence.of(min(sure)) if sure else None,
         imt=tuple(
             measure_imt(boundaries_from_probability(probability[:, :, f]), frame.calibration) for f in range(count)

@@ -46,18 +46,9 @@ def score_items(
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first.
     """
-    shown, reference, other = loaded.shown, loaded.reference, loaded.other
 
     def score(pixels: Tensor, grid: Grid) -> dict[str, Tensor]:
-        log_p = log_probabilities((reference, other, shown), pixels, grid, device)
-        return score_all(
-            log_p[reference],
-            log_p[other],
-            log_p[shown],
-            pld_form=settings.pld_form,
-            thin_px=settings.thin_layer_px,
-            symmetric=loaded.symmetric,
-        )
+        return score_all(loaded.seen(log_probabilities(loaded.networks, pixels, grid, device), settings))
 
     result: Scores = {}
     for group in groups_of_one_grid(items, frames):
@@ -66,7 +57,7 @@ def score_items(
         parts = [score(part, group[0][1].grid) for part in torch.split(pixels, FRAMES_AT_ONCE)]
         by_name = {name: torch.cat([part[name] for part in parts]) for name in ACQUISITION_FUNCTIONS}
         if BALD in acquisitions:
-            by_name[BALD] = bald_of_frames(shown, pixels, group[0][1].grid, device, settings.seed)
+            by_name[BALD] = bald_of_frames(loaded.shown, pixels, group[0][1].grid, device, settings.seed)
         start = 0
         for item, frame in group:
             end = start + frame.frames

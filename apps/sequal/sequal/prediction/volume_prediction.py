@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sequal.acquisition import pseudo_label_divergence
+from sequal.acquisition.scores import pld
 from sequal.anatomy.models.volume import Volume, label_volumes_ml
 from sequal.files.imaging import Frame
 from sequal.prediction.confidence import expected_dice
@@ -48,20 +48,13 @@ def predict_volume(frame: Frame, loaded: LoadedPair, settings: Settings, device:
     """
     model = Volume(settings)
     working = model.prepare(frame)
-    shown, reference, other = loaded.shown, loaded.reference, loaded.other
-    log_p = log_probabilities((shown, reference, other), working.pixels, working.grid, device)
-    pld = pseudo_label_divergence(
-        log_p[reference],
-        log_p[other],
-        form=settings.pld_form,
-        thin_px=settings.thin_layer_px,
-        symmetric=loaded.symmetric,
-    )
-    native = model.to_native(log_p[shown], working.grid)
+    log_p = log_probabilities(loaded.networks, working.pixels, working.grid, device)
+    divergence = pld.score(loaded.seen(log_p, settings))
+    native = model.to_native(log_p[loaded.shown], working.grid)
     expected = expected_dice(native.foreground)
     return VolumePrediction(
         native.classes,
-        float(pld.mean()),
+        float(divergence.mean()),
         None if expected is None else loaded.confidence.of(expected),
         label_volumes_ml(native.classes, frame.affine, model.labels),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from monai.data import get_track_meta, set_track_meta
 from monai.transforms import (
@@ -48,27 +49,7 @@ def patch_geometry(
         scale: largest change of size, as a fraction, per axis.
         rotate_rad: largest rotation in radians of the working grid.
     """
-    crop = (
-        _LabelCrop(_KEYS, label_key=LABEL, spatial_size=patch, pos=2, neg=1, num_samples=1)
-        if on_structure
-        else RandSpatialCropd(_KEYS, roi_size=patch, random_size=False)
-    )
-    return Compose(
-        [
-            SpatialPadd(IMAGE, patch, mode="edge"),
-            SpatialPadd(LABEL, patch, mode="constant", value=IGNORE),
-            crop,
-            RandFlipd(_KEYS, prob=0.5, spatial_axis=0),
-            RandAffined(
-                _KEYS,
-                prob=0.7,
-                rotate_range=rotate_rad,
-                scale_range=(scale, scale),
-                mode=("bilinear", "nearest"),
-                padding_mode="border",
-            ),
-        ]
-    )
+    return _geometry(patch, on_structure, prob=0.7, rotate_range=rotate_rad, scale_range=(scale, scale))
 
 
 def intensity_view(*, strong: bool = False) -> Compose:
@@ -97,6 +78,23 @@ def volume_geometry(patch: tuple[int, ...], *, on_structure: bool) -> Compose:
         patch: in voxels of the working grid.
         on_structure: two patches out of three are centred on a voxel of a label (there must be one).
     """
+    # Turning a volume takes as long as a step of a small network.
+    return _geometry(patch, on_structure, prob=0.3, rotate_range=(0.15,) * 3, scale_range=(0.1,) * 3)
+
+
+def volume_intensity() -> Compose:
+    """Perturb the grey values of `{"image": (1, X, Y, Z) in 0..1}`: gain, gamma, blur and noise."""
+    return Compose(
+        [
+            RandScaleIntensityd(IMAGE, factors=0.15, prob=0.5),
+            RandAdjustContrastd(IMAGE, prob=0.4, gamma=(0.75, 1.4)),
+            RandGaussianSmoothd(IMAGE, prob=0.1, sigma_x=(0.3, 0.8), sigma_y=(0.3, 0.8), sigma_z=(0.3, 0.8)),
+            RandGaussianNoised(IMAGE, prob=0.4, std=0.04),
+        ]
+    )
+
+
+def _geometry(patch: tuple[int, ...], on_structure: bool, **affine: Any) -> Compose:  # noqa: ANN401 - of `RandAffined`
     crop = (
         _LabelCrop(_KEYS, label_key=LABEL, spatial_size=patch, pos=2, neg=1, num_samples=1)
         if on_structure
@@ -108,26 +106,7 @@ def volume_geometry(patch: tuple[int, ...], *, on_structure: bool) -> Compose:
             SpatialPadd(LABEL, patch, mode="constant", value=IGNORE),
             crop,
             RandFlipd(_KEYS, prob=0.5, spatial_axis=0),
-            RandAffined(
-                _KEYS,
-                prob=0.3,  # turning a volume takes as long as a step of a small network
-                rotate_range=(0.15, 0.15, 0.15),
-                scale_range=(0.1, 0.1, 0.1),
-                mode=("bilinear", "nearest"),
-                padding_mode="border",
-            ),
-        ]
-    )
-
-
-def volume_intensity() -> Compose:
-    """Perturb the grey values of `{"image": (1, X, Y, Z) in 0..1}`: gain, gamma, blur and noise."""
-    return Compose(
-        [
-            RandScaleIntensityd(IMAGE, factors=0.15, prob=0.5),
-            RandAdjustContrastd(IMAGE, prob=0.4, gamma=(0.75, 1.4)),
-            RandGaussianSmoothd(IMAGE, prob=0.1, sigma_x=(0.3, 0.8), sigma_y=(0.3, 0.8), sigma_z=(0.3, 0.8)),
-            RandGaussianNoised(IMAGE, prob=0.4, std=0.04),
+            RandAffined(_KEYS, mode=("bilinear", "nearest"), padding_mode="border", **affine),
         ]
     )
 

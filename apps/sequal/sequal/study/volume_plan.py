@@ -27,7 +27,7 @@ _LONGEST: Final = 96
 _STRIDE: Final = 16
 
 
-def with_plan(settings: Settings, volumes: Iterable[Path], kept: Path) -> Settings:
+def with_plan(settings: Settings, volumes: Iterable[Path], kept: Path, *, keep: bool = True) -> Settings:
     """The settings of a study of volumes with `volume_spacing` and `volume_patch` as numbers.
 
     What is `auto` is taken from the study's volumes the first time, and kept: networks that were trained on one voxel
@@ -37,6 +37,7 @@ def with_plan(settings: Settings, volumes: Iterable[Path], kept: Path) -> Settin
         settings: of the server; those of another model come back as they are.
         volumes: files of the study, in any order; only looked at the first time.
         kept: file that the plan is kept in.
+        keep: whether a plan that is made here is kept; a command that only looks leaves that to the server.
 
     Raises:
         SettingsError: something is to be taken from the study, and it has no volume that can be read.
@@ -47,14 +48,19 @@ def with_plan(settings: Settings, volumes: Iterable[Path], kept: Path) -> Settin
     plan = _read(kept)
     if plan is None:
         plan = _plan(volumes)
-        try:
-            with atomic_write(kept) as file:
-                file.write(json.dumps(plan, indent=1).encode())
-        except OSError as error:
-            raise StudyError(f"Expected `{kept}` to be writable, got: {error}. Free some space there.") from error
-        logger.info("Voxel and patch of this study of volumes: %s", plan)
+        if keep:
+            _write(kept, plan)
     changes: dict[str, Any] = {key: value for key, value in plan.items() if getattr(settings, key) == "auto"}
     return replace(settings, **changes)
+
+
+def _write(kept: Path, plan: dict[str, str]) -> None:
+    try:
+        with atomic_write(kept) as file:
+            file.write(json.dumps(plan, indent=1).encode())
+    except OSError as error:
+        raise StudyError(f"Expected `{kept}` to be writable, got: {error}. Free some space there.") from error
+    logger.info("Voxel and patch of this study of volumes: %s", plan)
 
 
 def _read(kept: Path) -> dict[str, str] | None:

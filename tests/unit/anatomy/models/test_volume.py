@@ -153,7 +153,10 @@ def test_the_plan_is_the_studys_median_and_is_kept(volumes, tmp_path):
     labelled, unlabelled, _ = volumes
     files = [item.image for item in (*labelled, *unlabelled)]
     auto = chosen(volume_spacing="auto", volume_patch="auto")
+    looked = with_plan(auto, files, tmp_path / "plan.json", keep=False)
+    assert not (tmp_path / "plan.json").exists()
     planned = with_plan(auto, files, tmp_path / "plan.json")
+    assert looked == planned
     assert all(side % 16 == 0 and side <= 96 for side in planned.volume_patch_voxels)
     assert all(0.5 < size < 15 for size in planned.volume_spacing_mm)
     assert with_plan(auto, [], tmp_path / "plan.json") == planned

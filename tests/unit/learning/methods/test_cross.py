@@ -148,8 +148,8 @@ def test_a_checkpoint_comes_back_whole(tmp_path):
     save_checkpoint(tmp_path / "c.pt", checkpoint_payload(pair, {"iterations": pair.updates}))
     loaded, x = load_pair(tmp_path / "c.pt", CPU), torch.rand(1, 1, 64, 64)
     torch.testing.assert_close(loaded.shown(x), pair.shown(x))
-    assert loaded.pair.same_as(pair)
-    assert (loaded.pair.updates, loaded.symmetric) == (1, True)
+    assert loaded.pair.architectures == pair.architectures
+    assert (loaded.pair.updates, loaded.pair.symmetric) == (1, True)
     assert loaded.reference is loaded.pair.members["first"]
 
 

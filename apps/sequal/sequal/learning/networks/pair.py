@@ -106,10 +106,6 @@ class NetworkPair(nn.Module, ABC):
         """Plain tensors on the CPU by member, for a checkpoint."""
         return {name: _snapshot(network) for name, network in self.members.items()}
 
-    def same_as(self, other: "NetworkPair") -> bool:
-        """Whether both are of one method and of the same architectures."""
-        return self.method == other.method and self.architectures == other.architectures
-
     def average_with(self, others: Sequence["NetworkPair"]) -> None:
         """Take the mean of all these pairs' weights and its own, member with member.
 
