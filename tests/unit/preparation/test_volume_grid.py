@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from sequal.errors import ImageError
 from sequal.preparation.volume_grid import VolumeGrid, canonical_spacing
@@ -25,21 +26,22 @@ def affine_of(codes, sizes):
 
 @given(
     codes=st.sampled_from(ORIENTATIONS),
-    shape=st.tuples(*[st.integers(5, 14)] * 3),
+    shape=st.tuples(*[st.integers(9, 14)] * 3),
     sizes=st.tuples(*[st.floats(0.6, 2.0)] * 3),
 )
 @settings(max_examples=40, deadline=None)
 def test_a_label_comes_back_on_its_own_array_whatever_its_orientation(codes, shape, sizes):
-    """On a working grid much finer than the array nothing is lost but what a voxel has half of."""
+    """On a finer working grid only voxels at a border of two classes may come back as the other."""
     grid = VolumeGrid.of(shape, affine_of(codes, sizes), (0.3, 0.3, 0.3), WINDOW, 16)
     label = np.zeros(shape, np.uint8)
-    label[1:3, 2:4, 1:4] = 1
-    label[3:, 3:, 3:] = 2
+    label[1:4, 2:6, 1:6] = 1
+    label[5:, 6:, 6:] = 2
     working = grid.label_to_working(label)
     shares = torch.stack([torch.from_numpy((working == number).astype(np.float32)) for number in range(3)])
     back = grid.to_native(shares).argmax(axis=0)
-    assert np.mean(back != label) < 0.03
-    assert (back[1, 2, 2], back[-1, -1, -1], back[0, 0, 0]) == (1, 2, 0)
+    inside = maximum_filter(label, 3) == minimum_filter(label, 3)
+    assert all((inside & (label == number)).any() for number in range(3))
+    np.testing.assert_array_equal(back[inside], label[inside])
 
 
 def test_the_working_grid_runs_as_the_body_does_not_as_the_file():
