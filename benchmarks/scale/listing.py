@@ -66,12 +66,15 @@ def measure(folder: Path, size: int, repeats: int) -> dict:
 def serving(folder: Path) -> Iterator[str]:
     """A real server on `folder / "study"`, by its address."""
     port = 8399
-    program = str(Path(sys.executable).parent / "monailabel")
-    command = [program, "start_server", "--app", str(ROOT / "apps" / "sequal"), "--studies", str(folder / "study")]
+    bin_folder = Path(sys.executable).parent
+    # The script starts whatever is called `python`, also where the environment is not activated.
+    environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+    command = [str(bin_folder / "monailabel"), "start_server"]
+    command += ["--app", str(ROOT / "apps" / "sequal"), "--studies", str(folder / "study")]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--conf", "state", str(folder / "state"), "--conf", "auto_scoring", "false"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(address, process)
