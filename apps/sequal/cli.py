@@ -190,6 +190,42 @@ def measure(
     )
 
 
+@app.command(cls=SettingsCommand)
+def consensus(
+    studies: Studies = None,
+    studies_option: StudiesOption = None,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=FOLDER]",
+            help="A reader: a folder in STUDIES/labels, or any folder of labels. May be repeated.",
+            show_default="all in STUDIES/labels but final and original",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for labels and tables; empty, or not there.")] = Path("consensus"),
+    method: Annotated[
+        Literal["majority", "weights", "staple"], typer.Option(help="How each pixel is decided.")
+    ] = "majority",
+    weights: Annotated[
+        str | None, typer.Option(help="Of --method weights: a number for each reader.", show_default=False)
+    ] = None,
+    least: Annotated[int, typer.Option(min=1, help="Readers that an image needs.")] = 1,
+    remove_bias: Annotated[
+        bool,
+        typer.Option("--remove-bias", help="First move each reader's LI and MA to where all have them on average."),
+    ] = False,
+    app_folder: AppFolder = APP,
+    conf: Conf = None,
+) -> None:
+    """Make one label of several readers' labels, and tell how the readers differ. Nothing is overwritten."""
+    from sequal.commands.consensus.consensus import ConsensusOptions, consensus_command, parse_weights
+    from sequal.commands.place import StudyPlace
+
+    place = StudyPlace.find(the_study(studies, studies_option), app_folder, None, conf or ())
+    how = ConsensusOptions(out, tuple(reader or ()), method, parse_weights(weights), least, remove_bias)
+    consensus_command(place, how)
+
+
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A folder of images, a DICOM or picture file.", show_default=False)],

@@ -11,7 +11,9 @@ from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sequal.anatomy.measurement.comparison import Compared
 from sequal.files.imaging import Frame
+from sequal.files.imaging.layout import Layout
 from sequal.labels import BACKGROUND, IGNORE
 from sequal.learning.networks import Architecture
 from sequal.learning.refinement import FusionResult
@@ -80,7 +82,6 @@ class Model(ABC):
             ImageError: it cannot be read.
         """
 
-    @abstractmethod
     def read_label(self, path: Path, frame: WorkingFrame) -> NDArray[np.uint8]:
         """The expert's label in the array of its image: uint8, classes and 255, with the rule of supervision applied.
 
@@ -88,6 +89,34 @@ class Model(ABC):
 
         Raises:
             LabelError: it cannot be read, does not fit the image, or says nothing that can be learnt.
+        """
+        shape = (*frame.grid.native, frame.frames)[:3]
+        return self.label_on(path, shape, frame.layout)
+
+    @abstractmethod
+    def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
+        """As `read_label`, of an image that was not prepared.
+
+        Args:
+            path: the file of the label.
+            shape: of the array of the image, three axes.
+            layout: how that array lies in the file of the image.
+
+        Raises:
+            LabelError: as `read_label`.
+        """
+
+    @abstractmethod
+    def compare(self, first: NDArray[np.uint8], second: NDArray[np.uint8], frame: Frame) -> tuple[Compared, ...]:
+        """Two labels of one image beside each other.
+
+        Args:
+            first: uint8, classes and 255, in the array of the image.
+            second: the same.
+            frame: the image.
+
+        Returns:
+            One entry a structure of the model.
         """
 
     @abstractmethod

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sequal.anatomy.phantom import SimulatedExpert, draw_reader, fuse_readers
+from sequal.anatomy.measurement import fuse_readers
+from sequal.anatomy.phantom import SimulatedExpert, draw_reader
 from sequal.experiments.plan import Plan
 
 __all__ = ["Readers"]

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from sequal.anatomy.phantom import SimulatedExpert, draw_reader, fuse_readers, mask_from_boundaries
-from sequal.errors import LabelError
+from sequal.anatomy.phantom import SimulatedExpert, draw_reader, mask_from_boundaries
 
 WIDTH, HEIGHT, SPACING = 400, 120, (0.1, 0.1)
 LI, MA = np.full(WIDTH, 50.0), np.full(WIDTH, 58.0)
@@ -80,22 +79,3 @@ def test_same_seed_same_label():
     first, again = (expert.annotate(LI, MA, SPACING, HEIGHT, np.random.default_rng(7)) for _ in range(2))
 
     assert np.array_equal(first, again)
-
-
-def test_majority_counts_those_who_annotated():
-    votes = [np.array([[a, b, c, 255]], dtype=np.uint8) for a, b, c in ((1, 1, 255), (1, 0, 255), (0, 255, 1))]
-
-    # two of three; one against one is background; the only one; nobody
-    assert fuse_readers(votes).tolist() == [[1, 0, 1, 255]]
-
-
-def test_staple_trusts_two_readers_who_agree():
-    truth = mask_from_boundaries(LI, MA, HEIGHT)
-    fused = fuse_readers([truth, truth, np.roll(truth, 5, axis=1)], method="staple")
-
-    assert np.array_equal(fused, truth)
-
-
-def test_labels_of_two_shapes_are_refused():
-    with pytest.raises(LabelError, match="one shape"):
-        fuse_readers([np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8)])

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from sequal.anatomy.measurement import label_dice
 from sequal.anatomy.models import model_of
-from sequal.learning.training.evaluation import label_dice
 from sequal.learning.training.judging import LabelJudges, early_step
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.preparation.working_frames import WorkingFrames

@@ -15,11 +15,18 @@ from sequal.anatomy.layer.extent import ColumnExtent
 from sequal.anatomy.layer.far_background import far_background
 from sequal.anatomy.layer.fusion import continue_layer
 from sequal.anatomy.layer.supervision import apply_supervision
-from sequal.anatomy.measurement import label_warnings, measure_label, thickness_params
+from sequal.anatomy.measurement import (
+    Compared,
+    compare_layers,
+    label_warnings,
+    measure_label,
+    thickness_params,
+)
 from sequal.anatomy.model import Model, NativePrediction, PriorLoss
 from sequal.anatomy.phantom.rehearsal import Rehearsal, rehearsal_frames
 from sequal.errors import LabelError
 from sequal.files.imaging import Frame, clean_label, read_frame, read_label, says_no_layer
+from sequal.files.imaging.layout import Layout
 from sequal.labels import INTIMA_MEDIA, LABEL_NAMES
 from sequal.learning.refinement import FusionResult, fuse
 from sequal.preparation.augmentation import intensity_view, patch_geometry
@@ -64,9 +71,9 @@ class Carotid(Model):
         """A still or a clip."""
         return to_working(read_frame(path), self.settings)
 
-    def read_label(self, path: Path, frame: WorkingFrame) -> NDArray[np.uint8]:
+    def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
         """Uint8 (W, H, F) in {0, 1, 255}."""
-        label, dropped = clean_label(read_label(path, (*frame.grid.native, frame.frames), layout=frame.layout))
+        label, dropped = clean_label(read_label(path, shape, layout=layout))
         if not dropped and says_no_layer(label):
             return label  # every pixel is background, whatever the rule of supervision
         if not (label == INTIMA_MEDIA).any():
@@ -135,6 +142,10 @@ class Carotid(Model):
     def measure(self, label: NDArray[np.uint8], frame: Frame) -> dict[str, Any]:
         """`imt`, and of a clip `imt_frames`."""
         return thickness_params(measure_label(label, frame.calibration))
+
+    def compare(self, first: NDArray[np.uint8], second: NDArray[np.uint8], frame: Frame) -> tuple[Compared, ...]:
+        """The layer: its thickness, LI and MA."""
+        return (compare_layers(first, second, frame.calibration, *self.labels),)
 
     def prior(self) -> PriorLoss:
         """No column is far thicker than the thickest annotated one."""

@@ -10,9 +10,11 @@ from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sequal.anatomy.measurement import Compared, compare_volumes
 from sequal.anatomy.model import Model, NativePrediction
 from sequal.errors import ImageError, LabelError, SettingsError
 from sequal.files.imaging import Frame, read_frame, read_label, says_no_layer
+from sequal.files.imaging.layout import Layout
 from sequal.labels import BACKGROUND, IGNORE
 from sequal.learning.refinement import FusionResult, fuse
 from sequal.preparation.augmentation import volume_geometry, volume_intensity
@@ -73,9 +75,9 @@ class Volume(Model):
         pixels = grid.image_to_working(normalise_intensity(frame.pixels)).half()
         return WorkingFrame(pixels[None], grid, frame.layout)
 
-    def read_label(self, path: Path, frame: WorkingFrame) -> NDArray[np.uint8]:
+    def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
         """Uint8 of the array of the volume: classes and 255."""
-        label = read_label(path, frame.grid.native, layout=frame.layout, labels=self.labels)
+        label = read_label(path, shape, layout=layout, labels=self.labels)
         known = {BACKGROUND, IGNORE, *self.labels.values()}
         strange = sorted({int(value) for value in np.unique(label)} - known)
         if strange:
@@ -119,6 +121,10 @@ class Volume(Model):
         """`volumes_ml`, millilitres by label."""
         return {"volumes_ml": label_volumes_ml(label, frame.affine, self.labels)}
 
+    def compare(self, first: NDArray[np.uint8], second: NDArray[np.uint8], frame: Frame) -> tuple[Compared, ...]:
+        """Each label: its volume."""
+        return compare_volumes(first, second, voxel_ml(frame.affine), self.labels)
+
     def geometry(self, *, on_structure: bool) -> Compose:
         """Flips from left to right, small turns and changes of size."""
         return volume_geometry(self.patch, on_structure=on_structure)
@@ -144,8 +150,13 @@ def label_volumes_ml(
     >>> label_volumes_ml(np.ones((10, 10, 10), np.uint8), np.diag([1.0, 1.0, 2.0, 1.0]), {"cube": 1})
     {'cube': 2.0}
     """
-    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000.0
-    return {name: round(int(np.count_nonzero(classes == number)) * voxel_ml, 3) for name, number in labels.items()}
+    size = voxel_ml(affine)
+    return {name: round(int(np.count_nonzero(classes == number)) * size, 3) for name, number in labels.items()}
+
+
+def voxel_ml(affine: NDArray[np.float64]) -> float:
+    """Millilitres of a voxel, from its affine (4, 4) in millimetres."""
+    return abs(float(np.linalg.det(affine[:3, :3]))) / 1000.0
 
 
 MODEL = Volume

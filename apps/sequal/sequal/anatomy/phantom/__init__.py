@@ -3,7 +3,7 @@
 from sequal.anatomy.phantom.anatomy import KINDS, Anatomy, Kind, draw_anatomy, draw_kind
 from sequal.anatomy.phantom.artefacts import Artefacts, Sheath, draw_artefacts
 from sequal.anatomy.phantom.display import Display, draw_display
-from sequal.anatomy.phantom.expert import SimulatedExpert, draw_reader, fuse_readers
+from sequal.anatomy.phantom.expert import SimulatedExpert, draw_reader
 from sequal.anatomy.phantom.frame import PhantomFrame, mask_from_boundaries, simulate_frame
 from sequal.anatomy.phantom.hospital import (
     HOSPITAL,
@@ -35,7 +35,6 @@ __all__ = [
     "draw_kind",
     "draw_reader",
     "draw_scanner",
-    "fuse_readers",
     "mask_from_boundaries",
     "simulate_frame",
     "simulate_hospital_frame",

@@ -1,17 +1,15 @@
 """A simulated expert: turns the truth into labels that are sparse, noisy and biased as a reader's are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequal.anatomy.phantom.anatomy import smooth_curve
-from sequal.errors import LabelError
 from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 
-__all__ = ["SimulatedExpert", "draw_reader", "fuse_readers"]
+__all__ = ["SimulatedExpert", "draw_reader"]
 
 Label = NDArray[np.uint8]
 Curve = NDArray[np.float64]
@@ -125,48 +123,3 @@ def draw_reader(rng: np.random.Generator, reader: str = "R1") -> SimulatedExpert
         bias_ma_mm=float(rng.normal(0.0, 0.05)),
         jitter_mm=float(rng.uniform(0.03, 0.08)),
     )
-
-
-def fuse_readers(labels: Sequence[Label], method: Literal["majority", "staple"] = "majority") -> Label:
-    """One label from several readers'.
-
-    The weights of the published S1 code (0.45, 0.35, 0.20, from an analytic hierarchy) equal a majority vote of three.
-
-    Args:
-        labels: uint8 (W, H) in {0, 1, 255}, at least one, of one shape.
-        method: `majority` takes, at each pixel, the readers who annotated it, a tie is background; `staple` weighs
-            readers by their estimated performance (Warfield et al. 2004, SimpleITK), where all of them annotated.
-
-    Returns:
-        uint8 (W, H); a pixel that nobody annotated (`staple`: that somebody did not) is 255.
-
-    Raises:
-        LabelError: no label, or labels of different shapes.
-
-    >>> a, b, c = (np.array([[v]], dtype=np.uint8) for v in (1, 1, 255))
-    >>> fuse_readers([a, b, c]).tolist()
-    [[1]]
-    """
-    if not labels or len({label.shape for label in labels}) != 1:
-        raise LabelError(
-            f"Expected labels of one shape, got {[label.shape for label in labels]}. "
-            "Give each reader's label of one image."
-        )
-    stack = np.stack(labels)
-    annotated = stack != IGNORE
-    if method == "staple":
-        return _staple(stack, annotated.all(axis=0))
-    votes = (stack == INTIMA_MEDIA).sum(axis=0)
-    fused = np.where(2 * votes > annotated.sum(axis=0), INTIMA_MEDIA, BACKGROUND).astype(np.uint8)
-    fused[~annotated.any(axis=0)] = IGNORE
-    return fused
-
-
-def _staple(stack: NDArray[np.uint8], everybody: NDArray[np.bool_]) -> Label:
-    import SimpleITK as sitk  # noqa: N813 - its customary name; heavy, and needed by this method alone
-
-    images = [sitk.GetImageFromArray(((layer == INTIMA_MEDIA) & everybody).astype(np.uint8)) for layer in stack]
-    probability = sitk.GetArrayFromImage(sitk.STAPLE(images, float(INTIMA_MEDIA)))  # type: ignore[no-untyped-call]
-    fused = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
-    fused[~everybody] = IGNORE
-    return fused

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sequal.anatomy.measurement import label_dice
 from sequal.anatomy.model import Model
 from sequal.errors import LabelError
 from sequal.learning.networks import NetworkPair
-from sequal.learning.training.evaluation import label_dice
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.prediction import predict
 from sequal.preparation.working_frame import Grid

@@ -7,11 +7,11 @@ from typing import Final, Literal
 import numpy as np
 import torch
 
+from sequal.anatomy.measurement import label_dice
 from sequal.anatomy.model import Model
 from sequal.errors import LabelError
 from sequal.labels import IGNORE
 from sequal.learning.networks import NetworkPair
-from sequal.learning.training.evaluation import label_dice
 from sequal.learning.training.gate import LabelFigures
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.prediction import expected_dice, predict
