@@ -43,7 +43,16 @@ def test_the_mask_lies_on_the_grid_of_its_image(server: Server) -> None:
 
 def test_the_params_are_those_of_the_contract(server: Server) -> None:
     _, params = _infer(server, IMAGE)
-    assert set(params) == {"pld", "confidence", "imt", "of_mask", "label_names", "latencies", "centroids"}
+    assert set(params) == {
+        "pld",
+        "confidence",
+        "predicted_dice",
+        "imt",
+        "of_mask",
+        "label_names",
+        "latencies",
+        "centroids",
+    }
     assert params["pld"] >= 0
     assert 0 <= params["confidence"] <= 1
     assert params["label_names"] == {"intima-media": 1}

@@ -114,6 +114,7 @@ PAPER = {
     "learning_rate": 0.01,
     "dice_weight": 0.0,
     "extent_weight": 0.0,
+    "quality_weight": 0.0,
     "max_wall_angle": 90.0,
     "fusion_min_agreement": 0.0,
     "ema_alpha": 0.9,

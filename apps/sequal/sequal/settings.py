@@ -209,6 +209,15 @@ class Settings:
     contrast_weight: float = _per_request(
         0.1, number(0), "weight of the contrast with class prototypes after its ramp (`method=cross`); 0: none"
     )
+    quality_weight: float = _per_request(
+        1.0,
+        number(0),
+        "λ, the weight of the loss of the branch that says where a mask is wrong; 0: no branch",
+        paper=0.0,
+    )
+    quality_detach: bool = _per_request(
+        True, boolean(), "the networks learn nothing from the loss of that branch, so that it cannot change their masks"
+    )
     extent_weight: float = _per_request(
         1.0,
         number(0),
@@ -410,6 +419,7 @@ _PAPER_CROSS: dict[str, object] = {
     "frozen_statistics": False,
     "anchor_labels": 0.0,
     "extent_weight": 0.0,
+    "quality_weight": 0.0,
 }
 
 

@@ -150,7 +150,7 @@ def test_ranges(seed, classes):
 def test_score_all_names_every_function():
     teacher, student = random_pair(4)
     scores = score_all(Seen(teacher, student, teacher, pld_form="kl"))
-    assert set(scores) == {"pld", "layer_entropy", "entropy", "least_confidence", "margin"}
+    assert set(scores) == {"pld", "layer_entropy", "entropy", "least_confidence", "margin", "sqa"}
     assert all(values.dtype == torch.float64 and values.shape == (3,) for values in scores.values())
     torch.testing.assert_close(
         scores["pld"], pseudo_label_divergence(teacher.float(), student.float(), form="kl").double()

@@ -137,7 +137,7 @@ def test_the_pool_is_predicted_only_where_that_is_needed(images, tmp_path):
         )
         assert [entry["pool_images"] for entry in random] == [7, 0, 0]
         assert [entry["pool_images"] for entry in entropy] == [7, 6, 5]
-        assert set(entropy[1]["scores"]) == {"entropy", "layer_entropy", "least_confidence", "margin", "pld"}
+        assert set(entropy[1]["scores"]) == {"entropy", "layer_entropy", "least_confidence", "margin", "pld", "sqa"}
     before = [found[f"cells/{name}-on-s{seed}/round-00.json"] for name in ("random", "entropy") for seed in (0, 1)]
     assert all(record["test"] == before[0]["test"] for record in before), "the same for every seed"
     assert list((tmp_path / "e" / "work").iterdir()) == []

@@ -23,4 +23,4 @@ class CarotidInfer(MaskInfer):
             **thickness_params(found.imt),
             "of_mask": study.model.measure(found.mask, frame),
         }
-        return Predicted(found.mask, found.pld, found.confidence, params, found)
+        return Predicted(found.mask, found.pld, found.confidence, found.quality, params, found)

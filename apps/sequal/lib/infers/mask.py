@@ -22,6 +22,7 @@ from sequal.errors import ImageError, SequalError, SettingsError, StudyError
 from sequal.files.imaging import Frame, read_frame
 from sequal.files.imaging.claims import large_images_take_turns
 from sequal.files.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
+from sequal.prediction import Quality
 from sequal.processor import Threads
 
 __all__ = ["IMAGE_ID", "VIEWED", "MaskInfer", "Predicted", "result_file"]
@@ -47,6 +48,7 @@ class Predicted:
         mask: uint8, the array of the image.
         pld: Pseudo Label Divergence.
         confidence: Dice to be expected; None where nothing was found.
+        quality: what the error branch says of the mask; None where the model in service has none.
         params: what else the reply tells, by key.
         of: the prediction itself, for tasks that answer with something other than a mask.
     """
@@ -54,6 +56,7 @@ class Predicted:
     mask: NDArray[np.uint8]
     pld: float
     confidence: float | None
+    quality: Quality | None
     params: dict[str, Any]
     of: Any
 
@@ -62,8 +65,8 @@ class MaskInfer(InferTask, ABC):
     """Segments an image with the model in service; what is said beside the mask is the model's.
 
     Request keys beside MONAI Label's own: `result_extension` (`.nii.gz`, `.nii`, `.nrrd`), `result_dtype`,
-    `result_compress`. The reply's params hold `pld`, `confidence`, `label_names`, `latencies`, `centroids`, and what a
-    model adds.
+    `result_compress`. The reply's params hold `pld`, `confidence`, `predicted_dice` (null without an error branch),
+    `label_names`, `latencies`, `centroids`, and what a model adds.
     """
 
     def __init__(self, study: Study, description: str) -> None:
@@ -114,6 +117,7 @@ class MaskInfer(InferTask, ABC):
         params: dict[str, Any] = {
             "pld": prediction.pld,
             "confidence": prediction.confidence,
+            "predicted_dice": None if prediction.quality is None else prediction.quality.predicted_dice,
             **prediction.params,
             "label_names": self.labels,
             "centroids": {},

@@ -18,4 +18,5 @@ class VolumeInfer(MaskInfer):
         """A volume of any size, spacing and orientation."""
         study = self._study
         found = predict_volume(frame, study.served.load(), study.settings, study.device)
-        return Predicted(found.mask, found.pld, found.confidence, {"volumes_ml": found.volumes_ml}, found)
+        params = {"volumes_ml": found.volumes_ml}
+        return Predicted(found.mask, found.pld, found.confidence, found.quality, params, found)

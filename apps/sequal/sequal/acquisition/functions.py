@@ -12,10 +12,20 @@ from sequal.acquisition.seen import Seen
 from sequal.acquisition.strategy import QueryStrategy
 from sequal.settings import SCORE_NAMES, STRATEGY_NAMES
 
-__all__ = ["ACQUISITION_FUNCTIONS", "LAYER_ENTROPY", "PLD", "STRATEGIES", "AcquisitionFunction", "score_all"]
+__all__ = [
+    "ACQUISITION_FUNCTIONS",
+    "LAYER_ENTROPY",
+    "PLD",
+    "SCORES_OF_ANY",
+    "SQA",
+    "STRATEGIES",
+    "AcquisitionFunction",
+    "score_all",
+]
 
 PLD: Final = "pld"
 LAYER_ENTROPY: Final = "layer_entropy"
+SQA: Final = "sqa"
 
 
 class AcquisitionFunction(Protocol):
@@ -31,8 +41,13 @@ def _module(room: str, name: str) -> ModuleType:
 
 _SCORES: Final = {name: _module("scores", name) for name in SCORE_NAMES}
 ACQUISITION_FUNCTIONS: dict[str, AcquisitionFunction] = {name: module.FUNCTION for name, module in _SCORES.items()}
+#: Scores that any model gives.
+SCORES_OF_ANY: Final = tuple(name for name, module in _SCORES.items() if not hasattr(module, "UNSCORED"))
 STRATEGIES: dict[str, QueryStrategy] = {
-    name: ScoredStrategy(name) if name in _SCORES else _module("strategies", name).STRATEGY for name in STRATEGY_NAMES
+    name: ScoredStrategy(name, getattr(_SCORES[name], "UNSCORED", ""))
+    if name in _SCORES
+    else _module("strategies", name).STRATEGY
+    for name in STRATEGY_NAMES
 }
 
 

@@ -17,9 +17,11 @@ class ScoredStrategy(Walking):
 
     Attributes:
         acquisition: name of the acquisition function, and of the strategy.
+        unscored: why a model in service that tried images gave none a score; empty: nothing is known.
     """
 
     acquisition: str
+    unscored: str = ""
 
     @property
     def name(self) -> str:
@@ -53,4 +55,6 @@ class ScoredStrategy(Walking):
 
     def _cold_start(self, failed: bool) -> str:
         """Why nothing is ranked; `failed`: the model in service tried images, and none got a score."""
+        if failed and self.unscored:
+            return f"{self.unscored}: random order"
         return f"cold start: no image has a {self.acquisition} score yet, random order"

@@ -22,6 +22,8 @@ class Seen:
         pld_form: form of PLD.
         thin_px: thickness in pixels of the thin layer of scores by the layer.
         symmetric: PLD is the mean of both directions.
+        wrong: probability that what annotators see is wrong about each class but the background,
+            `(B, C − 1, *spatial)`; None: the model in service has no error branch.
     """
 
     reference: Tensor
@@ -31,3 +33,4 @@ class Seen:
     pld_form: PldForm = "kl"
     thin_px: float = 1.0
     symmetric: bool = False
+    wrong: Tensor | None = None

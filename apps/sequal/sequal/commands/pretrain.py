@@ -85,6 +85,7 @@ class PretrainOptions:
                 "consistency_weight": 0.0,
                 "weight_decay": 0.01,
                 "supervision": "full",
+                "quality_weight": 0.0,
             }
         )
 

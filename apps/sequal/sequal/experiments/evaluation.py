@@ -65,14 +65,15 @@ def evaluate_pool(
         with_forms: the forms of PLD too.
     """
     teacher = loaded.shown
-    networks = [*loaded.networks, *([] if former_teacher is None else [former_teacher])]
+    further = [] if former_teacher is None else [former_teacher]
     errors: dict[str, float] = {}
     scores: dict[str, dict[str, float]] = {}
     thin_px = settings.thin_layer_px
     for group in groups_of_one_grid([dataset.item("pool", image) for image in images], frames):
         pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
-        log_p = log_probabilities(networks, pixels, grid, device)
-        found = score_all(loaded.seen(log_p, settings))
+        looked = loaded.look(pixels, grid, device, further)
+        log_p = looked.log_p
+        found = score_all(loaded.seen(looked, settings))
         if with_forms:
             found |= _forms("", log_p[loaded.reference], log_p[loaded.other], thin_px)
         if former_teacher is not None:

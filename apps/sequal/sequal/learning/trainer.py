@@ -16,6 +16,7 @@ from sequal.labels import IGNORE
 from sequal.learning.batch import Batch
 from sequal.learning.losses import SupervisedLoss, consistency_weight, paper_consistency_weight
 from sequal.learning.networks import FeatureLayers, NetworkPair
+from sequal.learning.quality.learner import QualityLearner
 from sequal.settings import Settings
 
 __all__ = ["Losses", "PairTrainer", "PriorLoss"]
@@ -44,9 +45,9 @@ class PairTrainer(Trainer):
     """One optimiser step at a time; a method adds its `losses`.
 
     The learning rate follows the poly rule with power 0.9 (published setting of S1), or falls to a tenth every 2500
-    steps (of S2). `engine.state.output` of every
-    step holds `loss`, the method's own figures, and `intersection` and `union` of the prediction with the experts'
-    labels, in pixels.
+    steps (of S2). `engine.state.output` of every step holds `loss`, the method's own figures, `quality`, the loss of
+    the error branch where there is one, and `intersection` and `union` of the prediction with the experts' labels, in
+    pixels.
 
     Args:
         pair: the networks, on `device`.
@@ -86,7 +87,9 @@ class PairTrainer(Trainer):
         self._streams_apart = streams_apart
         self.supervised = SupervisedLoss(settings.dice_weight)
         self.total_iterations = settings.epochs * settings.iterations_per_epoch
-        self.optimizers = [_optimizer(learner, settings) for learner in pair.learners]
+        self.quality = _quality(pair, settings)
+        branch = [] if pair.branch is None else [pair.branch]
+        self.optimizers = [_optimizer(learner, settings) for learner in (*pair.learners, *branch)]
         self.schedules: list[LRScheduler] = [
             _schedule(optimizer, settings, self.total_iterations) for optimizer in self.optimizers
         ]
@@ -130,10 +133,13 @@ class PairTrainer(Trainer):
         batch = batch.to(self.state.device)
         with self._autocast:
             found = self.losses(batch, engine.state.iteration - 1)
-        self._step(found.total)
+            quality = None if self.quality is None else self.quality.loss(batch.view, batch.label)
+        self._step(found.total if quality is None else found.total + self.settings.quality_weight * quality)
         experts = len(batch.label) - batch.simulated
         intersection, union = _overlap(found.logits[:experts], batch.label[:experts])
         parts = {name: value.item() if isinstance(value, Tensor) else value for name, value in found.parts.items()}
+        if quality is not None:
+            parts["quality"] = quality.item()
         return {"loss": found.total.item(), **parts, "intersection": intersection, "union": union}
 
     def _step(self, loss: Tensor) -> None:
@@ -149,6 +155,13 @@ class PairTrainer(Trainer):
         for schedule in self.schedules:
             schedule.step()
         self.pair.after_step()
+
+
+def _quality(pair: NetworkPair, settings: Settings) -> QualityLearner | None:
+    if settings.quality_weight == 0:
+        pair.branch = None  # it would know the networks as they were
+        return None
+    return QualityLearner(pair, settings.seed, detach=settings.quality_detach)
 
 
 def _schedule(optimizer: Optimizer, settings: Settings, iterations: int) -> LRScheduler:

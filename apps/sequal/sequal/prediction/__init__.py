@@ -7,18 +7,21 @@ from sequal.prediction.features import ImageFeatures, image_features
 from sequal.prediction.loading import LoadedPair, check_fits, checkpoint_payload, load_pair
 from sequal.prediction.passes import log_probabilities, predict
 from sequal.prediction.pool_features import store_features, unfeatured_items
-from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
+from sequal.prediction.pool_scoring import PREDICTED_DICE, PoolScores, score_pool, unscored_items
 from sequal.prediction.prediction import Prediction, predict_frame, without_mistakes
+from sequal.prediction.quality import Quality
 from sequal.prediction.scoring import groups_of_one_grid, score_items
 from sequal.prediction.serving import ServedModel
 from sequal.prediction.volume_prediction import VolumePrediction, predict_volume
 
 __all__ = [
+    "PREDICTED_DICE",
     "Confidence",
     "ImageFeatures",
     "LoadedPair",
     "PoolScores",
     "Prediction",
+    "Quality",
     "ServedModel",
     "VolumePrediction",
     "check_fits",

@@ -1,6 +1,6 @@
 """A checkpoint as networks that are ready to predict and to score."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,12 @@ from sequal.acquisition import Seen
 from sequal.anatomy.models import model_of
 from sequal.errors import CheckpointError
 from sequal.learning.methods import METHODS
-from sequal.learning.networks import Architecture, NetworkPair, build
+from sequal.learning.networks import Architecture, NetworkPair, build, snapshot
+from sequal.learning.quality.branched import Branched
+from sequal.learning.quality.error_branch import ErrorBranch
 from sequal.prediction.confidence import Confidence
+from sequal.prediction.passes import Looked, look
+from sequal.preparation.working_frame import Grid
 from sequal.settings import Settings
 from sequal.study.state import Checkpoint, Member, load_checkpoint
 from sequal.study.state.checkpoints import FORMAT
@@ -33,6 +37,7 @@ class LoadedPair:
         digest: digest of the checkpoint file, the key of its scores in the ledger.
         meta: what the round noted (round, iterations, settings, metrics).
         confidence: what labels found about its masks.
+        branched: what is shown together with its error branch; None: the checkpoint has none.
     """
 
     pair: NetworkPair
@@ -42,6 +47,7 @@ class LoadedPair:
     digest: str
     meta: dict[str, Any]
     confidence: Confidence = Confidence()  # noqa: RUF009 - frozen
+    branched: Branched | None = None
 
     @property
     def shown(self) -> nn.Module:
@@ -53,13 +59,18 @@ class LoadedPair:
         """What is shown, and the two that PLD compares; some may be the same."""
         return self.shown, self.reference, self.other
 
-    def seen(self, log_p: Mapping[nn.Module, Tensor], settings: Settings) -> Seen:
-        """What scores may look at, from the log-softmax of each network.
+    def look(self, pixels: Tensor, grid: Grid, device: torch.device, further: Sequence[nn.Module] = ()) -> Looked:
+        """Let all networks, and `further` ones, see images in one pass over the data; see `passes.look`."""
+        return look((*self.networks, *further), pixels, grid, device, self.branched)
+
+    def seen(self, looked: Looked, settings: Settings) -> Seen:
+        """What scores may look at.
 
         Args:
-            log_p: `(B, C, *spatial)` of `shown`, `reference` and `other`.
+            looked: what `look` found.
             settings: `pld_form` and `working_spacing_mm` are used.
         """
+        log_p = looked.log_p
         return Seen(
             log_p[self.reference],
             log_p[self.other],
@@ -67,6 +78,7 @@ class LoadedPair:
             pld_form=settings.pld_form,
             thin_px=settings.thin_layer_px,
             symmetric=self.pair.symmetric,
+            wrong=looked.wrong,
         )
 
 
@@ -94,6 +106,9 @@ def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> Load
         pair = method.pair.create(architectures, alpha_max)
         weights = {name: member.weights for name, member in checkpoint.members.items()}
         pair.load_weights(weights, int(checkpoint.meta.get("iterations", 0)))
+        if checkpoint.branch is not None:
+            pair.branch = ErrorBranch.from_record(checkpoint.branch.architecture)
+            pair.branch.load_state_dict(checkpoint.branch.weights)
         reference, other = pair.compared
         if checkpoint.query_pair is not None:
             reference, other = (_network(checkpoint.query_pair[name]) for name in ("reference", "other"))
@@ -107,7 +122,10 @@ def load_pair(path: Path, device: torch.device, alpha_max: float = 0.99) -> Load
     for network in (pair, reference, other):
         network.to(device).eval()
     confidence = Confidence.from_meta(checkpoint.meta)
-    return LoadedPair(pair, reference, other, checkpoint.model, checkpoint.digest, checkpoint.meta, confidence)
+    branched = Branched.shown(pair)
+    return LoadedPair(
+        pair, reference, other, checkpoint.model, checkpoint.digest, checkpoint.meta, confidence, branched
+    )
 
 
 def checkpoint_payload(pair: NetworkPair, meta: Mapping[str, Any], model: str = Settings.models) -> dict[str, Any]:
@@ -117,7 +135,10 @@ def checkpoint_payload(pair: NetworkPair, meta: Mapping[str, Any], model: str = 
         name: {"architecture": architectures[name].record(), "weights": weights}
         for name, weights in pair.weights().items()
     }
-    return {"format": FORMAT, "model": model, "method": pair.method, "members": members, "meta": dict(meta)}
+    payload = {"format": FORMAT, "model": model, "method": pair.method, "members": members, "meta": dict(meta)}
+    if pair.branch is not None:
+        payload["branch"] = {"architecture": pair.branch.record(), "weights": snapshot(pair.branch)}
+    return payload
 
 
 def check_fits(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: str) -> None:

@@ -15,7 +15,7 @@ from sequal.files.imaging import Frame
 from sequal.labels import INTIMA_MEDIA
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.passes import log_probabilities
+from sequal.prediction.quality import Quality, layer_quality
 from sequal.settings import Settings
 
 __all__ = ["Prediction", "predict_frame", "without_mistakes"]
@@ -32,6 +32,7 @@ class Prediction:
         confidence: Dice to be expected, 0..1, see `Confidence`; the lowest over the frames in which a layer was found,
             None without any.
         imt: one measurement a frame.
+        quality: what the error branch says of the mask; None where the checkpoint has none.
     """
 
     mask: NDArray[np.uint8]
@@ -39,6 +40,7 @@ class Prediction:
     pld: float
     confidence: float | None
     imt: tuple[ImtMeasurement, ...]
+    quality: Quality | None = None
 
 
 def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device) -> Prediction:
@@ -52,9 +54,10 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         device: where the networks are.
     """
     working, count = to_working(frame, settings), frame.grid[2]
-    log_p = log_probabilities(loaded.networks, working.pixels, working.grid, device)
-    divergence = pld.score(loaded.seen(log_p, settings))
-    native = model_of(settings).to_native(log_p[loaded.shown], working.grid).foreground
+    looked = loaded.look(working.pixels, working.grid, device)
+    divergence = pld.score(loaded.seen(looked, settings))
+    raw = model_of(settings).to_native(looked.log_p[loaded.shown], working.grid)
+    native = raw.foreground
     spacing_mm = frame.calibration.spacing_mm
     probability = np.stack(
         [without_mistakes(native[:, :, f], frame.pixels[:, :, f], spacing_mm, settings) for f in range(count)], axis=2
@@ -69,6 +72,7 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         imt=tuple(
             measure_imt(boundaries_from_probability(probability[:, :, f]), frame.calibration) for f in range(count)
         ),
+        quality=layer_quality(looked, loaded, working.grid, raw.classes, mask),
     )
 
 

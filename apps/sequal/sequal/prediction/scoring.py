@@ -8,7 +8,7 @@ from torch import Tensor
 from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, score_all
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
-from sequal.prediction.passes import FRAMES_AT_ONCE, log_probabilities
+from sequal.prediction.passes import FRAMES_AT_ONCE
 from sequal.preparation.working_frame import Grid, WorkingFrame
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
@@ -48,7 +48,7 @@ def score_items(
     """
 
     def score(pixels: Tensor, grid: Grid) -> dict[str, Tensor]:
-        return score_all(loaded.seen(log_probabilities(loaded.networks, pixels, grid, device), settings))
+        return score_all(loaded.seen(loaded.look(pixels, grid, device), settings))
 
     result: Scores = {}
     for group in groups_of_one_grid(items, frames):

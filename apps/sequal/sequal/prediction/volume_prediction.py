@@ -11,7 +11,7 @@ from sequal.anatomy.models.volume import Volume, label_volumes_ml
 from sequal.files.imaging import Frame
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.passes import log_probabilities
+from sequal.prediction.quality import Quality, volume_quality
 from sequal.settings import Settings
 
 __all__ = ["VolumePrediction", "predict_volume"]
@@ -26,12 +26,14 @@ class VolumePrediction:
         pld: Pseudo Label Divergence, ≥ 0; higher is asked for first.
         confidence: Dice to be expected of all labels together, 0..1, see `Confidence`; None where nothing was found.
         volumes_ml: millilitres by label.
+        quality: what the error branch says of the mask; None where the checkpoint has none.
     """
 
     mask: NDArray[np.uint8]
     pld: float
     confidence: float | None
     volumes_ml: dict[str, float]
+    quality: Quality | None = None
 
 
 def predict_volume(frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device) -> VolumePrediction:
@@ -48,13 +50,14 @@ def predict_volume(frame: Frame, loaded: LoadedPair, settings: Settings, device:
     """
     model = Volume(settings)
     working = model.prepare(frame)
-    log_p = log_probabilities(loaded.networks, working.pixels, working.grid, device)
-    divergence = pld.score(loaded.seen(log_p, settings))
-    native = model.to_native(log_p[loaded.shown], working.grid)
+    looked = loaded.look(working.pixels, working.grid, device)
+    divergence = pld.score(loaded.seen(looked, settings))
+    native = model.to_native(looked.log_p[loaded.shown], working.grid)
     expected = expected_dice(native.foreground)
     return VolumePrediction(
         native.classes,
         float(divergence.mean()),
         None if expected is None else loaded.confidence.of(expected),
         label_volumes_ml(native.classes, frame.affine, model.labels),
+        volume_quality(looked, loaded, working.grid),
     )

@@ -99,7 +99,7 @@ def test_both_networks_learn_each_by_its_own_optimiser():
     before = {name: copy.deepcopy(network.state_dict()) for name, network in pair.members.items()}
     trainer, outputs = _run(pair, epochs=2, iterations_per_epoch=6, learning_rate=0.005)
     given = [{id(p) for group in optimizer.param_groups for p in group["params"]} for optimizer in trainer.optimizers]
-    assert given == [{id(p) for p in network.parameters()} for network in pair.learners]
+    assert given == [{id(p) for p in network.parameters()} for network in (*pair.learners, pair.branch)]
     assert pair.updates == 12
     assert sum(o["supervised"] for o in outputs[-3:]) < sum(o["supervised"] for o in outputs[:3])
     for name, network in pair.members.items():

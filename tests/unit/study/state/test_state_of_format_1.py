@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -95,6 +96,7 @@ def test_scores_are_read_and_are_those_of_today(state):
     loaded = load_pair(state.published, CPU)
     assert unscored_items(POOL, loaded.digest, state.ledger) == []
     today = score_items(POOL[:1], loaded, WorkingFrames(CHOSEN), CHOSEN, CPU, lambda *_: None)["p01_f2"]
+    assert math.isnan(today.pop("sqa"))  # these networks have no error branch
     assert len(today) >= 5
     kept = {name: state.ledger.scores(loaded.digest, name)["p01_f2"] for name in today}
     assert kept == pytest.approx(today, rel=1e-3, abs=1e-6)

@@ -17,11 +17,11 @@ class BaldStrategy(ScoredStrategy):
     """
 
     acquisition: str = BALD
+    unscored: str = "the network has no dropout layers, so BALD cannot tell images apart"
 
     def _cold_start(self, failed: bool) -> str:
-        if failed:
-            return "the network has no dropout layers, so BALD cannot tell images apart: random order"
-        return f"{super()._cold_start(failed)}; {how_to_get(BALD, BALD)}"
+        said = super()._cold_start(failed)
+        return said if failed else f"{said}; {how_to_get(BALD, BALD)}"
 
 
 STRATEGY = BaldStrategy()

@@ -3,7 +3,7 @@
 from sequal.learning.networks.architecture import NETWORK_STRIDE, Architecture
 from sequal.learning.networks.ensemble import Ensemble, mean_log_probability
 from sequal.learning.networks.feature_layers import FeatureLayers, Tap
-from sequal.learning.networks.pair import NetworkPair, Weights, build
+from sequal.learning.networks.pair import NetworkPair, Weights, build, snapshot
 from sequal.learning.networks.registry import create_network, network_definition
 from sequal.learning.networks.vnet import VNet
 
@@ -20,4 +20,5 @@ __all__ = [
     "create_network",
     "mean_log_probability",
     "network_definition",
+    "snapshot",
 ]

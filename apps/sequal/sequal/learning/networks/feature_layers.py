@@ -1,5 +1,6 @@
 """The layers of a network that give features, found in the same way in every architecture, for 2-D and 3-D."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,14 +71,16 @@ class FeatureLayers:
 
     @contextmanager
     def tapped(self) -> Iterator[Tap]:
-        """While this is open, every forward pass of the network leaves its maps in the tap."""
-        tap = Tap()
+        """While this is open, every forward pass of the network in this thread leaves its maps in the tap."""
+        tap, thread = Tap(), threading.get_ident()  # a server predicts several images with one network at a time
 
         def keep_output(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            tap.bottleneck = output
+            if threading.get_ident() == thread:
+                tap.bottleneck = output
 
         def keep_input(_module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-            tap.penultimate = inputs[0]
+            if threading.get_ident() == thread:
+                tap.penultimate = inputs[0]
 
         handles = [
             self.bottleneck.register_forward_hook(keep_output),

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from sequal.learning.networks.architecture import Architecture
 from sequal.learning.networks.registry import create_network
+from sequal.learning.quality.error_branch import ErrorBranch
 from sequal.settings import Settings
 
-__all__ = ["NetworkPair", "Weights", "build"]
+__all__ = ["NetworkPair", "Weights", "build", "snapshot"]
 
 Weights = dict[str, Tensor]
 
@@ -26,6 +27,7 @@ class NetworkPair(nn.Module, ABC):
         method: name of the method, as in the settings.
         member_names: names of the two networks in a checkpoint; PLD takes the pseudo-label of the first.
         symmetric: PLD is the mean of both directions.
+        branch: says where what is shown is wrong (S3); None: there is none.
     """
 
     method: ClassVar[str]
@@ -35,6 +37,8 @@ class NetworkPair(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self._frozen_statistics = False
+        self.branch: ErrorBranch | None
+        self.register_module("branch", None)
 
     @classmethod
     @abstractmethod
@@ -104,7 +108,7 @@ class NetworkPair(nn.Module, ABC):
 
     def weights(self) -> dict[str, Weights]:
         """Plain tensors on the CPU by member, for a checkpoint."""
-        return {name: _snapshot(network) for name, network in self.members.items()}
+        return {name: snapshot(network) for name, network in self.members.items()}
 
     def average_with(self, others: Sequence["NetworkPair"]) -> None:
         """Take the mean of all these pairs' weights and its own, member with member.
@@ -114,12 +118,12 @@ class NetworkPair(nn.Module, ABC):
         et al., ICML 2022).
 
         Args:
-            others: pairs of the same architectures.
+            others: pairs of the same architectures. A branch that one of them lacks stays as it is.
         """
         states = [other.state_dict() for other in others]
         with torch.no_grad():
             for name, tensor in self.state_dict().items():
-                if tensor.is_floating_point():
+                if tensor.is_floating_point() and all(name in state for state in states):
                     tensor.copy_(
                         torch.stack([tensor, *(state[name].to(tensor.device) for state in states)]).mean(dim=0)
                     )
@@ -128,13 +132,13 @@ class NetworkPair(nn.Module, ABC):
         """Take (1 − `share`) of its own weights and `share` of another pair's, each member from its like.
 
         Args:
-            other: a pair of the same architectures, on any device.
+            other: a pair of the same architectures, on any device. A branch that it lacks stays as it is.
             share: 0..1.
         """
         state = other.state_dict()
         with torch.no_grad():
             for name, tensor in self.state_dict().items():
-                if tensor.is_floating_point():
+                if tensor.is_floating_point() and name in state:
                     tensor.lerp_(state[name].to(tensor.device), share)
 
     def freeze_statistics(self) -> None:
@@ -164,7 +168,8 @@ def build(architecture: Architecture) -> nn.Module:
     return network
 
 
-def _snapshot(network: nn.Module) -> Weights:
+def snapshot(network: nn.Module) -> Weights:
+    """A copy of a network's weights as plain tensors on the CPU."""
     # MONAI's DynUNet lists each of its modules twice; sharing the copy keeps the file at half the size.
     copies: Weights = {}
     return {

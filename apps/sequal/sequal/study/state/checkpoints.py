@@ -47,6 +47,7 @@ class Checkpoint:
         method: name of the method whose networks these are.
         members: the networks by the names that the method has for them.
         query_pair: the networks `{"reference": …, "other": …}` that PLD compares, where they are not members.
+        branch: the error branch of what is shown (S3); None: there is none.
         meta: plain values: `iterations` (over the life of the networks), `round`, `created`, `settings`, ….
         digest: digest of the file.
     """
@@ -55,6 +56,7 @@ class Checkpoint:
     method: str
     members: dict[str, Member]
     query_pair: dict[str, Member] | None
+    branch: Member | None
     meta: dict[str, Any]
     digest: str
 
@@ -80,7 +82,7 @@ def save_checkpoint(path: Path, payload: Mapping[str, Any]) -> str:
     Args:
         path: file to write; its folder is made.
         payload: `{"format": 2, "model", "method", "members": {name: {"architecture", "weights"}}, "meta"}`, optionally
-            `"query_pair"`, of the form of the members; see `Checkpoint`.
+            `"query_pair"`, of the form of the members, and `"branch"`, of the form of a member; see `Checkpoint`.
 
     Returns:
         The digest of the file.
@@ -123,12 +125,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if isinstance(payload, Mapping) and payload.get("format") == 1:
         payload = _from_first_format(path, payload)
     _check_payload(path, payload)
-    pair = payload.get("query_pair")
+    pair, branch = payload.get("query_pair"), payload.get("branch")
     return Checkpoint(
         payload["model"],
         payload["method"],
         _members(payload["members"]),
         None if pair is None else _members(pair),
+        None if branch is None else _member(branch),
         payload["meta"],
         digest,
     )
@@ -194,7 +197,11 @@ def _from_first_format(path: Path, payload: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _members(found: Mapping[str, Any]) -> dict[str, Member]:
-    return {name: Member(member["architecture"], member["weights"]) for name, member in found.items()}
+    return {name: _member(member) for name, member in found.items()}
+
+
+def _member(found: Mapping[str, Any]) -> Member:
+    return Member(found["architecture"], found["weights"])
 
 
 def _check_parts(path: Path, payload: object, required: Collection[str]) -> None:
@@ -220,7 +227,8 @@ def _check_payload(path: Path, payload: Any) -> None:  # noqa: ANN401 - whatever
     pair = payload.get("query_pair")
     if pair is not None:
         _check_query_pair(path, pair)
-    for name, member in {**payload["members"], **(pair or {})}.items():
+    branch = {} if payload.get("branch") is None else {"branch": payload["branch"]}
+    for name, member in {**payload["members"], **(pair or {}), **branch}.items():
         _check_member(path, name, member)
     if not isinstance(payload["meta"], Mapping):
         raise CheckpointError(f"Expected the meta data of `{path}` to be a table of values. Use another file.")

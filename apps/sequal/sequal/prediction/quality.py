@@ -1,0 +1,67 @@
+"""How good a mask is expected to be, and where it is expected to be wrong, on the image's own grid (S3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sequal.learning.quality.expected import error_anywhere, predicted_dice
+from sequal.prediction.loading import LoadedPair
+from sequal.prediction.passes import Looked
+from sequal.preparation.working_frame import Grid
+
+__all__ = ["Quality", "layer_quality", "volume_quality"]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What an error branch says of a mask.
+
+    Attributes:
+        predicted_dice: the Dice to be expected of the mask, 0..1; of an empty mask, the chance that there is nothing.
+        error: probability that what is shown at a pixel is wrong, float32 in 0..1, the array of the image.
+    """
+
+    predicted_dice: float | None
+    error: NDArray[np.float32]
+
+
+def layer_quality(
+    looked: Looked, loaded: LoadedPair, grid: Grid, raw: NDArray[np.uint8], mask: NDArray[np.uint8]
+) -> Quality | None:
+    """Of the mask of one structure in the frames of an image.
+
+    Args:
+        looked: what the networks said of it.
+        loaded: the networks.
+        grid: the working grid.
+        raw: uint8 (W, H, F), the mask before mistakes were taken away.
+        mask: uint8 (W, H, F), as it is shown.
+
+    Returns:
+        None where the checkpoint has no error branch.
+    """
+    if looked.wrong is None:
+        return None
+    error = np.ascontiguousarray(np.moveaxis(_native_error(looked, looked.wrong, loaded, grid), 0, 2))
+    error = np.where(mask != raw, 1 - error, error)
+    return Quality(_dice(mask, error), error)
+
+
+def volume_quality(looked: Looked, loaded: LoadedPair, grid: Grid) -> Quality | None:
+    """Of the mask of a volume, which is shown as the networks give it; None without an error branch."""
+    if looked.wrong is None:
+        return None
+    classes = looked.log_p[loaded.shown].max(dim=1).indices
+    dice = float(predicted_dice(classes, looked.wrong)[0])
+    return Quality(dice, _native_error(looked, looked.wrong, loaded, grid)[0])
+
+
+def _native_error(looked: Looked, wrong: torch.Tensor, loaded: LoadedPair, grid: Grid) -> NDArray[np.float32]:
+    """Float32 (F, *native)."""
+    return grid.to_native(error_anywhere(looked.log_p[loaded.shown].max(dim=1).indices, wrong))
+
+
+def _dice(mask: NDArray[np.uint8], error: NDArray[np.float32]) -> float:
+    return float(predicted_dice(torch.from_numpy(mask)[None], torch.from_numpy(error)[None, None])[0])
