@@ -360,10 +360,15 @@ def pretrain(
 @app.command(cls=SettingsCommand)
 def simulate(
     experiment: Annotated[Path, typer.Argument(help="Folder of the experiment.", show_default=False)],
-    images: Annotated[str | None, typer.Option(help="Folder of images.")] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Folder of images, or of H5 files with image and label (--models volume).")
+    ] = None,
     masks: Annotated[str | None, typer.Option(help="Folder of their true masks; not 0 is the layer.")] = None,
     test_images: Annotated[str | None, typer.Option(help="Folder of images to judge by.")] = None,
     test_masks: Annotated[str | None, typer.Option(help="Folder of their true masks.")] = None,
+    test_list: Annotated[
+        str | None, typer.Option(help="File that names the images of --images to judge by, a name a line.")
+    ] = None,
     test_fraction: Annotated[
         float | None, typer.Option(help="Part of the patients to judge by, without --test-images.", show_default="0.3")
     ] = None,
@@ -403,7 +408,7 @@ def simulate(
         typer.Option(help="Of --refinement both: the strategies that are played twice.", show_default="all"),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Numbers, separated by commas.", show_default="0")] = None,
-    network: Annotated[str | None, typer.Option(help="Architecture.", show_default="unet")] = None,
+    network: Annotated[str | None, typer.Option(help="Architecture.", show_default="as the settings say")] = None,
     gate: Annotated[
         str | None, typer.Option(help="on: a round must beat the one before on validation.", show_default="off")
     ] = None,
@@ -441,6 +446,7 @@ def simulate(
         "masks": masks,
         "test_images": test_images,
         "test_masks": test_masks,
+        "test_list": test_list,
         "test_fraction": test_fraction,
         "splits": splits,
         "phantom": phantom,

@@ -13,6 +13,8 @@ FORMS = (
     ["-c", "epochs", "1"],
     ["-c", "epochs=1"],
     ["epochs=1"],
+    ["--epochs", "1"],
+    ["--epochs=1"],
 )
 
 
@@ -31,9 +33,15 @@ def test_values_of_other_options_and_paths_are_left_alone(tmp_path, monkeypatch)
     assert list(joined_settings(arguments, VALUED)) == arguments
 
 
+def test_an_option_of_the_command_comes_before_the_setting_of_its_name():
+    arguments = ["--seed", "1", "--seed=1", "--unknown", "1"]
+    assert list(joined_settings(arguments, {"--conf": 1, "--seed": 1})) == arguments
+
+
 def test_a_setting_without_a_value_is_left_for_the_message():
     assert list(joined_settings(["study", "--conf", "seed"], VALUED)) == ["study", "--conf", "seed"]
     assert list(joined_settings(["study", "--conf"], VALUED)) == ["study", "--conf"]
+    assert list(joined_settings(["study", "--seed"], VALUED)) == ["study", "--conf", "seed"]
     with pytest.raises(SettingsError, match=r"`--conf key value` or `key=value`, got 'seed'\. Write for example"):
         setting_pairs(["seed"])
 

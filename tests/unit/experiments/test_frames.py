@@ -7,9 +7,10 @@ from sequal.anatomy.phantom import KINDS
 from sequal.errors import SettingsError, StudyError
 from sequal.experiments import Plan
 from sequal.experiments.dataset import Dataset, prepare_dataset
-from sequal.experiments.frames import SourceFrame, find_sources, shrink
+from sequal.experiments.frames import find_sources, shrink
 from sequal.experiments.overlap import dice
 from sequal.experiments.readers import Readers
+from sequal.experiments.sources import SourceFrame
 from sequal.files.imaging import read_frame
 from unit.experiments.miniature import make_images, options
 
@@ -168,7 +169,7 @@ def test_a_prepared_dataset_can_be_read_without_its_sources(tmp_path):
     assert frame.spacing_mm is None
     assert frame.pixel_mm == (0.06, 0.06)
     assert not read_frame(opened.image("pool", image)).calibration.calibrated
-    assert opened.truth("pool", image).shape == read_frame(opened.image("pool", image)).grid[:2] == (48, 32)
+    assert opened.truth("pool", image).shape == read_frame(opened.image("pool", image)).grid == (48, 32, 1)
     with Image.open(tmp_path / "e" / "thumbnails" / f"{image}.png") as picture:
         assert picture.size == (48, 32)
 
@@ -180,7 +181,7 @@ def test_readers_err_in_the_frame_as_it_was_before_it_was_shrunk(images, tmp_pat
     agreement = []
     for image in ids:
         label = dataset.drawn_by(Readers(plan, seed=1), image)
-        assert label.shape == dataset.truth("pool", image).shape == (24, 16)
+        assert label.shape == dataset.truth("pool", image).shape == (24, 16, 1)
         agreement.append(dice(label, dataset.truth("pool", image), on=label))
     # The layer is two pixels high here, and an error half a pixel at most: rounded by itself it would often be none.
     assert 0.5 < np.mean(agreement) < 0.97

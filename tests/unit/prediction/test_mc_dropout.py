@@ -6,6 +6,7 @@ from torch import nn
 
 from sequal.learning.networks import Architecture, create_network
 from sequal.prediction.mc_dropout import PASSES, bald_of_frames, dropout_layers
+from sequal.preparation.volume_grid import VolumeGrid
 from sequal.preparation.working_grid import WorkingGrid
 
 CPU = torch.device("cpu")
@@ -49,6 +50,28 @@ def test_against_passes_one_after_the_other(tiny):
     expected = (entropy(p.mean(axis=0), axis=0) - entropy(p, axis=1).mean(axis=0)).mean()
     assert bald_of_frames(tiny, pixels, GRID, CPU, seed=3).item() == pytest.approx(expected, rel=1e-4)
     assert expected > 0
+
+
+def test_a_volume_is_passed_in_windows():
+    """A network that looks at one voxel says the same in windows as in one piece, but for the masks."""
+
+    class Drops(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dropout = nn.Dropout(0.5)
+            self.shapes = []
+
+        def forward(self, x):
+            self.shapes.append(tuple(x.shape[2:]))
+            return self.dropout(torch.cat([x, 1 - x], dim=1) * 8)
+
+    network = Drops()
+    grid = VolumeGrid.of((40, 20, 20), np.eye(4), (1.0, 1.0, 1.0), (32, 16, 16), 16)
+    sure = bald_of_frames(network, torch.zeros(1, 1, 40, 20, 20), grid, CPU, seed=1)
+    unsure = bald_of_frames(network, torch.full((1, 1, 40, 20, 20), 0.5), grid, CPU, seed=1)
+    assert set(network.shapes) == {(32, 16, 16)}
+    assert sure.item() > 0
+    assert unsure.item() > sure.item(), "dropout moves what lies in the middle from side to side"
 
 
 def test_a_score_depends_neither_on_neighbours_nor_on_the_global_state(tiny):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sequal.anatomy.measurement.comparison import Compared
+from sequal.errors import LabelError
 from sequal.files.imaging import Frame
 from sequal.files.imaging.layout import Layout
 from sequal.labels import BACKGROUND, IGNORE
@@ -127,6 +128,10 @@ class Model(ABC):
     def to_native(self, log_p: Tensor, grid: Grid) -> NativePrediction:
         """Log-softmax (F, C, *working) of every frame on the image's own grid."""
 
+    def clean(self, prediction: NativePrediction, frame: Frame) -> NativePrediction:
+        """What annotators are shown of a prediction of an image: without what cannot be."""
+        return prediction
+
     @abstractmethod
     def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:
         """The label ỹ of an image, refined by a prediction of it (S1, step 5)."""
@@ -143,6 +148,24 @@ class Model(ABC):
     def classes(self) -> frozenset[int]:
         """Values that a label may hold."""
         return frozenset({BACKGROUND, IGNORE, *self.labels.values()})
+
+    def check_values(self, label: NDArray[np.uint8], name: str) -> None:
+        """See that a label holds nothing but the classes and 255.
+
+        Args:
+            label: uint8, any shape.
+            name: of its file, for the message.
+
+        Raises:
+            LabelError: it has other values; the message names them.
+        """
+        strange = sorted({int(value) for value in np.unique(label)} - self.classes)
+        if strange:
+            names = ", ".join(f"{number} {name}" for name, number in self.labels.items())
+            raise LabelError(
+                f"Expected the values of {name} to be 0 for background, 255 where nothing was annotated, and "
+                f"{names}, got {strange} as well. Remove the other segments, or name them in --conf labels."
+            )
 
     def warnings(
         self, label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, int] | None = None
@@ -166,6 +189,22 @@ class Model(ABC):
         Args:
             label: uint8, cleaned, in the array of the image.
             frame: its image.
+        """
+
+    @abstractmethod
+    def judge(
+        self, shown: NativePrediction, truth: NDArray[np.uint8], spacing_mm: tuple[float, ...] | None
+    ) -> dict[str, Any]:
+        """How well what annotators are shown of an image agrees with its truth, as JSON values.
+
+        Args:
+            shown: as `clean` gives it, of a still or a volume.
+            truth: uint8, the array of the image, classes and 255, where nothing counts.
+            spacing_mm: size of a pixel or voxel along the axes of the array; None: nobody knows.
+
+        Returns:
+            `layer`, `empty`, `failed`, `dice`, `iou`, `hd95`, `asd`, `unit`, as `sequal.anatomy.measurement.judging`
+            says, and what else the model measures.
         """
 
     def prior(self) -> PriorLoss:

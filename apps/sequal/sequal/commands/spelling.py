@@ -8,16 +8,23 @@ from typing import Any, Final
 from typer.core import TyperCommand, TyperOption
 
 from sequal.errors import SettingsError
+from sequal.settings import setting_keys
 
 __all__ = ["CONF", "SettingsCommand", "joined_settings", "setting_pairs", "the_study"]
 
 #: The option that takes a setting.
 CONF: Final = "--conf"
+#: How a setting is written that a command takes by its own name.
+_OPTIONS: Final = frozenset(f"--{key}" for key in setting_keys())
 _SETTING: Final = re.compile(r"[a-z][a-z0-9_]*=.*", re.DOTALL)
 
 
 class SettingsCommand(TyperCommand):
-    """A command that takes a setting as `--conf key value`, as the server does, `--conf key=value` or `key=value`."""
+    """A command that takes a setting in every form.
+
+    `--conf key value`, as the server does, `--conf key=value`, `key=value`, and `--key value` where the command has no
+    option of that name.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as typer has it
         """Bring every form into the one that the option takes, before typer reads it."""
@@ -39,8 +46,8 @@ def joined_settings(
         valued: number of values by the name of an option that takes some.
         settings: names of the option that takes a setting.
 
-    >>> list(joined_settings(["study", "--conf", "seed", "1", "epochs=4"], {"--conf": 1}))
-    ['study', '--conf', 'seed=1', '--conf', 'epochs=4']
+    >>> list(joined_settings(["study", "--conf", "seed", "1", "epochs=4", "--method", "cross"], {"--conf": 1}))
+    ['study', '--conf', 'seed=1', '--conf', 'epochs=4', '--conf', 'method=cross']
     """
     left = list(arguments)
     while left:
@@ -57,6 +64,10 @@ def joined_settings(
         elif argument in valued:
             yield from (argument, *left[: valued[argument]])
             del left[: valued[argument]]
+        elif (option := argument.partition("=")[0]) in _OPTIONS - valued.keys():
+            if "=" not in argument and left:
+                argument = f"{option}={left.pop(0)}"
+            yield from (CONF, argument.removeprefix("--"))
         elif _SETTING.fullmatch(argument) and not Path(argument).exists():
             yield from (CONF, argument)
         else:

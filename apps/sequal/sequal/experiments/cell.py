@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sequal.acquisition import BALD, FEATURES, LAYER_ENTROPY, POWER, Query, extras_for, power_score
+from sequal.anatomy.models import model_of
 from sequal.errors import StudyError
 from sequal.experiments.dataset import Dataset
 from sequal.experiments.evaluation import evaluate_pool, evaluate_test
@@ -37,6 +38,7 @@ from sequal.settings import Settings
 from sequal.study.items import Item
 from sequal.study.pool import query_generator, study_pool
 from sequal.study.state import StudyState, atomic_write, create_once
+from sequal.study.volume_plan import with_plan
 
 __all__ = ["CellPlayer", "round_file"]
 
@@ -63,7 +65,7 @@ class CellPlayer:
         folder: the experiment's.
         plan: the experiment's.
         cell: which cell.
-        dataset: the frames.
+        dataset: the images.
         device: as the setting `device`.
         progress: called with the number of finished rounds and finished epochs of the running one.
     """
@@ -182,9 +184,10 @@ class CellPlayer:
         loaded = self._in_service(state)
         first = number == self.plan.round_numbers[0]
         every = self.plan.scores == "all"
+        asking = self.plan.strategies if first else (self.cell.strategy,)  # the first round is shared by all strategies
         pool = evaluate_pool(
             self.dataset,
-            self._unlabelled(labelled) if every or first or self.cell.strategy not in (FULL, "random") else [],
+            self._unlabelled(labelled) if every or not set(asking) <= {FULL, "random"} else [],
             loaded,
             self._former_teacher(state, number) if every else None,
             self._frames,
@@ -196,7 +199,7 @@ class CellPlayer:
         state.ledger.put_scores(loaded.digest, pool.scores)
         return {
             "test": evaluate_test(self.dataset, loaded, self._test_frames, self.settings, self._torch_device),
-            "labels": label_quality(self.dataset, items, state.refined),
+            "labels": label_quality(self.dataset, items, state.refined, model_of(self.settings)),
             "training": training,
             "errors": pool.errors,
             "scores": pool.scores,
@@ -282,7 +285,8 @@ class CellPlayer:
         path = self._work / "labels" / f"{image}.nii.gz"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            drawn = self.dataset.drawn_by(self._readers, image)
+            exact = self.plan.in_volumes
+            drawn = self.dataset.truth("pool", image) if exact else self.dataset.drawn_by(self._readers, image)
             with atomic_write(path) as file:
                 file.write(_gzipped(drawn))
         return self.dataset.item("pool", image, path)
@@ -304,9 +308,12 @@ class CellPlayer:
     def settings(self) -> Settings:
         """The settings of the rounds.
 
-        Small frames (`--size`) are not blown up again: the working pixel becomes theirs where it is not set.
+        Small frames (`--size`) are not blown up again: the working pixel becomes theirs where it is not set. Voxel and
+        patch of volumes come from the pool where they are not set.
         """
         settings = self.plan.settings_of(self.cell, self.device)
+        volumes = (self.dataset.image("pool", image) for image in sorted(self.dataset.frames["pool"]))
+        settings = with_plan(settings, volumes, self.dataset.folder / "volume_plan.json")
         spacings = [frame.spacing_mm[1] for frame in self.dataset.frames["pool"].values() if frame.spacing_mm]
         if not self.plan.size or "working_spacing_mm" in self.plan.settings or not spacings:
             return settings
@@ -330,7 +337,7 @@ class CellPlayer:
 
 
 def _gzipped(label: NDArray[np.uint8]) -> bytes:
-    return gzip.compress(nib.Nifti1Image(label[:, :, None], np.eye(4)).to_bytes(), compresslevel=6, mtime=0)
+    return gzip.compress(nib.Nifti1Image(label, np.eye(4)).to_bytes(), compresslevel=6, mtime=0)
 
 
 def _dump(record: dict[str, Any]) -> bytes:

@@ -27,6 +27,10 @@ FIGURES: Final = (
     "li_error",
     "ma_bias",
     "ma_error",
+    "hd95",
+    "asd",
+    "volume_bias",
+    "volume_error",
     "failures",
     "false_masks",
 )

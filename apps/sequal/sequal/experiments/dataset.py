@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sequal.errors import StudyError
-from sequal.experiments.frames import SourceFrame, choose_test_patients, find_sources, shrink
+from sequal.experiments.frames import find_sources, shrink
 from sequal.experiments.plan import Plan
 from sequal.experiments.readers import Readers
-from sequal.files.imaging import read_frame, read_label
-from sequal.labels import INTIMA_MEDIA
+from sequal.experiments.sources import SourceFrame, choose_test_patients
+from sequal.experiments.volumes import find_volumes
+from sequal.files.imaging import read_label
+from sequal.labels import BACKGROUND, IGNORE
 from sequal.preparation.working_grid import WorkingGrid
 from sequal.study.items import Item
 from sequal.study.state import atomic_write
@@ -40,17 +42,17 @@ class DatasetFrame:
         id: its id, also its file name.
         patient: whose it is.
         kind: what is special about it.
-        layer: whether its truth shows the layer.
-        spacing_mm: (dx, dy); None: not calibrated.
-        pixel_mm: (dx, dy) of the frame before it was shrunk, which the readers draw in.
+        layer: whether its truth shows what is segmented.
+        spacing_mm: size of a pixel or voxel along each axis; None: nobody knows.
+        pixel_mm: the same before a frame was shrunk: the readers draw in that.
     """
 
     id: str
     patient: str
     kind: str
     layer: bool
-    spacing_mm: tuple[float, float] | None
-    pixel_mm: tuple[float, float]
+    spacing_mm: tuple[float, ...] | None
+    pixel_mm: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -110,24 +112,25 @@ class Dataset:
         return Item(image, self.image(split, image), label, self.frames[split][image].patient)
 
     def truth(self, split: Split, image: str) -> NDArray[np.uint8]:
-        """The true mask uint8 (W, H) in {0, 1, 255}, 255 where nobody traced; kept in memory once it was read."""
+        """The true mask uint8, classes and 255 where nobody traced, in the array of its image.
+
+        The last ones that were read are kept in memory.
+        """
         return _read_mask(self._part(split, "truth", image))
 
-    def pixels(self, split: Split, image: str) -> NDArray[np.float32]:
-        """Grey values float32 (W, H) of a frame."""
-        return read_frame(self.image(split, image)).pixels[:, :, 0]
-
     def drawn_by(self, readers: Readers, image: str) -> NDArray[np.uint8]:
-        """The readers' label of a frame of the pool, uint8 (W, H) in {0, 1, 255}.
+        """The readers' label of a frame of the pool, uint8 (W, H, 1) in {0, 1, 255}.
 
         They draw in the frame as it was before it was shrunk, and the label is shrunk with it: in the small frame their
         errors would be fractions of a pixel, and rounding would wipe them out.
         """
         path = self._part("pool", "native", image)
-        native = _read_mask(path) if path.exists() else self.truth("pool", image)
-        label = readers.label(image, native, self.frames["pool"][image].pixel_mm)
+        native = (_read_mask(path) if path.exists() else self.truth("pool", image))[:, :, 0]
+        dx, dy = self.frames["pool"][image].pixel_mm[:2]
+        label = readers.label(image, native, (dx, dy))
         small = self.truth("pool", image).shape
-        return WorkingGrid((native.shape[0], native.shape[1]), (small[0], small[1])).label_to_working(label)
+        grid = WorkingGrid((native.shape[0], native.shape[1]), (small[0], small[1]))
+        return grid.label_to_working(label)[:, :, None]
 
     def _part(self, split: Split, part: str, image: str) -> Path:
         return self.folder / ("pool" if self.divided else split) / part / f"{image}.nii.gz"
@@ -159,7 +162,7 @@ def prepare_dataset(folder: Path, plan: Plan, progress: Callable[[int, int], Non
 
 
 def _prepare(folder: Path, plan: Plan, progress: Callable[[int, int], None]) -> None:
-    sources = find_sources(plan)
+    sources = find_volumes(plan) if plan.in_volumes else find_sources(plan)
     total, done = len(sources.pool) + len(sources.test), 0
     listed: dict[str, list[dict[str, Any]]] = {"pool": [], "test": []}
     for split, reads in (("pool", sources.pool), ("test", sources.test)):
@@ -188,30 +191,31 @@ def _prepare(folder: Path, plan: Plan, progress: Callable[[int, int], None]) -> 
 def _store(folder: Path, image: str, patient: str, source: SourceFrame, size: str) -> DatasetFrame:
     frame = shrink(source, size)
     spacing = frame.spacing_mm
-    affine = np.diag([*(spacing or (1.0, 1.0)), 1.0, 1.0])
+    affine = np.diag([*(spacing or (1.0, 1.0)), 1.0, 1.0]) if source.affine is None else source.affine
     pixels = frame.pixels
-    if source.pixels.min() >= 0 and source.pixels.max() <= 255:
+    if source.affine is None and source.pixels.min() >= 0 and source.pixels.max() <= 255:
         pixels = np.rint(pixels).clip(0, 255).astype(np.uint8)  # a quarter of the size, and no grey value is lost
     arrays: dict[str, NDArray[Any]] = {"images": pixels, "truth": frame.mask}
     if (folder / "native").is_dir():
         arrays["native"] = source.mask  # readers draw in the frame before it was shrunk
     for part, array in arrays.items():
-        stored = nib.Nifti1Image(array[:, :, None], affine, dtype=array.dtype)
+        stored = nib.Nifti1Image(np.atleast_3d(array), affine, dtype=array.dtype)
         stored.header.set_xyzt_units("mm")
         nib.save(stored, folder / part / f"{image}.nii.gz")
     pixel_mm = source.spacing_mm or (_UNCALIBRATED_MM, _UNCALIBRATED_MM)
-    layer = bool((frame.mask == INTIMA_MEDIA).any())
+    layer = bool(((frame.mask != BACKGROUND) & (frame.mask != IGNORE)).any())
     return DatasetFrame(image, patient, frame.kind, layer, spacing, pixel_mm)
 
 
 @lru_cache(maxsize=1000)
 def _read_mask(path: Path) -> NDArray[np.uint8]:
-    return read_label(path, nib.load(path).shape)[:, :, 0]
+    return read_label(path, nib.load(path).shape)
 
 
 def _thumbnail(thumbnails: Path, folder: Path, image: str) -> None:
     thumbnails.mkdir(exist_ok=True)
-    pixels = np.asarray(nib.load(folder / "images" / f"{image}.nii.gz").dataobj, dtype=np.float32)[:, :, 0]
+    stored = nib.load(folder / "images" / f"{image}.nii.gz").dataobj
+    pixels = np.asarray(stored[:, :, stored.shape[2] // 2], dtype=np.float32)
     low, high = float(pixels.min()), float(pixels.max())
     grey = ((pixels.T - low) / max(high - low, 1.0) * 255).astype(np.uint8)
     picture = Image.fromarray(grey)

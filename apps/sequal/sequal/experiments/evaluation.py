@@ -5,21 +5,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sequal.acquisition import BALD, pseudo_label_divergence, score_all
-from sequal.experiments.dataset import Dataset, Split
-from sequal.experiments.judging import judge_frame, mean_figures
+from sequal.anatomy.model import Model, NativePrediction
+from sequal.anatomy.models import model_of
+from sequal.experiments.dataset import Dataset
+from sequal.experiments.judging import mean_figures
 from sequal.experiments.overlap import dice
 from sequal.experiments.playable import FORM_SCORES
-from sequal.labels import IGNORE, INTIMA_MEDIA
-from sequal.prediction import LoadedPair, expected_dice, groups_of_one_grid, log_probabilities, without_mistakes
+from sequal.files.imaging import read_frame
+from sequal.labels import IGNORE
+from sequal.prediction import LoadedPair, expected_dice, groups_of_one_grid, log_probabilities
 from sequal.prediction.mc_dropout import bald_of_frames
+from sequal.preparation.working_frame import Grid
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
+from sequal.study.items import Item
 
 __all__ = ["PoolEvaluation", "evaluate_pool", "evaluate_test"]
 
@@ -64,7 +67,7 @@ def evaluate_pool(
         with_bald: BALD too, which takes eight passes more; a network without dropout has none.
         with_forms: the forms of PLD too.
     """
-    teacher = loaded.shown
+    model, teacher = model_of(settings), loaded.shown
     further = [] if former_teacher is None else [former_teacher]
     errors: dict[str, float] = {}
     scores: dict[str, dict[str, float]] = {}
@@ -84,11 +87,9 @@ def evaluate_pool(
             for (item, _), value in zip(group, values.tolist(), strict=True):
                 if math.isfinite(value):
                     scores.setdefault(name, {})[item.id] = value
-        for (item, frame), layer in zip(group, log_p[teacher][:, INTIMA_MEDIA].exp(), strict=True):
-            probability = _shown(frame.grid.to_native(layer[None])[0], dataset, "pool", item.id, settings)
-            mask = (probability > 0.5).astype("uint8")
+        for (item, frame), one in zip(group, torch.split(log_p[teacher], 1), strict=True):
             truth = dataset.truth("pool", item.id)
-            errors[item.id] = 1.0 - dice(mask, truth, on=truth)
+            errors[item.id] = 1.0 - dice(_shown(model, one, frame.grid, item).classes, truth, on=truth)
     return PoolEvaluation(errors, scores)
 
 
@@ -99,32 +100,29 @@ def evaluate_test(
 
     Returns:
         `images`: a record each with `id`, `kind`, `confidence` (as an annotator is told it; None without a mask) and
-        what `judge_frame` gives; `mean`: what `mean_figures` makes of them. A frame that nobody traced at all is left
+        what `Model.judge` gives; `mean`: what `mean_figures` makes of them. An image that nobody traced at all is left
         out.
     """
-    records, teacher = [], loaded.shown
+    records, model, teacher = [], model_of(settings), loaded.shown
     items = [dataset.item("test", image) for image in dataset.frames["test"]]
     for group in groups_of_one_grid(items, frames):
         pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
-        layers = log_probabilities([teacher], pixels, grid, device)[teacher][:, INTIMA_MEDIA].exp()
-        for (item, frame), layer in zip(group, layers, strict=True):
+        log_p = log_probabilities([teacher], pixels, grid, device)[teacher]
+        for (item, frame), one in zip(group, torch.split(log_p, 1), strict=True):
             truth, known = dataset.truth("test", item.id), dataset.frames["test"][item.id]
             if (truth == IGNORE).all():
                 continue
-            probability = _shown(frame.grid.to_native(layer[None])[0], dataset, "test", item.id, settings)
-            figures = judge_frame(probability, truth, known.spacing_mm)
-            expected = expected_dice(probability)
+            shown = _shown(model, one, frame.grid, item)
+            figures = model.judge(shown, truth, known.spacing_mm)
+            expected = expected_dice(shown.foreground)
             said = None if expected is None else loaded.confidence.of(expected)
             records.append({"id": item.id, "kind": known.kind, "confidence": said, **figures})
     return {"images": records, "mean": mean_figures(records)}
 
 
-def _shown(
-    probability: NDArray[np.float32], dataset: Dataset, split: Split, image: str, settings: Settings
-) -> NDArray[np.float32]:
-    """Without the pieces that an annotator is not shown either."""
-    spacing_mm = dataset.frames[split][image].spacing_mm
-    return without_mistakes(probability, dataset.pixels(split, image), spacing_mm, settings)
+def _shown(model: Model, log_p: Tensor, grid: Grid, item: Item) -> NativePrediction:
+    """Of one image (1, C, *working), without what an annotator is not shown either."""
+    return model.clean(model.to_native(log_p, grid), read_frame(item.image))
 
 
 def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor, thin_px: float) -> dict[str, Tensor]:

@@ -1,25 +1,22 @@
 """Where the frames of an experiment come from: a folder of images and masks, or the simulator."""
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sequal.anatomy.phantom import KINDS, SCANNERS, Kind, simulate_frame
 from sequal.errors import StudyError
 from sequal.experiments.plan import Plan
+from sequal.experiments.sources import Reads, SourceFrame, Sources, divided, files_with_masks, patients_of
 from sequal.files.imaging import ALLOWED_CLASSES, read_frame, read_label
 from sequal.labels import INTIMA_MEDIA
 from sequal.preparation.working_grid import WorkingGrid
-from sequal.study.folder import images_by_id
-from sequal.study.state import MANIFEST_NAME, patient_of
 
-__all__ = ["KINDS_NAME", "SourceFrame", "Sources", "choose_test_patients", "find_sources", "shrink"]
+__all__ = ["KINDS_NAME", "find_sources", "shrink"]
 
 #: Frames of an experiment; the training of starting weights seeds with fewer numbers, so the two never meet.
 _PHANTOM_SEED: Final = 260311
@@ -29,38 +26,8 @@ _POOL, _TEST = 0, 1
 _RARE_KIND: Final = 0.06
 _USUAL_SCANNER: Final = "A"
 _OTHER_SCANNER: Final = (0.15, 0.5)
-_SPLIT_SEED: Final = 0
 #: A table `image,kind` beside the images says what is special about each, for the report; it may be missing.
 KINDS_NAME: Final = "kinds.csv"
-
-
-@dataclass(frozen=True)
-class SourceFrame:
-    """One frame and its truth.
-
-    Attributes:
-        pixels: float32 (W, H).
-        mask: uint8 (W, H) in {0, 1, 255}; 255 where nobody traced.
-        spacing_mm: (dx, dy); None: not calibrated.
-        kind: what is special about it, with commas between, empty where nobody knows.
-    """
-
-    pixels: NDArray[np.float32]
-    mask: NDArray[np.uint8]
-    spacing_mm: tuple[float, float] | None
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Sources:
-    """How to get each frame, by id, of the pool and of the test set; and the patient of each.
-
-    Where each seed divides the patients anew (`splits`), all frames are in `pool`.
-    """
-
-    pool: Mapping[str, Callable[[], SourceFrame]]
-    test: Mapping[str, Callable[[], SourceFrame]]
-    patients: Mapping[str, str]
 
 
 def find_sources(plan: Plan) -> Sources:
@@ -76,29 +43,15 @@ def find_sources(plan: Plan) -> Sources:
             for split, name, count in ((_POOL, "pool", plan.phantom), (_TEST, "test", plan.phantom_test))
         )
         return Sources(pool, test, {image: image for image in (*pool, *test)})
-    sources = _folders(plan)
-    if plan.splits == "one":
-        plan.check_pool(len(sources.pool))
-    return sources
-
-
-def choose_test_patients(patients: Iterable[str], fraction: float, seed: Sequence[int]) -> set[str]:
-    """Patients whose frames judge; at least one.
-
-    Args:
-        patients: all of them, in any order.
-        fraction: part of the patients that is chosen.
-        seed: of the choice.
-    """
-    names = sorted(set(patients))
-    count = max(1, round(fraction * len(names)))
-    return set(np.random.default_rng(seed).permutation(names)[:count].tolist())
+    return divided(plan, partial(_pairs, plan))
 
 
 def shrink(frame: SourceFrame, size: str) -> SourceFrame:
     """The frame, low-pass filtered and resampled to fit within `size` (`WxH`); a smaller one stays as it is."""
+    if not size:
+        return frame
     width, height = frame.pixels.shape
-    limits = [int(side) for side in size.split("x")] if size else [width, height]
+    limits = [int(side) for side in size.split("x")]
     factor = min(limits[0] / width, limits[1] / height, 1.0)
     if factor == 1.0:
         return frame
@@ -125,41 +78,13 @@ def _kind(rng: np.random.Generator) -> Kind:
     return rare[int(rng.integers(len(rare)))] if rng.random() < _RARE_KIND * len(rare) else usual
 
 
-def _folders(plan: Plan) -> Sources:
-    images, patients = _pairs(plan.images, plan.masks, plan)
-    if plan.test_images:
-        test, test_patients = _pairs(plan.test_images, plan.test_masks, plan)
-        shared = sorted(set(patients.values()) & set(test_patients.values()))
-        if shared:
-            raise StudyError(
-                f"Expected no patient in both pool and test set, got {shared[0]!r} in both "
-                f"({len(shared)} such patients). Take them out of one."
-            )
-        return Sources(images, test, {**patients, **test_patients})
-    if plan.splits == "seed":
-        return Sources(images, {}, patients)
-    chosen = choose_test_patients(patients.values(), plan.test_fraction, [_SPLIT_SEED])
-    pool = {image: read for image, read in images.items() if patients[image] not in chosen}
-    return Sources(pool, {image: read for image, read in images.items() if image not in pool}, patients)
-
-
-def _pairs(
-    image_folder: str, mask_folder: str, plan: Plan
-) -> tuple[dict[str, Callable[[], SourceFrame]], dict[str, str]]:
+def _pairs(plan: Plan, image_folder: str, mask_folder: str) -> tuple[Reads, Mapping[str, str]]:
     """Reader by image id, and patient by image id."""
-    images, masks = images_by_id(Path(image_folder)), images_by_id(Path(mask_folder))
-    if not images:
-        raise StudyError(f"Expected `{image_folder}` to hold images, got none. Check the path.")
-    missing = sorted(images.keys() - masks.keys())
-    if missing:
-        raise StudyError(
-            f"Expected `{mask_folder}` to hold a mask of every image, got none of {missing[0]} "
-            f"({len(missing)} without). Give masks the names of their images."
-        )
-    patients = patient_of(images, Path(image_folder) / MANIFEST_NAME, plan.settings.get("patient_pattern", ""))
+    images, masks = files_with_masks(image_folder, mask_folder)
+    patients = patients_of(images, Path(image_folder), plan)
     pairs = tuple((path, masks[image]) for image, path in images.items())
     kinds = _kinds(Path(image_folder) / KINDS_NAME)
-    reads: dict[str, Callable[[], SourceFrame]] = {
+    reads: Reads = {
         image: partial(_read, pair, pairs, kinds.get(image, "")) for image, pair in zip(images, pairs, strict=True)
     }
     return reads, patients

@@ -5,18 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from sequal.anatomy.model import Model
 from sequal.experiments.dataset import Dataset
 from sequal.experiments.overlap import dice, mean_or_none
 from sequal.files.imaging import read_label
-from sequal.labels import IGNORE, INTIMA_MEDIA
+from sequal.labels import BACKGROUND, IGNORE
 from sequal.study.items import Item
 from sequal.study.state import RefinedStore, file_digest
 
 __all__ = ["label_quality"]
 
 
-def label_quality(dataset: Dataset, labelled: Sequence[Item], refined: RefinedStore) -> dict[str, Any]:
-    """Mean Dice of labels with the truth, over labelled images that show the layer.
+def label_quality(dataset: Dataset, labelled: Sequence[Item], refined: RefinedStore, model: Model) -> dict[str, Any]:
+    """Mean Dice of labels with the truth, over labelled images that show what is segmented.
 
     Returns:
         `images` and `expert`: the experts' labels on the pixels that they annotated. Over the images that have a
@@ -30,15 +31,15 @@ def label_quality(dataset: Dataset, labelled: Sequence[Item], refined: RefinedSt
     found: dict[str, list[float]] = {name: [] for name in ("before", "after", "refined", "before_whole", "after_whole")}
     for item in labelled:
         truth = dataset.truth("pool", item.id)
-        if item.label is None or not (truth == INTIMA_MEDIA).any():
+        if item.label is None or not ((truth != BACKGROUND) & (truth != IGNORE)).any():
             continue
-        drawn = read_label(item.label, truth.shape)[:, :, 0]
+        drawn = read_label(item.label, truth.shape, labels=model.labels)
         drawn[truth == IGNORE] = IGNORE  # nobody knows what is right there
         expert.append(dice(drawn, truth, on=drawn))
         stored = refined.get(item.id, file_digest(item.label))
         if stored is None:
             continue
-        label = np.where(truth == IGNORE, np.uint8(IGNORE), stored[:, :, 0])
+        label = np.where(truth == IGNORE, np.uint8(IGNORE), stored)
         found["before"].append(expert[-1])
         found["after"].append(dice(label, truth, on=drawn))
         found["refined"].append(dice(label, truth, on=label))

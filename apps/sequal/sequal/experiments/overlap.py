@@ -3,31 +3,30 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sequal.labels import IGNORE, INTIMA_MEDIA
+from sequal.anatomy.measurement import label_dice
+from sequal.labels import BACKGROUND, IGNORE
 
 __all__ = ["dice", "mean_or_none"]
 
 
 def dice(prediction: NDArray[np.uint8], reference: NDArray[np.uint8], on: NDArray[np.uint8] | None = None) -> float:
-    """Dice of the layer in two labels.
+    """Dice of two labels, mean over the classes of either.
 
     Args:
-        prediction: uint8 (W, H); 255 counts as background unless `on` leaves it out.
+        prediction: uint8, any shape; 255 counts as background unless `on` leaves it out.
         reference: the same.
         on: only pixels that this label annotates (other than 255) count; None: all.
 
     Returns:
-        0..1; 1 when neither shows the layer.
+        0..1; 1 when neither shows a class.
 
     >>> drawn = np.array([[1, 0, 255]], dtype=np.uint8)
     >>> true = np.array([[1, 1, 1]], dtype=np.uint8)
     >>> dice(drawn, true), round(dice(drawn, true, on=drawn), 4)
     (0.5, 0.6667)
     """
-    counted = np.ones(reference.shape, dtype=bool) if on is None else on != IGNORE
-    ours, theirs = (prediction == INTIMA_MEDIA) & counted, (reference == INTIMA_MEDIA) & counted
-    total = int(np.count_nonzero(ours)) + int(np.count_nonzero(theirs))
-    return 2.0 * int(np.count_nonzero(ours & theirs)) / total if total else 1.0
+    ours, theirs = (np.where(label == IGNORE, np.uint8(BACKGROUND), label) for label in (prediction, reference))
+    return label_dice(ours, theirs if on is None else np.where(on == IGNORE, np.uint8(IGNORE), theirs))
 
 
 def mean_or_none(values: list[float]) -> float | None:

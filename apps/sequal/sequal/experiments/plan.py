@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from sequal.acquisition import BALD
+from sequal.anatomy.models import MODELS, model_of
 from sequal.errors import SettingsError, StudyError
 from sequal.experiments.playable import PLAYABLE
 from sequal.rules import Rule, boolean, choice, integer, number, text
@@ -23,6 +24,8 @@ Refinement = Literal["on", "off"]
 FULL: Final = "full"
 #: In `--labels`: every image of the pool.
 ALL: Final = "all"
+#: The network that the settings name, by their preset.
+AUTO: Final = "auto"
 #: The variant that has no settings but those of `--set`.
 DEFAULT: Final = "default"
 _FORMAT: Final = 1
@@ -37,6 +40,8 @@ _OWN_OPTION: Final = {
     "state": "no option, because a cell keeps its own",
     "ledger": "no option, because a cell keeps its own",
 }
+#: Options of the simulated readers of a layer and of frames: in volumes the label is the truth.
+_OF_FRAMES: Final = ("phantom", "phantom_test", "phantom_seed", "size", "readers", "fusion", "noise", "traced")
 
 
 def _option(default: object, rule: Rule) -> Any:  # noqa: ANN401 - as dataclasses.field does
@@ -149,6 +154,7 @@ class Plan:
     masks: str = _option("", text("a folder of masks"))
     test_images: str = _option("", text("a folder of images"))
     test_masks: str = _option("", text("a folder of masks"))
+    test_list: str = _option("", text("a file with a name a line"))
     test_fraction: float = _option(0.3, number(0, 0.9, open_low=True))
     phantom: int = _option(0, integer(0))
     phantom_test: int = _option(0, integer(0))
@@ -167,7 +173,7 @@ class Plan:
     refinement: Literal["on", "off", "both"] = _option("on", choice(("on", "off", "both")))
     both_for: tuple[str, ...] = _option(tuple(PLAYABLE), _names(tuple(PLAYABLE)))
     seeds: tuple[int, ...] = _option((0,), _seeds())
-    network: str = _option("unet", choice(NETWORK_NAMES))
+    network: str = _option(AUTO, choice((AUTO, *NETWORK_NAMES)))
     gate: Literal["on", "off"] = _option("off", choice(("on", "off")))
     starting_weights: str = _option("none", text("a checkpoint, or none"))
     full: bool = _option(False, boolean())
@@ -187,6 +193,7 @@ class Plan:
             SettingsError: an option breaks its rule, or two do not go together.
         """
         plan = cls(**{name: _parsed(name, value) for name, value in given.items()})
+        plan._check_model(given)
         plan._check_source()
         plan._check_labels(given)
         if plan.readers == 1 and "fusion" in given:
@@ -336,7 +343,9 @@ class Plan:
             raise SettingsError("Expected `--set validation_fraction` with the gate only, got it. Add --gate on.")
         if self.refinement != "off" and self.settings.get("trigger") == "never":
             raise SettingsError("Expected `--refinement off` for trigger=never, got on. Use --refinement off.")
-        values: dict[str, object] = {**chosen, "seed": cell.seed, "network": self.network, "device": device}
+        values: dict[str, object] = {**chosen, "seed": cell.seed, "device": device}
+        if self.network != AUTO:
+            values["network"] = self.network
         # The checkpoint of the round before is compared with this round's, and a fusion writes one of its own.
         values.setdefault("keep_checkpoints", 3)
         if self.gate == "off":
@@ -344,6 +353,12 @@ class Plan:
         if cell.refinement == "off":
             values["trigger"] = "never"
         return Settings.from_conf(values)
+
+    @property
+    def in_volumes(self) -> bool:
+        """Whether the images are volumes."""
+        named = {key: value for key, value in self.settings.items() if key == "models"}
+        return MODELS[Settings.from_conf(named).model].spatial_dims == 3
 
     def check_pool(self, size: int) -> None:
         """See that the pool holds enough images for all rounds.
@@ -371,20 +386,42 @@ class Plan:
                 "Expected `--labels 0` with `--starting-weights`, got none: nothing could be judged before a label. "
                 "Name a checkpoint, or begin with more labels."
             )
-        if self.splits == "seed" and (self.phantom or self.test_images):
+        if self.splits == "seed" and (self.phantom or self.test_images or self.test_list):
             raise SettingsError(
                 "Expected `--splits seed` with `--images` alone, which are divided anew by each seed, got another "
-                "source. Leave out --test-images and --phantom, or use --splits one."
+                "source. Leave out --test-images, --test-list and --phantom, or use --splits one."
+            )
+        if self.test_list and (self.phantom or self.test_images):
+            raise SettingsError(
+                "Expected `--test-list` to name images of `--images`, got another test set as well. Leave one out."
             )
 
+    def _check_model(self, given: Mapping[str, object]) -> None:
+        for name, own in self.variants.items():
+            for key in sorted(own.keys() & {"models", "labels"}):
+                raise SettingsError(
+                    f"Expected the same `{key}` in all variants, got one of its own in {name}. Begin another "
+                    "experiment."
+                )
+        if not self.in_volumes:
+            return
+        _ = model_of(self.settings_of(self.cells()[0])).labels  # there have to be some
+        for name in _OF_FRAMES:
+            if name in given:
+                raise SettingsError(
+                    f"Expected `{option_name(name)}` for frames alone, got it with volumes, whose labels are the "
+                    "truth. Leave it out."
+                )
+
     def _check_source(self) -> None:
-        folders = (self.images, self.masks)
+        folders = (self.images,) if self.in_volumes else (self.images, self.masks)
         if bool(self.phantom) == any(folders) or any(folders) != all(folders):
             raise SettingsError(
                 "Expected either `--images` with `--masks` or `--phantom`, "
                 f"got images={self.images!r}, masks={self.masks!r}, phantom={self.phantom}. Give one of the two."
             )
-        if bool(self.test_images) != bool(self.test_masks) or (self.phantom and self.test_images):
+        in_files = self.in_volumes and not self.masks  # each H5 file holds both
+        if (bool(self.test_images) != bool(self.test_masks) and not in_files) or (self.phantom and self.test_images):
             raise SettingsError(
                 "Expected `--test-images` and `--test-masks` together, beside --images, got "
                 f"{self.test_images!r} and {self.test_masks!r}. Give both or neither."

@@ -56,11 +56,8 @@ def thickness_pairs(variant: Variant) -> tuple[list[float], list[float], str]:
     records = [record for rounds in variant.by_seed.values() for record in rounds[-1]["test"]["images"]]
     units = [record["unit"] for record in records]
     unit = "mm" if units.count("mm") >= units.count("px") else "px"
-    pairs = [
-        (record["imt_predicted"], record["imt_true"])
-        for record in records
-        if record["unit"] == unit and record["imt_predicted"] is not None and record["imt_true"] is not None
-    ]
+    measured = [(r.get("imt_predicted"), r.get("imt_true")) for r in records if r["unit"] == unit]
+    pairs = [(predicted, true) for predicted, true in measured if predicted is not None and true is not None]
     return [predicted for predicted, _ in pairs], [true for _, true in pairs], unit
 
 

@@ -8,7 +8,7 @@ from sequal.prediction.loading import LoadedPair, check_fits, checkpoint_payload
 from sequal.prediction.passes import log_probabilities, predict
 from sequal.prediction.pool_features import store_features, unfeatured_items
 from sequal.prediction.pool_scoring import PREDICTED_DICE, PoolScores, score_pool, unscored_items
-from sequal.prediction.prediction import Prediction, predict_frame, without_mistakes
+from sequal.prediction.prediction import Prediction, predict_frame
 from sequal.prediction.quality import Quality
 from sequal.prediction.scoring import groups_of_one_grid, score_items
 from sequal.prediction.serving import ServedModel
@@ -41,5 +41,4 @@ __all__ = [
     "store_features",
     "unfeatured_items",
     "unscored_items",
-    "without_mistakes",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from sequal.acquisition import bald
-from sequal.prediction.passes import FRAMES_AT_ONCE
+from sequal.prediction.passes import FRAMES_AT_ONCE, in_windows
 from sequal.preparation.working_frame import Grid
 
 __all__ = ["PASSES", "bald_of_frames", "dropout_layers"]
@@ -37,7 +37,7 @@ def bald_of_frames(network: nn.Module, pixels: Tensor, grid: Grid, device: torch
 
     Args:
         network: on `device`.
-        pixels: floating point (N, 1, W, H) in 0..1 on the working grid.
+        pixels: floating point (N, 1, *working) in 0..1 on the working grid.
         grid: the grid that `pixels` are on.
         device: where the network is.
         seed: of the dropout masks.
@@ -59,8 +59,8 @@ def _bald_of_one(network: nn.Module, frame: Tensor, grid: Grid, device: torch.de
     padded = grid.pad(frame.to(device).float())
     passes = []
     for start in range(0, PASSES, FRAMES_AT_ONCE):
-        copies = padded.expand(min(FRAMES_AT_ONCE, PASSES - start), -1, -1, -1)
-        passes.append(torch.log_softmax(grid.crop(network(copies)).float(), dim=1))
+        copies = padded.expand(min(FRAMES_AT_ONCE, PASSES - start), *padded.shape[1:])
+        passes.append(torch.log_softmax(grid.crop(in_windows(network, copies, grid)).float(), dim=1))
     return bald(torch.cat(passes)[:, None])
 
 

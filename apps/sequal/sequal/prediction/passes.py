@@ -14,7 +14,7 @@ from sequal.learning.networks import Ensemble, mean_log_probability
 from sequal.learning.quality.branched import Branched
 from sequal.preparation.working_frame import Grid, WorkingFrame
 
-__all__ = ["FRAMES_AT_ONCE", "Looked", "log_probabilities", "look", "predict"]
+__all__ = ["FRAMES_AT_ONCE", "Looked", "in_windows", "log_probabilities", "look", "predict"]
 
 _Found = TypeVar("_Found", Tensor, tuple[Tensor, ...])
 
@@ -63,7 +63,7 @@ def look(
                 *of_members, errors = _passed(branched, padded, grid)
                 logits = dict(zip(branched.members, of_members, strict=True))
                 wrong.append(torch.sigmoid(grid.crop(errors)))
-            logits |= {network: _in_windows(network, padded, grid) for network in single if network not in logits}
+            logits |= {network: in_windows(network, padded, grid) for network in single if network not in logits}
             log_p = {network: torch.log_softmax(grid.crop(found).float(), dim=1) for network, found in logits.items()}
             for network, found in parts.items():
                 found.append(log_p[network] if network in log_p else _mean(network, log_p))
@@ -90,10 +90,10 @@ def _passed(branched: Branched, x: Tensor, grid: Grid) -> tuple[Tensor, ...]:
         logits, errors = branched(part)
         return *logits, errors
 
-    return _in_windows(at_once, x, grid)
+    return in_windows(at_once, x, grid)
 
 
-def _in_windows(network: Callable[[Tensor], _Found], x: Tensor, grid: Grid) -> _Found:
+def in_windows(network: Callable[[Tensor], _Found], x: Tensor, grid: Grid) -> _Found:
     """Of the whole image at once, or of windows that overlap by half and count most in their centre."""
     if grid.window is None or all(side <= of_window for side, of_window in zip(x.shape[2:], grid.window, strict=True)):
         return network(x)

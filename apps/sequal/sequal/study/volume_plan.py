@@ -98,6 +98,8 @@ def _plan(volumes: Iterable[Path]) -> dict[str, str]:
     voxel = np.median(spacings, axis=0)
     voxels = np.median(extents, axis=0) / voxel
     patch = [min(_LONGEST, max(_STRIDE, _STRIDE * math.ceil(side / _STRIDE))) for side in voxels]
+    longest = int(np.argmax(voxels))
+    patch[longest] = max(patch[longest], 2 * _STRIDE)  # a network needs more than one value in its deepest layer
     return {
         "volume_spacing": ",".join(f"{size:.4g}" for size in voxel),
         "volume_patch": ",".join(str(side) for side in patch),

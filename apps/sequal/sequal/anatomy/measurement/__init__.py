@@ -8,6 +8,7 @@ from sequal.anatomy.measurement.consensus import CONSENSUS_METHODS, ConsensusMet
 from sequal.anatomy.measurement.contours import Contour, contours
 from sequal.anatomy.measurement.drawn_curves import mask_between
 from sequal.anatomy.measurement.imt import PLAQUE_MM, SHORTEST_LENGTH_MM, Flag, ImtMeasurement, measure_imt
+from sequal.anatomy.measurement.judging import FAILED_DICE, judge_frame, judge_volume
 from sequal.anatomy.measurement.label import measure_label
 from sequal.anatomy.measurement.label_dice import label_dice
 from sequal.anatomy.measurement.plausibility import label_warnings
@@ -17,6 +18,7 @@ from sequal.anatomy.measurement.segmentation import SegmentationScores, score_se
 
 __all__ = [
     "CONSENSUS_METHODS",
+    "FAILED_DICE",
     "PLAQUE_MM",
     "SHORTEST_LENGTH_MM",
     "Agreement",
@@ -41,6 +43,8 @@ __all__ = [
     "distances_to_polyline",
     "fuse_readers",
     "icc_2_1",
+    "judge_frame",
+    "judge_volume",
     "label_dice",
     "label_warnings",
     "mask_between",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sequal.errors import MeasurementError
 from sequal.labels import IGNORE, INTIMA_MEDIA
 
-__all__ = ["SegmentationScores", "score_segmentation"]
+__all__ = ["SegmentationScores", "score_masks", "score_segmentation"]
 
 _PERCENTILE: Final = 95
 
@@ -66,8 +66,24 @@ def score_segmentation(
         )
     annotated = reference != IGNORE
     ours, theirs = (prediction == INTIMA_MEDIA) & annotated, reference == INTIMA_MEDIA
+    return score_masks(ours, theirs, spacing_mm)
+
+
+def score_masks(
+    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], spacing_mm: tuple[float, ...] | None = None
+) -> SegmentationScores:
+    """Compare two masks of one structure.
+
+    Args:
+        ours: bool (W, H) or (X, Y, Z).
+        theirs: bool of that shape, the reference.
+        spacing_mm: size of a pixel or voxel; without it distances are in pixels.
+
+    Returns:
+        As `score_segmentation`.
+    """
     both, either = int((ours & theirs).sum()), int((ours | theirs).sum())
-    hd95, asd = _surface_distances(ours, theirs, spacing_mm or (1.0, 1.0))
+    hd95, asd = _surface_distances(ours, theirs, spacing_mm or (1.0,) * ours.ndim)
     return SegmentationScores(
         dice=2.0 * both / (both + either) if either else 1.0,
         iou=both / either if either else 1.0,
@@ -78,7 +94,7 @@ def score_segmentation(
 
 
 def _surface_distances(
-    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], spacing: tuple[float, float]
+    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], spacing: tuple[float, ...]
 ) -> tuple[float, float]:
     """HD95 and mean symmetric surface distance."""
     if not ours.any() or not theirs.any():

@@ -14,10 +14,12 @@ from sequal.anatomy.layer.convention import Convention, offsets
 from sequal.anatomy.layer.extent import ColumnExtent
 from sequal.anatomy.layer.far_background import far_background
 from sequal.anatomy.layer.fusion import continue_layer
+from sequal.anatomy.layer.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
 from sequal.anatomy.layer.supervision import apply_supervision
 from sequal.anatomy.measurement import (
     Compared,
     compare_layers,
+    judge_frame,
     label_warnings,
     measure_label,
     thickness_params,
@@ -89,8 +91,19 @@ class Carotid(Model):
     def to_native(self, log_p: Tensor, grid: Grid) -> NativePrediction:
         """Arrays (W, H, F)."""
         probability = np.ascontiguousarray(np.moveaxis(grid.to_native(log_p[:, INTIMA_MEDIA].exp()), 0, 2))
-        classes = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
-        return NativePrediction(classes, probability, np.maximum(probability, 1.0 - probability))
+        return _native(probability)
+
+    def clean(self, prediction: NativePrediction, frame: Frame) -> NativePrediction:
+        """Frame by frame without pieces that cannot be a wall (`min_piece_mm`)."""
+        settings = self.settings
+        if settings.min_piece_mm == 0:
+            return prediction
+        dx, dy = frame.calibration.spacing_mm or (settings.working_spacing_mm, settings.working_spacing_mm)
+        cleaned = []
+        for probability, pixels in zip(self._frames(prediction.foreground), self._frames(frame.pixels), strict=True):
+            inside = drop_pieces_at_margin(probability, pixels, dy)
+            cleaned.append(keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm)))
+        return _native(np.stack(cleaned, axis=2))
 
     def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:
         """Frame by frame; one of a clip that the expert did not draw in stays unknown."""
@@ -147,6 +160,13 @@ class Carotid(Model):
         """The layer: its thickness, LI and MA."""
         return (compare_layers(first, second, frame.calibration, *self.labels),)
 
+    def judge(
+        self, shown: NativePrediction, truth: NDArray[np.uint8], spacing_mm: tuple[float, ...] | None
+    ) -> dict[str, Any]:
+        """Thickness and boundaries as well."""
+        spacing = None if spacing_mm is None else (spacing_mm[0], spacing_mm[1])
+        return judge_frame(shown.foreground[:, :, 0], truth[:, :, 0], spacing)
+
     def prior(self) -> PriorLoss:
         """No column is far thicker than the thickest annotated one."""
         if self.settings.supervision == "full" or self.settings.extent_weight == 0:
@@ -177,6 +197,11 @@ class Carotid(Model):
     @staticmethod
     def _frames(array: NDArray[Any]) -> list[NDArray[Any]]:
         return [array[:, :, f] for f in range(array.shape[2])]
+
+
+def _native(probability: NDArray[np.float32]) -> NativePrediction:
+    classes = (probability > 0.5).astype(np.uint8) * np.uint8(INTIMA_MEDIA)
+    return NativePrediction(classes, probability, np.maximum(probability, 1.0 - probability))
 
 
 MODEL = Carotid

@@ -10,7 +10,7 @@ from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sequal.anatomy.measurement import Compared, compare_volumes
+from sequal.anatomy.measurement import Compared, compare_volumes, judge_volume
 from sequal.anatomy.model import Model, NativePrediction
 from sequal.errors import ImageError, LabelError, SettingsError
 from sequal.files.imaging import Frame, read_frame, read_label, says_no_layer
@@ -52,8 +52,20 @@ class Volume(Model):
 
     @property
     def patch(self) -> tuple[int, ...]:
-        """As the setting says, or as it was taken from the study."""
-        return self._triple("volume_patch", self.settings.volume_patch_voxels)
+        """As the setting says, or as it was taken from the study.
+
+        Raises:
+            SettingsError: it is not known, or a network would reduce it to one value, of which there are no statistics.
+        """
+        patch = self._triple("volume_patch", self.settings.volume_patch_voxels)
+        stride = self.shape.stride
+        if max(patch) <= stride:
+            raise SettingsError(
+                f"Expected `volume_patch` to be over {stride} voxels along an axis at least, because {stride} become "
+                f"one value in {self.settings.network}, got {','.join(map(str, patch))}. Add --conf volume_patch "
+                f"{2 * stride},{2 * stride},{stride}."
+            )
+        return patch
 
     def read(self, path: Path) -> WorkingFrame:
         """A volume of one channel."""
@@ -78,14 +90,7 @@ class Volume(Model):
     def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
         """Uint8 of the array of the volume: classes and 255."""
         label = read_label(path, shape, layout=layout, labels=self.labels)
-        known = {BACKGROUND, IGNORE, *self.labels.values()}
-        strange = sorted({int(value) for value in np.unique(label)} - known)
-        if strange:
-            names = ", ".join(f"{number} {name}" for name, number in self.labels.items())
-            raise LabelError(
-                f"Expected the values of {path.name} to be 0 for background, 255 where nothing was annotated, and "
-                f"{names}, got {strange} as well. Remove the other segments, or name them in --conf labels."
-            )
+        self.check_values(label, path.name)
         if not says_no_layer(label) and not ((label != BACKGROUND) & (label != IGNORE)).any():
             raise LabelError(
                 f"Expected {path.name} to show one of {', '.join(self.labels)} or to be empty throughout, got neither. "
@@ -124,6 +129,12 @@ class Volume(Model):
     def compare(self, first: NDArray[np.uint8], second: NDArray[np.uint8], frame: Frame) -> tuple[Compared, ...]:
         """Each label: its volume."""
         return compare_volumes(first, second, voxel_ml(frame.affine), self.labels)
+
+    def judge(
+        self, shown: NativePrediction, truth: NDArray[np.uint8], spacing_mm: tuple[float, ...] | None
+    ) -> dict[str, Any]:
+        """`volume_bias` and `volume_error` in millilitres as well, and every figure `by_label`."""
+        return judge_volume(shown.classes, truth, self.labels, spacing_mm)
 
     def geometry(self, *, on_structure: bool) -> Compose:
         """Flips from left to right, small turns and changes of size."""

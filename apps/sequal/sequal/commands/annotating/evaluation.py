@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sequal.anatomy.measurement import combine_frames, measure_label, score_segmentation
+from sequal.anatomy.measurement import FAILED_DICE, combine_frames, measure_label, score_segmentation
 from sequal.commands.annotating.client import AnnotationClient
-from sequal.experiments.judging import FAILED_DICE
 from sequal.files.imaging import Frame, read_label
 from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 
