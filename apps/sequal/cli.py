@@ -3,7 +3,7 @@
 What a command needs is imported when it runs, so that `--help` answers at once.
 """
 
-import sys
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -549,5 +549,19 @@ def pacs(
     pacs_command(place, PacsOptions(folder, app_folder, port, pacs_port, conf or ()))
 
 
+def start() -> None:
+    """Run the command that the arguments name; under torchrun all its processes run it as one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from sequal.distributed import run_as_one
+
+        try:
+            run_as_one(app)
+        except SequalError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise SystemExit(BAD_INPUT) from error
+    else:
+        app()
+
+
 if __name__ == "__main__":
-    sys.exit(app())
+    start()

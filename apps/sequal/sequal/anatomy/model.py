@@ -21,10 +21,15 @@ from sequal.learning.refinement import FusionResult
 from sequal.preparation.working_frame import Grid, WorkingFrame
 from sequal.settings import Settings
 
-__all__ = ["Model", "NativePrediction", "PriorLoss"]
+__all__ = ["Model", "NativePrediction", "PriorLoss", "no_prior"]
 
 #: What a model knows of any prediction: a loss of the logits of all patches (B, C, *spatial) beside their labels.
 PriorLoss = Callable[[Tensor, Tensor], Tensor | float]
+
+
+def no_prior(_logits: Tensor, _label: Tensor) -> float:
+    """Of a model that knows nothing of every prediction."""
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -209,7 +214,7 @@ class Model(ABC):
 
     def prior(self) -> PriorLoss:
         """What is known of every prediction, annotated or not."""
-        return lambda _logits, _label: 0.0
+        return no_prior
 
     def convention(self, seen: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8], Grid]]) -> Any:  # noqa: ANN401
         """How the labels of a reader differ from what the starting weights draw; None where a model has no word for it.

@@ -1,7 +1,7 @@
 """One pass of a round's networks over the pool (errors and every score) and over the test images (every metric)."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sequal.acquisition import BALD, pseudo_label_divergence, score_all
 from sequal.anatomy.model import Model, NativePrediction
 from sequal.anatomy.models import model_of
+from sequal.distributed import spread
 from sequal.experiments.dataset import Dataset
 from sequal.experiments.judging import mean_figures
 from sequal.experiments.overlap import dice
@@ -67,12 +68,33 @@ def evaluate_pool(
         with_bald: BALD too, which takes eight passes more; a network without dropout has none.
         with_forms: the forms of PLD too.
     """
-    model, teacher = model_of(settings), loaded.shown
-    further = [] if former_teacher is None else [former_teacher]
     errors: dict[str, float] = {}
     scores: dict[str, dict[str, float]] = {}
-    thin_px = settings.thin_layer_px
-    for group in groups_of_one_grid([dataset.item("pool", image) for image in images], frames):
+    items = [dataset.item("pool", image) for image in images]
+    context = (dataset, loaded, former_teacher, frames, settings, device, with_bald, with_forms)
+    for image, error, found in spread(_of_pool, items, *context):
+        errors[image] = error
+        for name, value in found.items():
+            if math.isfinite(value):
+                scores.setdefault(name, {})[image] = value
+    return PoolEvaluation(errors, scores)
+
+
+def _of_pool(
+    items: Sequence[Item],
+    dataset: Dataset,
+    loaded: LoadedPair,
+    former_teacher: nn.Module | None,
+    frames: WorkingFrames,
+    settings: Settings,
+    device: torch.device,
+    with_bald: bool,
+    with_forms: bool,
+) -> Iterator[tuple[str, float, dict[str, float]]]:
+    """The error and the scores of each image."""
+    model, teacher, thin_px = model_of(settings), loaded.shown, settings.thin_layer_px
+    further = [] if former_teacher is None else [former_teacher]
+    for group in groups_of_one_grid(items, frames):
         pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
         looked = loaded.look(pixels, grid, device, further)
         log_p = looked.log_p
@@ -83,14 +105,10 @@ def evaluate_pool(
             found |= _forms("_rounds", log_p[teacher], log_p[former_teacher], thin_px)
         if with_bald:
             found[BALD] = bald_of_frames(teacher, pixels, grid, device, settings.seed)
-        for name, values in found.items():
-            for (item, _), value in zip(group, values.tolist(), strict=True):
-                if math.isfinite(value):
-                    scores.setdefault(name, {})[item.id] = value
-        for (item, frame), one in zip(group, torch.split(log_p[teacher], 1), strict=True):
+        for index, (item, frame) in enumerate(group):
             truth = dataset.truth("pool", item.id)
-            errors[item.id] = 1.0 - dice(_shown(model, one, frame.grid, item).classes, truth, on=truth)
-    return PoolEvaluation(errors, scores)
+            shown = _shown(model, log_p[teacher][index : index + 1], frame.grid, item)
+            yield item.id, 1.0 - dice(shown.classes, truth, on=truth), {n: float(v[index]) for n, v in found.items()}
 
 
 def evaluate_test(
@@ -103,8 +121,21 @@ def evaluate_test(
         what `Model.judge` gives; `mean`: what `mean_figures` makes of them. An image that nobody traced at all is left
         out.
     """
-    records, model, teacher = [], model_of(settings), loaded.shown
     items = [dataset.item("test", image) for image in dataset.frames["test"]]
+    records = list(spread(_of_test, items, dataset, loaded, frames, settings, device))
+    return {"images": records, "mean": mean_figures(records)}
+
+
+def _of_test(
+    items: Sequence[Item],
+    dataset: Dataset,
+    loaded: LoadedPair,
+    frames: WorkingFrames,
+    settings: Settings,
+    device: torch.device,
+) -> Iterator[dict[str, Any]]:
+    """The record of each image that somebody traced."""
+    model, teacher = model_of(settings), loaded.shown
     for group in groups_of_one_grid(items, frames):
         pixels, grid = torch.cat([frame.pixels for _, frame in group]), group[0][1].grid
         log_p = log_probabilities([teacher], pixels, grid, device)[teacher]
@@ -116,8 +147,7 @@ def evaluate_test(
             figures = model.judge(shown, truth, known.spacing_mm)
             expected = expected_dice(shown.foreground)
             said = None if expected is None else loaded.confidence.of(expected)
-            records.append({"id": item.id, "kind": known.kind, "confidence": said, **figures})
-    return {"images": records, "mean": mean_figures(records)}
+            yield {"id": item.id, "kind": known.kind, "confidence": said, **figures}
 
 
 def _shown(model: Model, log_p: Tensor, grid: Grid, item: Item) -> NativePrediction:

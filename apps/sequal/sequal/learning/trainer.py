@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, PolynomialLR, StepLR
 
-from sequal.anatomy.model import PriorLoss
+from sequal.anatomy.model import PriorLoss, no_prior
+from sequal.distributed import alone, as_one, in_parts, look_at_whole_batches, receive, send, together
 from sequal.labels import IGNORE
 from sequal.learning.batch import Batch
 from sequal.learning.losses import SupervisedLoss, consistency_weight, paper_consistency_weight
@@ -66,7 +67,7 @@ class PairTrainer(Trainer):
         settings: Settings,
         device: torch.device,
         *,
-        prior: PriorLoss = lambda _logits, _label: 0.0,
+        prior: PriorLoss = no_prior,
         streams_apart: bool = False,
         cpu_bfloat16: bool = False,
     ) -> None:
@@ -85,6 +86,8 @@ class PairTrainer(Trainer):
         self.settings = settings
         self.prior = prior
         self._streams_apart = streams_apart
+        self._options = {"prior": prior, "streams_apart": streams_apart, "cpu_bfloat16": cpu_bfloat16}
+        self._passing: dict[nn.Module, nn.Module] = {}
         self.supervised = SupervisedLoss(settings.dice_weight)
         self.total_iterations = settings.epochs * settings.iterations_per_epoch
         self.quality = _quality(pair, settings)
@@ -93,6 +96,28 @@ class PairTrainer(Trainer):
         self.schedules: list[LRScheduler] = [
             _schedule(optimizer, settings, self.total_iterations) for optimizer in self.optimizers
         ]
+
+    def run(self) -> None:
+        """Train for all epochs, with the help of other processes where there are any."""
+        with together(_help, type(self), self.pair, self.settings, self.state.device, self._options):
+            self._begin()
+            super().run()
+            if not alone():
+                send(None)
+
+    def help(self) -> None:
+        """Make the steps of the first process with it, until its training ends."""
+        self._begin()
+        iteration = 0
+        while (message := receive()) is not None:
+            batch, state = message
+            _set_random_state(state, self.state.device)
+            self.step(batch, iteration)
+            iteration += 1
+
+    def _begin(self) -> None:
+        look_at_whole_batches(self.pair)
+        self._passing = {learner: as_one(learner) for learner in self.pair.learners}
 
     @abstractmethod
     def losses(self, batch: Batch, iteration: int) -> Losses:
@@ -115,10 +140,15 @@ class PairTrainer(Trainer):
         annotated = (label != IGNORE).flatten(1).any(dim=1)
         parts = [torch.nonzero(part)[:, 0] for part in (annotated, ~annotated)]
         if not self._streams_apart or not all(len(part) for part in parts):
-            return _tapped(network, view, layers)
-        logits, features = zip(*(_tapped(network, view[part], layers) for part in parts), strict=True)
+            return self._passed(network, view, layers)
+        logits, features = zip(*(self._passed(network, view[part], layers) for part in parts), strict=True)
         order = torch.argsort(torch.cat(parts))
         return torch.cat(logits)[order], torch.cat(features)[order] if layers else features[0]
+
+    def _passed(self, network: nn.Module, view: Tensor, layers: FeatureLayers | None) -> tuple[Tensor, Tensor]:
+        passing = self._passing.get(network, network)
+        logits, *features = in_parts(lambda patches: _tapped(passing, patches, layers), view)
+        return logits, features[0] if features else view.new_zeros(0)
 
     def ramp(self, iteration: int, w_max: float) -> float:
         """The weight of what networks teach each other, ramped up over the round as the settings say."""
@@ -127,12 +157,23 @@ class PairTrainer(Trainer):
         return consistency_weight(iteration / self.total_iterations, w_max, self.settings.ramp_fraction)
 
     def _iteration(self, engine: Any, batch: Batch) -> dict[str, float]:  # noqa: ANN401 - an ignite Engine
+        if not alone():
+            send((batch, _random_state(self.state.device)))
+        return self.step(batch, engine.state.iteration - 1)
+
+    def step(self, batch: Batch, iteration: int) -> dict[str, float]:
+        """One optimiser step; returns what `engine.state.output` is to hold.
+
+        Args:
+            batch: the whole one, in all processes.
+            iteration: counts from 0.
+        """
         self.pair.train()
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         batch = batch.to(self.state.device)
         with self._autocast:
-            found = self.losses(batch, engine.state.iteration - 1)
+            found = self.losses(batch, iteration)
             quality = None if self.quality is None else self.quality.loss(batch.view, batch.label)
         self._step(found.total if quality is None else found.total + self.settings.quality_weight * quality)
         experts = len(batch.label) - batch.simulated
@@ -170,9 +211,24 @@ def _schedule(optimizer: Optimizer, settings: Settings, iterations: int) -> LRSc
     return PolynomialLR(optimizer, iterations, power=0.9)
 
 
-def _tapped(network: nn.Module, view: Tensor, layers: FeatureLayers | None) -> tuple[Tensor, Tensor]:
+def _help(kind: type[PairTrainer], pair: NetworkPair, settings: Settings, device: torch.device, options: Any) -> None:  # noqa: ANN401
+    kind(pair, (), settings, device, **options).help()
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    """Of the generators that dropout draws from."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if device.type == "cuda" else [])]
+
+
+def _set_random_state(state: list[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[1])
+
+
+def _tapped(network: nn.Module, view: Tensor, layers: FeatureLayers | None) -> tuple[Tensor, ...]:
     if layers is None:
-        return network(view).float(), view.new_zeros(0)
+        return (network(view).float(),)
     with layers.tapped() as tap:
         logits: Tensor = network(view).float()
     return logits, tap.penultimate

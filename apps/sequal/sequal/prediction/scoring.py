@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, score_all
+from sequal.distributed import spread
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
 from sequal.prediction.passes import FRAMES_AT_ONCE
@@ -31,7 +32,8 @@ def score_items(
 ) -> Scores:
     """Every pointwise acquisition score of every readable image.
 
-    Consecutive images whose working grids are equal go through the networks together.
+    Consecutive images whose working grids are equal go through the networks together. Other processes, where there are
+    any, score a part of the images each.
 
     Args:
         items: the images; a clip's score is the mean over its frames.
@@ -46,11 +48,29 @@ def score_items(
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first.
     """
+    result: Scores = {}
+    for image, found in spread(_scored, items, loaded, frames, settings, device, frozenset(acquisitions)):
+        if isinstance(found, str):
+            frames.unreadable[image] = found
+        else:
+            result[image] = found
+            on_scored(image, found)
+    return result
+
+
+def _scored(
+    items: Sequence[Item],
+    loaded: LoadedPair,
+    frames: WorkingFrames,
+    settings: Settings,
+    device: torch.device,
+    acquisitions: frozenset[str],
+) -> Iterator[tuple[str, dict[str, float] | str]]:
+    """Scores by image, and last for each unreadable image the reason."""
 
     def score(pixels: Tensor, grid: Grid) -> dict[str, Tensor]:
         return score_all(loaded.seen(loaded.look(pixels, grid, device), settings))
 
-    result: Scores = {}
     for group in groups_of_one_grid(items, frames):
         pixels = torch.cat([frame.pixels for _, frame in group])
         # A long clip is scored part by part, so that its probabilities are never all in memory at once.
@@ -61,10 +81,11 @@ def score_items(
         start = 0
         for item, frame in group:
             end = start + frame.frames
-            result[item.id] = {name: float(values[start:end].mean()) for name, values in by_name.items()}
-            on_scored(item.id, result[item.id])
+            yield item.id, {name: float(values[start:end].mean()) for name, values in by_name.items()}
             start = end
-    return result
+    for item in items:
+        if item.id in frames.unreadable:
+            yield item.id, frames.unreadable[item.id]
 
 
 def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:

@@ -26,11 +26,15 @@ class WorkingFrames:
     """
 
     def __init__(self, settings: Settings, cache_bytes: int = 1 << 30) -> None:
-        self._model = model_of(settings)
+        self._settings, self._model = settings, model_of(settings)
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[str, WorkingFrame] = OrderedDict()
         self._held_bytes = 0
         self.unreadable: dict[str, str] = {}
+
+    def __reduce__(self) -> tuple[type["WorkingFrames"], tuple[Settings, int]]:
+        """Another process reads its images itself."""
+        return WorkingFrames, (self._settings, self._cache_bytes)
 
     def get(self, item: Item) -> WorkingFrame | None:
         """The item's frames, or None when its file cannot be read."""

@@ -3,8 +3,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sequal.learning.training.evaluation import label_dice
 
+from sequal.anatomy.measurement import label_dice
 from sequal.learning.quality.expected import error_anywhere, predicted_dice
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
+from sequal.distributed import in_parts
 from sequal.errors import CheckpointError
 from sequal.learning.batch import Batch
 from sequal.learning.losses import consistency_loss
@@ -149,7 +150,7 @@ class MeanTeacherTrainer(PairTrainer):
         if self.settings.consistency_weight == 0:
             return student.new_zeros(())
         with torch.no_grad():
-            teacher = self.pair.teacher(view).float()
+            (teacher,) = in_parts(lambda patches: (self.pair.teacher(patches).float(),), view)
         return consistency_loss(student, teacher)
 
 

@@ -2,11 +2,13 @@
 
 import copy
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from sequal.distributed import in_parts
 from sequal.labels import IGNORE
 from sequal.learning.networks import NetworkPair
 from sequal.learning.quality.branched import Branched, new_branch
@@ -63,11 +65,14 @@ class QualityLearner:
         view, label = view[chosen], label[chosen]
         if kind == "spoilt":
             view = degraded(view, self._generator)
-        logits, features = self._pass(view, kind, seed) if self._detach else self._now.tap(view)
+        found = in_parts(lambda patches: tuple(chain(*self._pass(patches, kind, seed))), view)
+        logits, features = found[: len(found) // 2], found[len(found) // 2 :]
         shown = Branched.mean(logits)
         return error_loss(self.branch(features, shown), shown.detach(), label)
 
     def _pass(self, view: Tensor, kind: str, seed: int) -> tuple[list[Tensor], list[Tensor]]:
+        if not self._detach:
+            return self._now.tap(view)
         branched = self._earlier if kind == "earlier" else self._now
         with torch.no_grad(), evaluating(branched.members):
             if kind != "dropout":
