@@ -136,12 +136,15 @@ def status(
     app_folder: AppFolder = APP,
     state: State = None,
     strategy: Annotated[str | None, typer.Option(help="Query strategy.", show_default="as the settings say")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of predicted and found Dice and thickness.", show_default=False)
+    ] = None,
     conf: Conf = None,
 ) -> None:
     """Show how a study stands: labels, leases, rounds, model in service, next images. Nothing is changed."""
     from sequal.commands.status import show_status
 
-    show_status(the_study(studies, studies_option), app_folder, state, conf or (), strategy)
+    show_status(the_study(studies, studies_option), app_folder, state, conf or (), strategy, plot)
 
 
 @app.command(cls=SettingsCommand)

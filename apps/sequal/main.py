@@ -33,7 +33,7 @@ from lib.infers import (
     check_storable,
     image_file,
 )
-from lib.scoring import AutoScoring, PldScoring
+from lib.scoring import AutoScoring, LabelChecks, PldScoring
 from lib.trainers import RoundTrain
 from lib.web.access import exposure, protect, start_address
 from lib.web.dicomweb import FolderService
@@ -91,6 +91,7 @@ class SequalApp(MONAILabelApp):
         self._protect_server()
         self._serve_viewers()
         self._study_warnings = self._look_after()
+        self._label_checks = LabelChecks(self.study, self.datastore)
         self._auto_scoring = AutoScoring(self.study, self._scoring_methods)
         if not self.study.settings.auto_scoring:
             self._auto_update_scoring = False
@@ -305,7 +306,7 @@ class SequalApp(MONAILabelApp):
             serve_pacs(server.app, pacs, readers, root=root)
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
-        """End the lease, and forget a refined label that came from an older version of this one.
+        """End the lease, forget a refined label that came from an older version, and let the label judge the model.
 
         Returns:
             What the client is told beside the ids: `warnings` about the label, where there are any, and whether the
@@ -319,6 +320,7 @@ class SequalApp(MONAILabelApp):
             # label of an older version is not used.
             logger.exception("The label of %s is stored; the state could not be changed with it", image_id)
             warnings.append(f"The label is stored. {error}")
+        self._label_checks.put(image_id)
         store = self.datastore()
         info = store.get_label_info(label_id, DefaultLabelTag.FINAL)
         warnings += info.get(WARNINGS) or []

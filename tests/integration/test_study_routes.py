@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 import cli
 from integration.data import HEIGHT, LABELLED, WIDTH, label_of, save_nifti
-from integration.server import Server
+from integration.server import Server, wait_for
 from sequal.settings import Settings
 from sequal.study.state import StudyState
 
@@ -74,6 +75,20 @@ def test_the_command_line_shows_how_the_study_of_a_running_server_stands(server:
     refused = CliRunner().invoke(cli.app, ["status", server.url, "seed=1"])
     assert refused.exit_code == 2
     assert "leave them out" in " ".join(refused.stderr.split())
+
+
+def test_a_submitted_label_judges_the_mask_of_the_model_in_service(server: Server, tmp_path: Path) -> None:
+    server.save_label(IMAGE, save_nifti(tmp_path / "label.nii.gz", label_of(IMAGE)))
+
+    def judged() -> dict[str, Any] | None:
+        trust = server.request("GET", "/sequal/status").json()["trust"]
+        return next((one for one in trust["checks"] if one["image"] == IMAGE), None)
+
+    check = wait_for("the check of the label", judged)
+    assert 0 <= check["dice"] <= 1
+    assert check["age"] == 0
+    assert check["sizes"][0]["unit"] == "mm"
+    assert check["patient"] == "p01"
 
 
 def test_measure_asks_the_running_server_for_every_image(server: Server, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Imports no torch: what is set here has to be set before torch is loaded, where t
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Final
 
 import psutil
 
-__all__ = ["Threads", "step_back", "wait_without_spinning"]
+__all__ = ["Threads", "step_back", "step_back_thread", "wait_without_spinning"]
 
 #: Of OpenMP, by which torch divides its work: a thread that waits for the others gives its core away at once. Else it
 #: runs on in a circle, and where another program has a core, all wait most of the time for the one that does not run.
@@ -38,6 +39,14 @@ def step_back() -> None:
             process.nice(max(process.nice(), _NICENESS))
         else:
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined] # on Windows alone
+
+
+def step_back_thread() -> None:
+    """The same for the thread that calls, on Linux, where each thread has a niceness of its own; nothing elsewhere."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            me = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, me, max(os.getpriority(os.PRIO_PROCESS, me), _NICENESS))
 
 
 class Threads:

@@ -2,12 +2,13 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sequal.commands.looking import next_queries as ranked
 from sequal.commands.place import StudyPlace
 from sequal.settings import Settings
-from sequal.study.state import RefinedRecord, StudyState, file_digest
-from unit.commands.studies import random_checkpoint
+from sequal.study.state import LabelCheck, RefinedRecord, StudyState, file_digest
+from unit.commands.studies import random_checkpoint, words
 
 
 @pytest.fixture
@@ -118,3 +119,45 @@ def test_lease_terms_tell_holder_and_end(state):
     state.ledger.acquire_lease(["im3"], "anna", 60, now=100)
     assert state.ledger.lease_terms(now=110) == {"im3": ("anna", 160.0)}
     assert state.ledger.lease_terms(now=160) == {}
+
+
+def judge(state, digest, count=8):
+    """Labels that judged masks, and a pool that the same model has scored."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        predicted, thick = float(rng.uniform(0.7, 0.95)), float(rng.uniform(0.5, 0.9))
+        dice = predicted - float(rng.uniform(0.0, 0.1))
+        sizes = [{"label": "intima-media", "unit": "mm", "predicted": thick, "drawn": thick - 0.05}]
+        state.ledger.put_check(LabelCheck(f"a{number}", digest, predicted, dice, sizes, float(number)))
+    state.ledger.put_scores(digest, {"predicted_dice": {f"im{n}": 0.9 for n in range(2, 6)}})
+
+
+def test_it_says_how_many_masks_of_the_unlabelled_are_good_and_plots_it(run, studies, app_folder, state, tmp_path):
+    judge(state, file_digest(random_checkpoint(state.published)))
+    for name in ("trust.png", "trust.svg"):
+        result = run("status", studies, "--app", app_folder, "--state", state.root, "--plot", tmp_path / "new" / name)
+        assert result.exit_code == 0, result.output
+    told = words(result.stdout)
+    assert "Of the 4 images still unlabelled," in told
+    assert "(95 % interval" in told
+    assert "8 labels judged a mask" in told
+    assert "+0.050 mm" in told
+    svg = (tmp_path / "new" / "trust.svg").read_text()
+    assert "#1f6fb2" in svg
+    pixels = np.asarray(Image.open(tmp_path / "new" / "trust.png").convert("RGB")).reshape(-1, 3).astype(int)
+    assert (np.abs(pixels - (31, 111, 178)).sum(axis=1) < 150).sum() > 300  # the points of the model in service
+
+
+def test_without_a_label_that_judged_there_is_no_picture(run, studies, app_folder, tmp_path):
+    result = run("status", studies, "--app", app_folder, "--plot", tmp_path / "trust.png")
+    assert result.exit_code == 2
+    assert "got none yet" in words(result.stderr)
+    assert "0 labels have judged a mask, and 5 are needed" in words(result.stdout)
+    assert not (tmp_path / "trust.png").exists()
+
+
+def test_a_picture_that_cannot_be_written_is_named(run, studies, app_folder, state, tmp_path):
+    judge(state, "former")
+    result = run("status", studies, "--app", app_folder, "--state", state.root, "--plot", tmp_path / "trust.doc")
+    assert result.exit_code == 2
+    assert "Name a .png" in words(result.stderr)

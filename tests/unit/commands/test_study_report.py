@@ -6,7 +6,7 @@ import pytest
 
 from sequal.settings import Settings
 from sequal.study.overview import StudyOverview
-from sequal.study.state import StudyState
+from sequal.study.state import LabelCheck, StudyState
 
 
 @pytest.fixture
@@ -18,6 +18,9 @@ def state(tmp_path):
     found.ledger.finish_round(
         number, status="published", reason="better", metrics={"metric": 0.875, "published_metric": 0.75}, seconds=12.5
     )
+    sizes = [{"label": "intima-media", "unit": "mm", "predicted": 0.7, "drawn": 0.6}]
+    for number in range(2):
+        found.ledger.put_check(LabelCheck(f"im{number}", "d", 0.9, 0.8, sizes, float(number)))
     found.ledger.skip("im3", "<b>anna</b>", "blurred")
     return found
 
@@ -29,13 +32,18 @@ def test_the_page_of_a_folder_shows_rounds_and_skips(run, studies, app_folder, s
     assert "2 of 6 images have a label, 1 rounds were trained." in result.stdout
     page = (out / "index.html").read_text()
     assert "<td>0.75</td><td>0.875</td><td>2</td>" in page
-    assert "data:image/png;base64," in page
+    assert page.count("data:image/png;base64,") == 2
+    assert (
+        "2 labels judged a mask that its model had not learnt from: Dice 0.800 on average, 0.900 was predicted." in page
+    )
+    assert "+0.100 mm" in page
     assert "&lt;b&gt;anna&lt;/b&gt;" in page
     assert "<b>anna" not in page
     assert "http" not in page
     kept = StudyOverview.from_json(json.loads((out / "study.json").read_text()))
     assert kept.skips[0]["reason"] == "blurred"
     assert kept.labelled == 2
+    assert kept.trust["checks"][0]["predicted_dice"] == 0.9
     assert sorted(path.name for path in studies.iterdir()) == sorted(
         [*(f"im{index}.nii.gz" for index in range(6)), "labels", "patients.csv", "truth"]
     )

@@ -1,6 +1,7 @@
 """Adapters to MONAI Label's scoring."""
 
 from lib.scoring.auto import AutoScoring
+from lib.scoring.label_checks import LabelChecks
 from lib.scoring.pld import PldScoring, unscored
 
-__all__ = ["AutoScoring", "PldScoring", "unscored"]
+__all__ = ["AutoScoring", "LabelChecks", "PldScoring", "unscored"]

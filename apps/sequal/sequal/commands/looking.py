@@ -18,6 +18,7 @@ from sequal.study.label_notes import noted_warnings
 from sequal.study.overview import NEXT_SHOWN, StudyOverview
 from sequal.study.pool import query_generator, study_pool
 from sequal.study.state import StudyState, file_digest, state_warnings, study_warnings
+from sequal.study.trust import study_trust
 
 __all__ = ["look_at_study", "next_queries"]
 
@@ -57,17 +58,21 @@ def look_at_study(
 
 def next_queries(place: StudyPlace, state: StudyState, strategy: str) -> Iterator[Query]:
     """What the strategy would ask a new annotator for, the most wanted first, leased images left out."""
-    checkpoint = place.checkpoint
-    digest = None if checkpoint is None else file_digest(checkpoint)
-    pool = study_pool(state, digest, place.files.unlabelled, place.files.labelled, place.patients)
+    pool = study_pool(state, _digest(place), place.files.unlabelled, place.files.labelled, place.patients)
     leased = state.ledger.leased()
     ranked = STRATEGIES[strategy].queries(pool, query_generator(place.settings.seed, pool))
     return (query for query in ranked if query.id not in leased)
 
 
+def _digest(place: StudyPlace) -> str | None:
+    """Of the checkpoint in service; None without one."""
+    return None if place.checkpoint is None else file_digest(place.checkpoint)
+
+
 def _of_place(place: StudyPlace, strategy: str | None) -> StudyOverview:
     name = strategy or place.settings.strategy
     with _state(place) as state:
+        pool = study_pool(state, _digest(place), place.files.unlabelled, place.files.labelled, place.patients)
         folder_warnings = [] if place.pacs else study_warnings(place.files.folder)
         return StudyOverview.of(
             state,
@@ -80,6 +85,7 @@ def _of_place(place: StudyPlace, strategy: str | None) -> StudyOverview:
             queries=list(islice(next_queries(place, state, name), NEXT_SHOWN)),
             warnings=[*folder_warnings, *state_warnings(place.state)],
             names=place.pacs.names if place.pacs else None,
+            trust=study_trust(state, _digest(place), pool, place.settings.seed),
         )
 
 

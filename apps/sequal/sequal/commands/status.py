@@ -9,13 +9,21 @@ from rich.markup import escape
 from sequal.commands.console import OUT, table
 from sequal.commands.looking import look_at_study
 from sequal.study.overview import StudyOverview
+from sequal.study.trust import trust_words
 
 __all__ = ["show_status", "shown"]
 
 _MEBIBYTE = 2**20
 
 
-def show_status(studies: str, app: Path, state: Path | None, conf: Sequence[str], strategy: str | None = None) -> None:
+def show_status(
+    studies: str,
+    app: Path,
+    state: Path | None,
+    conf: Sequence[str],
+    strategy: str | None = None,
+    plot: Path | None = None,
+) -> None:
     """Print how many images have what, who holds or skipped which, the rounds, the model in service and what is next.
 
     Args:
@@ -24,9 +32,10 @@ def show_status(studies: str, app: Path, state: Path | None, conf: Sequence[str]
         state: the state folder; None: as the server finds it.
         conf: `key=value` settings of the server.
         strategy: for the next images; None: the one in the settings.
+        plot: file for a picture of predicted and found Dice and thickness; None: no picture.
 
     Raises:
-        SequalError: as `look_at_study`.
+        SequalError: as `look_at_study` and `write_trust_plot`.
     """
     study = look_at_study(studies, app, state, conf, strategy)
     _print_counts(study)
@@ -46,6 +55,13 @@ def show_status(studies: str, app: Path, state: Path | None, conf: Sequence[str]
         )
     else:
         OUT.print("No unlabelled image is free.")
+    for sentence in trust_words(study.trust):
+        OUT.print(sentence, markup=False)
+    if plot is not None:
+        from sequal.commands.trust_plot import write_trust_plot  # matplotlib is slow to load
+
+        write_trust_plot(plot, study.trust)
+        OUT.print(f"{plot} is written.", markup=False)
 
 
 def _print_counts(study: StudyOverview) -> None:

@@ -12,9 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from sequal.commands.place import output_folder
 from sequal.commands.status import shown
+from sequal.commands.trust_plot import trust_figure
 from sequal.errors import StudyError
 from sequal.study.overview import StudyOverview
 from sequal.study.state import atomic_write
+from sequal.study.trust import trust_words
 from sequal.templates import templates_of
 
 __all__ = ["write_study_report"]
@@ -32,8 +34,9 @@ def write_study_report(study: StudyOverview, out: Path) -> None:
     """
     templates = templates_of("sequal.commands")
     templates.filters["shown"] = _cell
-    when, curve = time.strftime("%Y-%m-%d %H:%M"), _curve(study)
-    page = templates.get_template("study.html.j2").render(study=study, when=when, curve=curve)
+    pictures = {"curve": _curve(study), "trust": _encoded(trust_figure(study.trust))}
+    when, words = time.strftime("%Y-%m-%d %H:%M"), trust_words(study.trust)
+    page = templates.get_template("study.html.j2").render(study=study, when=when, trust_words=words, **pictures)
     output_folder(out)
     try:
         for name, text in (("index.html", page), ("study.json", json.dumps(study.as_json(), indent=1))):
@@ -64,6 +67,13 @@ def _curve(study: StudyOverview) -> str:
     axes.set(xlabel="round", ylabel="Dice on the labels")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
+    return _encoded(figure)
+
+
+def _encoded(figure: Figure | None) -> str:
+    """PNG in base64; empty without a picture."""
+    if figure is None:
+        return ""
     picture = BytesIO()
     figure.savefig(picture, format="png")
     return base64.b64encode(picture.getvalue()).decode()

@@ -4,13 +4,14 @@ from sequal.prediction.confidence import Confidence, expected_dice
 from sequal.prediction.curves import contour_markups
 from sequal.prediction.device import choose_device
 from sequal.prediction.features import ImageFeatures, image_features
+from sequal.prediction.label_check import check_label, learnt_from
 from sequal.prediction.loading import LoadedPair, check_fits, checkpoint_payload, load_pair
 from sequal.prediction.passes import log_probabilities, predict
 from sequal.prediction.pool_features import store_features, unfeatured_items
-from sequal.prediction.pool_scoring import PREDICTED_DICE, PoolScores, score_pool, unscored_items
+from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
 from sequal.prediction.prediction import Prediction, predict_frame
 from sequal.prediction.quality import Quality
-from sequal.prediction.scoring import groups_of_one_grid, score_items
+from sequal.prediction.scoring import PREDICTED_DICE, groups_of_one_grid, score_items
 from sequal.prediction.serving import ServedModel
 from sequal.prediction.volume_prediction import VolumePrediction, predict_volume
 
@@ -25,12 +26,14 @@ __all__ = [
     "ServedModel",
     "VolumePrediction",
     "check_fits",
+    "check_label",
     "checkpoint_payload",
     "choose_device",
     "contour_markups",
     "expected_dice",
     "groups_of_one_grid",
     "image_features",
+    "learnt_from",
     "load_pair",
     "log_probabilities",
     "predict",

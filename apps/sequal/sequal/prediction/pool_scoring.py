@@ -4,24 +4,20 @@ import logging
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 
-from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, LAYER_ENTROPY, POWER, SCORES_OF_ANY, SQA, power_score
+from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, LAYER_ENTROPY, POWER, SCORES_OF_ANY, power_score
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.scoring import score_items
+from sequal.prediction.scoring import PREDICTED_DICE, score_items
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
 from sequal.study.state import Ledger
 
-__all__ = ["PREDICTED_DICE", "PoolScores", "score_pool", "unscored_items"]
+__all__ = ["PoolScores", "score_pool", "unscored_items"]
 
 logger = logging.getLogger(__name__)
-
-#: Name under which the ledger keeps the Dice to be expected of a mask beside the scores.
-PREDICTED_DICE: Final = "predicted_dice"
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,6 @@ def score_pool(
 
     def keep(image: str, scores: dict[str, float]) -> None:
         scores[POWER] = power_score(scores[LAYER_ENTROPY], image, settings.seed, loaded.digest)
-        scores[PREDICTED_DICE] = 1.0 - scores[SQA]
         ledger.put_scores(loaded.digest, {name: {image: value} for name, value in scores.items()})
         logger.info("Scored %s: %s", image, {name: round(value, 5) for name, value in scores.items()})
         on_scored(image)

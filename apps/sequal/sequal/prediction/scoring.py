@@ -1,12 +1,15 @@
 """Acquisition scores of many images, from one pass of the networks over the data."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, score_all
+from sequal.acquisition import BALD, SQA, Seen, score_all
+from sequal.acquisition.scores.sqa import sqa
 from sequal.distributed import spread
+from sequal.prediction.confidence import Confidence
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
 from sequal.prediction.passes import FRAMES_AT_ONCE
@@ -15,7 +18,10 @@ from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
 
-__all__ = ["groups_of_one_grid", "score_items"]
+__all__ = ["PREDICTED_DICE", "groups_of_one_grid", "score_items"]
+
+#: Name under which the ledger keeps the Dice to be expected of a mask beside the scores.
+PREDICTED_DICE: Final = "predicted_dice"
 
 Scores = dict[str, dict[str, float]]
 
@@ -46,7 +52,9 @@ def score_items(
             names change nothing here.
 
     Returns:
-        `{image id: {acquisition name: score}}`, higher is asked for first.
+        `{image id: {acquisition name: score}}`, higher is asked for first; and `predicted_dice`, the Dice to be
+        expected of the mask, 0..1: as the error branch says, and without one as the probabilities do, calibrated by the
+        labels.
     """
     result: Scores = {}
     for image, found in spread(_scored, items, loaded, frames, settings, device, frozenset(acquisitions)):
@@ -69,13 +77,15 @@ def _scored(
     """Scores by image, and last for each unreadable image the reason."""
 
     def score(pixels: Tensor, grid: Grid) -> dict[str, Tensor]:
-        return score_all(loaded.seen(loaded.look(pixels, grid, device), settings))
+        seen = loaded.seen(loaded.look(pixels, grid, device), settings)
+        scores = score_all(seen)
+        return {**scores, PREDICTED_DICE: _predicted_dice(seen, scores, loaded.confidence)}
 
     for group in groups_of_one_grid(items, frames):
         pixels = torch.cat([frame.pixels for _, frame in group])
         # A long clip is scored part by part, so that its probabilities are never all in memory at once.
         parts = [score(part, group[0][1].grid) for part in torch.split(pixels, FRAMES_AT_ONCE)]
-        by_name = {name: torch.cat([part[name] for part in parts]) for name in ACQUISITION_FUNCTIONS}
+        by_name = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         if BALD in acquisitions:
             by_name[BALD] = bald_of_frames(loaded.shown, pixels, group[0][1].grid, device, settings.seed)
         start = 0
@@ -86,6 +96,14 @@ def _scored(
     for item in items:
         if item.id in frames.unreadable:
             yield item.id, frames.unreadable[item.id]
+
+
+def _predicted_dice(seen: Seen, scores: Mapping[str, Tensor], confidence: Confidence) -> Tensor:
+    """Float64 (B,)."""
+    if seen.wrong is not None:
+        return 1.0 - scores[SQA]
+    promised = 1.0 - sqa(seen.shown.float(), seen.other.float(), seen.mask)
+    return torch.tensor([confidence.of(dice) for dice in promised.tolist()], dtype=torch.float64)
 
 
 def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:

@@ -42,6 +42,7 @@ class StudyOverview:
         next: `image`, `score`, `reason`, the most wanted first.
         warnings: what is not well with the study.
         names: what people call an image, by id, where it is not the id.
+        trust: what labels found out about masks, see `sequal.study.trust.study_trust`.
     """
 
     studies: str
@@ -62,6 +63,7 @@ class StudyOverview:
     next: list[dict[str, Any]]
     warnings: list[str]
     names: dict[str, str] = field(default_factory=dict)
+    trust: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -77,6 +79,7 @@ class StudyOverview:
         queries: Iterable[Query],
         warnings: Sequence[str],
         names: Mapping[str, str] | None = None,
+        trust: Mapping[str, Any] | None = None,
     ) -> Self:
         """Look at the state of a study.
 
@@ -91,6 +94,7 @@ class StudyOverview:
             queries: what it would ask for, the most wanted first.
             warnings: what is not well with the study.
             names: what people call an image.
+            trust: what labels found out about masks.
 
         Raises:
             StudyError: the ledger cannot be read.
@@ -117,6 +121,7 @@ class StudyOverview:
             next=[{"image": query.id, "score": query.score, "reason": query.reason} for query in queries],
             warnings=list(warnings),
             names=dict(names or {}),
+            trust=dict(trust or {}),
         )
 
     @classmethod

@@ -16,7 +16,7 @@ from lib.web.routes import Access, serve_study
 from lib.web.routes.address_page import address_routes
 from lib.web.routes.no_layer_count import NoLayerCount
 from sequal.prediction import ServedModel
-from sequal.study.state import StudyState
+from sequal.study.state import LabelCheck, StudyState
 from unit.synthetic_study import settings
 from unit.web.dicomweb.folder import label, pixels, save
 
@@ -55,6 +55,16 @@ def _client(study, store, studies, **access):
 
 def _counts(page):
     return {key: found for key, found in re.findall(r'id="([a-z-]+)">\s*([0-9+]+)\s*<', page)}
+
+
+def test_the_start_page_says_how_many_masks_are_good(study, store, folder):
+    for number in range(8):
+        study.state.ledger.put_check(LabelCheck(f"{number}", "d", 0.9, 0.8, [], float(number)))
+    page = _client(study, store, folder).get("/").text
+    assert (
+        "How many masks are good cannot be said yet: the model in service has not scored the unlabelled images" in page
+    )
+    assert "8 labels judged a mask" in page
 
 
 def test_the_start_page_says_how_far_the_study_is(study, store, folder):

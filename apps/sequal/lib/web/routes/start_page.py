@@ -17,6 +17,7 @@ from lib.web.routes.dicomweb import DICOMWEB_PATH
 from lib.web.routes.no_layer_count import NoLayerCount
 from lib.web.routes.pages import page
 from sequal.study.state import STARTING, RoundRecord, StudyModels, state_warnings, study_warnings
+from sequal.study.trust import study_trust, trust_words
 
 __all__ = ["DOCS_PATH", "START_PATH", "VIEWER_PATH", "start_routes"]
 
@@ -25,6 +26,8 @@ DOCS_PATH: Final = "/docs"
 #: Where the viewer opens with its list of studies.
 VIEWER_PATH: Final = "/ohif/"
 _SHOWN_ROUNDS: Final = 10
+#: Unlabelled images up to which the page says how many masks are good: it must come at once. `status` always does.
+_QUICKLY_COUNTED: Final = 20_000
 _OUTCOMES: Final = {
     "running": "it is running",
     "published": "its model was put into service",
@@ -66,6 +69,7 @@ def start_routes(
             viewer=VIEWER_PATH,
             docs=DOCS_PATH,
             dicomweb=DICOMWEB_PATH if folder else "",
+            trust=_trust(study, store),
             **_model(study),
         )
         return HTMLResponse(content, headers={"Cache-Control": "no-store"})
@@ -79,6 +83,15 @@ def start_routes(
         response_model=None,
     )
     return [route]
+
+
+def _trust(study: Study, store: Datastore) -> list[str]:
+    """How far masks can be trusted, in sentences; nothing before a label has judged one, or of a very large study."""
+    pool, lock = study.pool(store)
+    if not study.state.ledger.checks() or len(pool.unlabelled) > _QUICKLY_COUNTED:
+        return []
+    with lock:
+        return trust_words(study_trust(study.state, study.served.digest, pool, study.settings.seed))
 
 
 def _name(studies: str) -> str:

@@ -16,6 +16,7 @@ from sequal.study.state.features import FeatureStore
 from sequal.study.state.folder import StudyState, state_root, study_identity, study_state_folder
 from sequal.study.state.health import kept_bytes, state_warnings, study_warnings
 from sequal.study.state.kept_file import KeptFile
+from sequal.study.state.label_checks import LabelCheck
 from sequal.study.state.leases import ANONYMOUS
 from sequal.study.state.ledger import Ledger
 from sequal.study.state.ledger_claim import LedgerClaim
@@ -41,6 +42,7 @@ __all__ = [
     "FeatureStore",
     "KeptFile",
     "KeptModel",
+    "LabelCheck",
     "Ledger",
     "LedgerClaim",
     "Member",

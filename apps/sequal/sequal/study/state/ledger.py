@@ -1,9 +1,10 @@
-"""The ledger: scores, refinements, rounds, leases, skips and locks of one study in one database."""
+"""The ledger: scores, refinements, rounds, leases, skips, label checks and locks of one study in one database."""
 
 from pathlib import Path
 from typing import Self
 
 from sequal.study.state.engine import move_corrupt_aside, open_engine, sqlite_url
+from sequal.study.state.label_checks import LabelChecks
 from sequal.study.state.leases import Leases
 from sequal.study.state.locks import Locks
 from sequal.study.state.refinements import Refinements
@@ -14,7 +15,7 @@ from sequal.study.state.skips import Skips
 __all__ = ["Ledger"]
 
 
-class Ledger(Scores, Refinements, Rounds, Leases, Skips, Locks):
+class Ledger(Scores, Refinements, Rounds, Leases, Skips, LabelChecks, Locks):
     """The ledger of one study; safe to use from several threads and processes at once.
 
     A table that an older version of the app did not know is made when its ledger is opened.

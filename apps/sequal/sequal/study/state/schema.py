@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-__all__ = ["METADATA", "leases", "locks", "refined", "rounds", "scores", "skips"]
+__all__ = ["METADATA", "label_checks", "leases", "locks", "refined", "rounds", "scores", "skips"]
 
 METADATA = MetaData()
 
@@ -78,6 +78,18 @@ skips = Table(
     Column("client", String(256), nullable=False),
     Column("reason", Text, nullable=False),
     Column("skipped_at", Float(53), nullable=False),
+)
+
+label_checks = Table(
+    "label_checks",
+    METADATA,
+    Column("study", String(64), primary_key=True),
+    Column("image", String(512), primary_key=True),
+    Column("checkpoint_digest", String(64), nullable=False),
+    Column("predicted_dice", Float(53)),
+    Column("dice", Float(53), nullable=False),
+    Column("sizes", JSON, nullable=False),
+    Column("checked_at", Float(53), nullable=False),
 )
 
 locks = Table(

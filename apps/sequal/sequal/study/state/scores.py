@@ -56,6 +56,12 @@ class Scores(LedgerPart):
         rows = self._read(lambda connection: connection.execute(query).all())
         return {row.image: math.nan if row.score is None else row.score for row in rows}
 
+    def score_of(self, digest: str, acquisition: str, image: str) -> float | None:
+        """Score of one image; None where it has none."""
+        query = self._scores_of(digest, acquisition).where(scores.c.image == image)
+        row = self._read(lambda connection: connection.execute(query).first())
+        return None if row is None else row.score
+
     def best_first(self, digest: str, acquisition: str) -> Iterator[list[tuple[str, float]]]:
         """Images with a score, the highest first, and of equal scores the last id first, in parts.
 

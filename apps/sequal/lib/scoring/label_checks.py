@@ -1,0 +1,84 @@
+"""After each submission: what the model in service predicted of the mask, and what the expert's label found."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+import torch
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+
+from lib.configs import Study
+from sequal.files.imaging.claims import large_images_take_turns
+from sequal.prediction import PREDICTED_DICE, check_label, learnt_from
+from sequal.processor import step_back_thread
+from sequal.study.items import Item
+from sequal.study.state import StudyModels
+
+__all__ = ["LabelChecks"]
+
+logger = logging.getLogger(__name__)
+
+
+class LabelChecks:
+    """Checks submitted labels in a thread of its own: no annotator waits for it, and nothing that he did depends on it.
+
+    A label whose image the model in service has learnt from says nothing of that model and is not checked; a check that
+    was made before that stays.
+
+    Args:
+        study: its model in service and its ledger.
+        datastore: gives images and labels.
+    """
+
+    def __init__(self, study: Study, datastore: Callable[[], Datastore]) -> None:
+        self._study, self._datastore = study, datastore
+        self._waiting: SimpleQueue[str] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def put(self, image: str) -> None:
+        """Check the label of an image soon; returns at once."""
+        self._waiting.put(image)
+        with self._lock:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._work, name="label-checks", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no thread left; the next label tries again
+                logger.warning("The mask of %s is not judged by its label yet: %s", image, error)
+            else:
+                self._thread = thread
+
+    def _work(self) -> None:
+        step_back_thread()
+        torch.set_num_threads(1)  # of this thread
+        while True:
+            image = self._waiting.get()
+            try:
+                self.check(image)
+            except Exception as error:  # whatever it is, the label is stored and the next one is waiting
+                logger.warning("The mask of %s cannot be judged by its label: %s", image, error)
+
+    def check(self, image: str) -> None:
+        """Check the label of an image now, and keep the result in the ledger.
+
+        Raises:
+            SequalError: image, label, model or ledger cannot be used.
+            HTTPException: the image or the label is no longer there.
+        """
+        study, store, tag = self._study, self._datastore(), DefaultLabelTag.FINAL
+        if study.served.path is None:
+            return
+        serving = StudyModels(study.state, study.starting_weights).in_service()
+        if image in learnt_from(study.state.ledger.rounds(), None if serving is None else serving.round):
+            return
+        label = store.get_label_uri(store.get_label_by_image_id(image, tag), tag)
+        file = Path(store.get_image_uri(image))
+        loaded = study.served.load()
+        predicted = study.state.ledger.score_of(loaded.digest, PREDICTED_DICE, image)
+        with large_images_take_turns(file):
+            found = check_label(Item(image, file, Path(label)), loaded, study.settings, study.device, predicted)
+        study.state.ledger.put_check(found)
