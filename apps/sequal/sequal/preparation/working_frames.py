@@ -1,7 +1,9 @@
 """Frames on their working grid, read when needed and kept within a memory bound."""
 
 import logging
-from collections import OrderedDict
+from contextlib import suppress
+
+from cachetools import LRUCache
 
 from sequal.anatomy.models import model_of
 from sequal.errors import ImageError
@@ -28,8 +30,7 @@ class WorkingFrames:
     def __init__(self, settings: Settings, cache_bytes: int = 1 << 30) -> None:
         self._settings, self._model = settings, model_of(settings)
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[str, WorkingFrame] = OrderedDict()
-        self._held_bytes = 0
+        self._cache: LRUCache[str, WorkingFrame] = LRUCache(cache_bytes, getsizeof=lambda frame: frame.pixels.nbytes)
         self.unreadable: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[type["WorkingFrames"], tuple[Settings, int]]:
@@ -48,17 +49,10 @@ class WorkingFrames:
                 logger.warning("Leaving out image %s: %s", item.id, error)
                 self.unreadable[item.id] = str(error)
                 return None
-            self._keep(item.id, frame)
-        self._cache.move_to_end(item.id)
+            with suppress(ValueError):  # larger than the whole cache
+                self._cache[item.id] = frame
         return frame
 
     def readable(self, items: list[Item]) -> list[Item]:
         """Those of `items` whose file can be read, in the same order."""
         return [item for item in items if self.get(item) is not None]
-
-    def _keep(self, key: str, frame: WorkingFrame) -> None:
-        self._cache[key] = frame
-        self._held_bytes += frame.pixels.nbytes
-        while self._held_bytes > self._cache_bytes and len(self._cache) > 1:
-            _, dropped = self._cache.popitem(last=False)
-            self._held_bytes -= dropped.pixels.nbytes

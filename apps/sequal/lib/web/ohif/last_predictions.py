@@ -1,9 +1,10 @@
 """What the model last said about each image, for viewers that drop it from the reply."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
+
+from cachetools import FIFOCache
 
 __all__ = ["LastPredictions"]
 
@@ -21,8 +22,7 @@ class LastPredictions:
     """
 
     def __init__(self, capacity: int = 1000) -> None:
-        self._capacity = capacity
-        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._kept: FIFOCache[str, dict[str, Any]] = FIFOCache(capacity)
         self._lock = threading.Lock()
 
     def keep(self, image_id: str, params: Mapping[str, Any]) -> None:
@@ -31,9 +31,6 @@ class LastPredictions:
             return
         with self._lock:
             self._kept[image_id] = {key: params[key] for key in (*_KEYS, *_MORE) if key in params}
-            self._kept.move_to_end(image_id)
-            while len(self._kept) > self._capacity:
-                self._kept.popitem(last=False)
 
     def get(self, image_id: str) -> dict[str, Any] | None:
         """What was said: `imt`, `pld`, `confidence`, and `imt_frames` and `of_mask` where they were.

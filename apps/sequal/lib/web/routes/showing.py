@@ -1,11 +1,11 @@
 """`/sequal/frame`, `/sequal/picture`, `/sequal/label`: one frame as the annotator's page shows it."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from cachetools import LRUCache
 from fastapi import HTTPException, Query, Response, params, status
 from fastapi.routing import APIRoute
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
@@ -96,7 +96,7 @@ class _LastFrames:
     """The images that were asked for last, read once; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Path, int, int], Frame] = OrderedDict()
+        self._kept: LRUCache[tuple[Path, int, int], Frame] = LRUCache(_KEPT)
         self._lock = threading.Lock()
 
     def get(self, file: Path) -> Frame:
@@ -112,14 +112,11 @@ class _LastFrames:
             return read_frame(file)  # says what is wrong
         with self._lock:
             if key in self._kept:
-                self._kept.move_to_end(key)
                 return self._kept[key]
         with large_images_take_turns(file):
             frame = read_frame(file)
         with self._lock:
             self._kept[key] = frame
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
         return frame
 
 

@@ -1,9 +1,10 @@
 """Whether a file can be read as an image, found out once for each version of the file."""
 
 import threading
-from collections import OrderedDict
 from pathlib import Path
 from typing import Final
+
+from cachetools import FIFOCache
 
 from sequal.errors import ImageError
 from sequal.files.imaging.claims import large_images_take_turns
@@ -19,7 +20,7 @@ class ReadableFiles:
     """Remembers which files were read, and which could not be; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[_Stamp, str] = OrderedDict()
+        self._known: FIFOCache[_Stamp, str] = FIFOCache(_CAPACITY)
         self._lock = threading.Lock()
 
     def problem(self, path: Path) -> str:
@@ -44,6 +45,4 @@ class ReadableFiles:
             problem = str(error)
         with self._lock:
             self._known[stamp] = problem
-            while len(self._known) > _CAPACITY:
-                self._known.popitem(last=False)
         return problem
