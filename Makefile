@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 
-.PHONY: serve pacs test test-browser lint types unit demo clean
+.PHONY: serve pacs test test-browser lint types unit demo demo-volume clean
 .DELETE_ON_ERROR:
 
 # torch and setuptools first: monailabel builds two packages from source that import them while building.
@@ -24,6 +24,10 @@ serve: $(VENV)/.ready
 
 demo: $(VENV)/.ready
 	$(BIN)/python apps/sequal/cli.py annotate --demo demo --per-round 6 --test-images 14
+
+# The same loop on simulated hearts in CT and MR, with the model for volumes.
+demo-volume: $(VENV)/.ready
+	$(BIN)/python apps/sequal/cli.py annotate --demo demo-volume --models volume --rounds 3 --test-images 8
 
 # Orthanc with the sample study on 127.0.0.1:8042 and the server on it; needs Debian's orthanc and orthanc-dicomweb.
 pacs: $(VENV)/.ready
@@ -47,4 +51,4 @@ test-browser: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest tests/browser
 
 clean:
-	rm -rf $(VENV) demo build
+	rm -rf $(VENV) demo demo-volume build

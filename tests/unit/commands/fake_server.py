@@ -36,6 +36,8 @@ class FakeStudy:
     polls: int = 0
     training_error: str = ""
     models: tuple[str, ...] = ("carotid",)
+    trainers: tuple[str, ...] = ("carotid",)
+    labels: tuple[str, ...] = ("intima-media",)
     refuse_labels: bool = False
     trained_with: list[dict] = field(default_factory=list)
 
@@ -99,7 +101,13 @@ class _Handler(BaseHTTPRequestHandler):
         if url.path == "/info/":
             models = {name: {"type": "segmentation"} for name in study.models}
             return self._json(
-                {"models": models, "strategies": {"entropy": {}, "pld": {}}, "train_stats": {"carotid": study.stats()}}
+                {
+                    "models": models,
+                    "labels": list(study.labels),
+                    "trainers": {name: {} for name in study.trainers},
+                    "strategies": {"entropy": {}, "pld": {}},
+                    "train_stats": {name: study.stats() for name in study.trainers},
+                }
             )
         if url.path == "/datastore/" and query.get("output") == "all":
             labels = {

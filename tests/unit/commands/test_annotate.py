@@ -1,16 +1,24 @@
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
 
+from sequal.anatomy.models.volume import Volume
+from sequal.anatomy.phantom.volumes import BODY_LABELS
 from sequal.commands.annotating.annotate import CLIENT_ID
 from sequal.commands.annotating.client import AnnotationClient
+from sequal.commands.annotating.evaluation import served_model
+from sequal.commands.annotating.picture import write_picture
+from sequal.commands.annotating.plane import Plane
 from sequal.commands.annotating.play import PlayOptions, play
 from sequal.commands.annotating.truth import Truth, choose_test_images, exact_expert, noisy_expert
 from sequal.errors import ServerError, StudyError
-from sequal.files.imaging import read_frame
+from sequal.experiments.volume_folder import make_volumes
+from sequal.files.imaging import NOT_CALIBRATED, Frame, read_frame
+from sequal.settings import Settings
 from unit.commands.fake_server import FIRST_SHIFT, IMT_MM, FakeStudy, serving
 from unit.commands.studies import make_folder
 from unit.synthetic_study import write_label
@@ -51,8 +59,8 @@ def patients():
 
 
 def run_play(client, studies, expert=exact_expert, **options):
-    truth = Truth.open(studies / "truth")
-    return play(client, PlayOptions(**{"test_images": 3, **options}), truth, expert, patients())
+    truth, model = Truth.open(studies / "truth"), served_model(client.info())
+    return play(client, model, PlayOptions(**{"test_images": 3, **options}), truth, expert, patients())
 
 
 def test_every_round_asks_submits_trains_and_judges(client, study, studies):
@@ -98,6 +106,7 @@ def test_progress_shows_this_round_and_not_the_stats_of_the_one_before(client, s
     steps = []
     play(
         client,
+        served_model(client.info()),
         PlayOptions(rounds=2, per_round=1, test_images=2),
         Truth.open(studies / "truth"),
         exact_expert,
@@ -166,10 +175,65 @@ def test_missing_truth_is_told_before_anything_is_asked(client, study, studies):
     assert study.clients == set()
 
 
-def test_a_server_without_a_model_is_refused(client, study, studies):
-    study.models = ()
-    with pytest.raises(ServerError, match=r"cli\.py pretrain"):
+def test_a_server_of_another_app_is_refused(client, study, studies):
+    study.trainers = ("spleen",)
+    with pytest.raises(ServerError, match="one of carotid, volume, got spleen"):
         run_play(client, studies)
+
+
+def test_a_server_without_a_model_gets_one_by_its_first_round(client, study, studies):
+    study.models = ()
+    result = run_play(client, studies, rounds=2, per_round=1)
+    assert result.before.dice is None
+    assert study.tasks["scoring"] == [], "there is nothing to score with"
+    assert [played.answers[0].auto_dice is None for played in result.rounds] == [True, False]
+    assert result.rounds[0].evaluation.dice == pytest.approx(1 - (FIRST_SHIFT - 1) / THICKNESS_PX)
+
+
+def test_volumes_are_annotated_and_judged_by_structure(tmp_path):
+    """The server's masks lie off along one axis, so that volumes are right and Dice is not."""
+    studies = tmp_path / "studies"
+    make_volumes(studies, count=6, shape=(20, 20, 16))
+    images = {path.name.partition(".")[0]: path for path in sorted(studies.glob("*.nii.gz"))}
+    masks = {i: np.asarray(nib.load(studies / "truth" / path.name).dataobj) for i, path in images.items()}
+    names = tuple(BODY_LABELS["heart"])
+    study = FakeStudy(images, masks, set(), order=sorted(images), models=(), trainers=("volume",), labels=names)
+    (tmp_path / "downloads").mkdir()
+    with serving(study) as address:
+        client = AnnotationClient(address, "anna", tmp_path / "downloads", poll_s=0.01)
+        result = run_play(client, studies, rounds=2, per_round=1, test_images=2)
+    asked = [answer.image for played in result.rounds for answer in played.answers]
+    assert all(np.array_equal(study.submitted[image], masks[image]) for image in asked)
+    first, second = (played.evaluation for played in result.rounds)
+    assert 0 < first.dice < second.dice < 1
+    assert first.imt_bias_mm is None
+    assert abs(first.volume_bias_ml) < 1
+    assert result.rounds[0].answers[0].label.ndim == 2
+    assert (result.rounds[0].answers[0].label > 0).any()
+    write_picture(tmp_path / "play.png", result)
+    with Image.open(tmp_path / "play.png") as picture:
+        assert picture.width > 1000
+
+
+def test_a_volume_is_looked_at_from_one_side_whatever_way_it_is_stored():
+    """A mark to the front and the left of the patient, in the slice with most of the structure."""
+    model = Volume(Settings(models="volume", labels="cube"))
+    mask = np.zeros((12, 10, 8), np.uint8)
+    mask[2:4, 7:9, 5] = 1  # in RAS: left (low x), front (high y)
+    affine = np.diag([1.0, 2.0, 3.0, 1.0])
+    seen = []
+    for codes in ("RAS", "LPS", "PIR"):
+        turned = nib.Nifti1Image(mask, affine).as_reoriented(
+            nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(codes))
+        )
+        array = np.asarray(turned.dataobj)
+        frame = Frame(array.astype(np.float32), turned.affine, array.shape, NOT_CALIBRATED, Path("x.nii.gz"))
+        plane = Plane.of(model, frame, array)
+        seen.append(plane.cut(array))
+        assert plane.calibration.spacing_mm == (1.0, 2.0)
+    assert all(np.array_equal(one, seen[0]) for one in seen)
+    columns, rows = np.nonzero(seen[0])
+    assert (columns.min(), rows.max()) == (8, 2), "the patient's left is on the right, the front above"
 
 
 def test_nothing_to_label_is_refused(client, study, studies):

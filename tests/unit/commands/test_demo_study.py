@@ -2,7 +2,9 @@ import nibabel as nib
 import numpy as np
 
 from sequal.commands import demo_study
-from sequal.commands.demo_study import simulate_demo_study
+from sequal.commands.demo_study import VOLUME_DEMO, simulate_demo_study, simulate_demo_volumes
+from sequal.commands.spelling import setting_pairs
+from sequal.settings import Settings
 from sequal.study.folder import StudyFiles
 
 
@@ -19,3 +21,14 @@ def test_frames_become_a_studies_folder_with_its_truth(tmp_path, monkeypatch):
         assert truth.shape == nib.load(path).shape
         assert set(np.unique(truth.dataobj)) <= {0, 1}, image
     assert [path.name for path in (tmp_path / "demo").iterdir()] == ["frames"]
+
+
+def test_volumes_become_a_studies_folder_without_labels(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_study, "_VOLUMES", 2)
+    files = StudyFiles.open(simulate_demo_volumes(tmp_path))
+    settings = Settings.from_conf({"models": "volume", **setting_pairs(VOLUME_DEMO)})
+    assert len(files.images) == len(files.patients()) == 2
+    assert files.labels == {}
+    for path in files.images.values():
+        truth = np.unique(nib.load(files.folder / "truth" / path.name).dataobj)
+        assert set(truth) == set(range(len(settings.label_names) + 1))

@@ -7,9 +7,9 @@ from rich.console import Console
 
 from sequal.commands import console, export, import_study, report, score, simulate, status
 from sequal.commands.annotating import annotate
-from sequal.commands.annotating.evaluation import Evaluation
+from sequal.commands.annotating.evaluation import NOTHING_SEEN, Evaluation
 from sequal.commands.annotating.play import PlayedRound
-from sequal.commands.annotating.report import COLUMNS, round_row, start_row
+from sequal.commands.annotating.report import columns, round_row, start_row
 from sequal.commands.console import progress_bar, table
 from sequal.commands.measuring import measure
 from sequal.study.overview import StudyOverview
@@ -80,12 +80,19 @@ def test_the_status_of_a_study(screen, monkeypatch):
 
 
 def test_every_row_of_annotate(screen):
+    names = columns(in_volumes=False)
     stats = {"best_metric": 0.8673, "published": False, "refinement": {"images": 1234, "pixels_changed": 123456}}
     played = PlayedRound(12, 1234, [], stats, Evaluation(0.9412, {}, -0.0312, 0.04, {}), 1234.5)
     console.OUT.print(
-        table("Annotated", COLUMNS, [start_row(8, Evaluation(0.8123, {}, -0.0123, 0.04, {})), round_row(12, played)])
+        table("Annotated", names, [start_row(8, Evaluation(0.8123, {}, -0.0123, 0.04, {})), round_row(12, played)])
     )
     check(screen.getvalue(), "0.8673", "0.9412", "-0.0312", "0.8123", "-0.0123", "1234")
+
+
+def test_rows_of_volumes_have_the_error_in_millilitres(screen):
+    first = Evaluation(0.7, {}, None, None, {}, volume_bias_ml=-2.5, volume_error_ml=34.26)
+    console.OUT.print(table("Annotated", columns(in_volumes=True), [start_row(0, NOTHING_SEEN), start_row(4, first)]))
+    check(screen.getvalue(), "volume", "34.26", "0.7")
 
 
 def test_scores_of_every_kind(screen, monkeypatch):

@@ -75,6 +75,7 @@ class Study:
         root = state_root(app, studies, settings)
         state = StudyState.open(root, settings)
         settings = with_plan(settings, _files(studies), root / "volume_plan.json")
+        _ = model_of(settings).patch  # one that no network can learn from stops the start
         weights = starting_weights(app, settings)
         manifest = None if "://" in studies else Path(studies) / MANIFEST_NAME
         served = ServedModel(state.published, weights, device, lambda: repair_published(state))

@@ -1,4 +1,4 @@
-"""The study of the demo: frames of a machine that the starting weights do badly at, simulated on the spot."""
+"""The studies of the demos, simulated on the spot: frames that the starting weights do badly at, and volumes."""
 
 import shutil
 from collections.abc import Callable
@@ -7,13 +7,26 @@ from pathlib import Path
 from typing import Final
 
 from sequal.anatomy.phantom import HOSPITAL
+from sequal.anatomy.phantom.volumes import BODY_LABELS, BodyPart
 from sequal.experiments.hospital_folder import make_hospital
+from sequal.experiments.volume_folder import make_volumes
 from sequal.study.state import MANIFEST_NAME
 
-__all__ = ["simulate_demo_study"]
+__all__ = ["VOLUME_DEMO", "simulate_demo_study", "simulate_demo_volumes"]
 
 _SEED: Final = 2
 _FRAMES: Final = (36, 16)
+_PART: Final[BodyPart] = "heart"
+_VOLUMES: Final = 48
+#: Settings of a server for which two cores need a minute a round: coarse voxels, and random weights that learn quickly.
+VOLUME_DEMO: Final = (
+    f"labels={','.join(BODY_LABELS[_PART])}",
+    "volume_spacing=5,5,5",
+    "volume_patch=32,32,32",
+    "learning_rate=0.003",
+    "epochs=4",
+    "iterations_per_epoch=40",
+)
 
 
 def simulate_demo_study(folder: Path, progress: Callable[[int, int], None] = lambda *_: None) -> Path:
@@ -46,4 +59,22 @@ def simulate_demo_study(folder: Path, progress: Callable[[int, int], None] = lam
         patients += (part / "images" / MANIFEST_NAME).read_text().splitlines(keepends=True)[1:]
     (study / MANIFEST_NAME).write_text("".join(patients))
     shutil.rmtree(made)
+    return study
+
+
+def simulate_demo_volumes(folder: Path, progress: Callable[[int, int], None] = lambda *_: None) -> Path:
+    """Simulate hearts in CT and MR as a studies folder without a label.
+
+    Args:
+        folder: gets `volumes/` with the images, `patients.csv` and `truth/`.
+        progress: called with the number of volumes that are done, and of all.
+
+    Returns:
+        `volumes`.
+
+    Raises:
+        StudyError: the folder cannot be written.
+    """
+    study = folder / "volumes"
+    make_volumes(study, seed=_SEED, count=_VOLUMES, part=_PART, progress=progress)
     return study

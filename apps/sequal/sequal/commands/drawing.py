@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sequal.anatomy.measurement import Boundaries
 from sequal.files.imaging import Calibration
-from sequal.labels import INTIMA_MEDIA
+from sequal.labels import BACKGROUND, IGNORE
 
 __all__ = ["LI_COLOUR", "MA_COLOUR", "draw_boundaries", "draw_frame", "draw_outline"]
 
@@ -38,7 +38,7 @@ def draw_boundaries(axes: Axes, boundaries: Boundaries, width: float = 1.0) -> N
 
 
 def draw_outline(axes: Axes, label: NDArray[np.uint8], colour: str, width: float = 1.0) -> None:
-    """Draw the outline of the layer of a label (W, H); nothing for a label without the layer."""
-    layer = label == INTIMA_MEDIA
-    if layer.any() and min(layer.shape) > 1:
-        axes.contour(layer.T.astype(float), levels=[0.5], colors=[colour], linewidths=width)
+    """Draw the outline of each class of a label (W, H); nothing for a label without any."""
+    for number in np.unique(label[(label != BACKGROUND) & (label != IGNORE)]):
+        if min(label.shape) > 1:
+            axes.contour((label == number).T.astype(float), levels=[0.5], colors=[colour], linewidths=width)

@@ -132,6 +132,44 @@ def test_a_class_that_is_missing_from_all_labels_stays_out_of_the_masks_without_
     assert found.volumes_ml.keys() == {"left atrium", "aorta", "vein"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"volume_patch": "16,16,16"}, r"16 voxels or more.*got 16,16,16\. Add --conf volume_patch 32,32,16"),
+        ({"second_network": "flexible_unet", "volume_patch": "64,64,16"}, r"32 voxels or more.*volume_patch 64,64,32"),
+    ],
+)
+def test_a_patch_of_which_a_network_makes_one_value_is_refused(volumes, changes, words):
+    with pytest.raises(SettingsError, match=words):
+        model_of(chosen(**changes)).read(volumes[0][0].image)
+
+
+def test_a_study_of_tiny_volumes_gets_a_patch_that_networks_can_learn_from(tmp_path):
+    path = write(tmp_path / "tiny.nii.gz", np.zeros((12, 10, 8), np.int16), np.eye(4))
+    planned = with_plan(chosen(volume_spacing="auto", volume_patch="auto"), [path], tmp_path / "plan.json")
+    assert planned.volume_patch == "32,16,16"
+    assert model_of(planned).read(path).grid.working == (12, 10, 8)
+
+
+def test_volumes_of_other_spacing_axes_and_shape_are_learnt_together(tmp_path):
+    """One of cubes, one of eight times thicker slices that is stored from head to foot and from left to right."""
+    items = []
+    for name, shape, sizes in (("cubes", (24, 24, 24), (4, 4, 4)), ("slices", (6, 30, 28), (-16, 3, 3))):
+        affine = np.diag([*sizes, 1.0])[[1, 2, 0, 3]] if name == "slices" else np.diag([*sizes, 1.0])
+        label = np.zeros(shape, np.uint8)
+        label[tuple(slice(side // 3, 2 * side // 3) for side in shape)] = 1
+        image = write(tmp_path / f"{name}.nii.gz", (label * 100).astype(np.int16), affine)
+        items.append(Item(name, image, write(tmp_path / "labels" / f"{name}.nii.gz", label, affine), name))
+    settings = chosen()
+    state = StudyState.open(tmp_path / "state", settings)
+    assert run_round(items, [], state, settings).trained_on == 2
+    loaded = load_pair(state.published, CPU)
+    for item in items:
+        frame = read_frame(item.image)
+        found = predict_volume(frame, loaded, settings, CPU)
+        assert found.mask.shape == frame.grid == nib.load(item.image).shape
+
+
 def test_one_slice_is_no_volume(tmp_path):
     path = write(tmp_path / "slice.nii.gz", np.zeros((20, 20, 1), np.int16), np.eye(4))
     with pytest.raises(ImageError, match="a volume of at least 4 slices along each axis, got 20 x 20 x 1"):

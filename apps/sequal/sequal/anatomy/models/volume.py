@@ -1,6 +1,7 @@
 """Any labelled structures of a CT, MR or ultrasound volume."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -58,14 +59,20 @@ class Volume(Model):
             SettingsError: it is not known, or a network would reduce it to one value, of which there are no statistics.
         """
         patch = self._triple("volume_patch", self.settings.volume_patch_voxels)
-        stride = self.shape.stride
-        if max(patch) <= stride:
+        stride = self._stride
+        if min(patch) < stride or max(patch) <= stride:
             raise SettingsError(
-                f"Expected `volume_patch` to be over {stride} voxels along an axis at least, because {stride} become "
-                f"one value in {self.settings.network}, got {','.join(map(str, patch))}. Add --conf volume_patch "
-                f"{2 * stride},{2 * stride},{stride}."
+                f"Expected `volume_patch` to be {stride} voxels or more along each axis and over {stride} along one, "
+                f"because the networks make one value of {stride}, got {','.join(map(str, patch))}. Add --conf "
+                f"volume_patch {2 * stride},{2 * stride},{stride}."
             )
         return patch
+
+    @property
+    def _stride(self) -> int:
+        """Of the networks that may be asked for: with one method the second is of no use, and does no harm."""
+        names = (self.settings.network, self.settings.second_network)
+        return max(replace(self.shape, name=name).stride for name in names)
 
     def read(self, path: Path) -> WorkingFrame:
         """A volume of one channel."""
@@ -83,7 +90,7 @@ class Volume(Model):
                 f"got {' x '.join(map(str, frame.grid))}. Leave frames and clips to --conf models carotid."
             )
         spacing = self._triple("volume_spacing", self.settings.volume_spacing_mm)
-        grid = VolumeGrid.of(frame.grid, frame.affine, spacing, self.patch, self.shape.stride, frame.source.name)
+        grid = VolumeGrid.of(frame.grid, frame.affine, spacing, self.patch, self._stride, frame.source.name)
         pixels = grid.image_to_working(normalise_intensity(frame.pixels)).half()
         return WorkingFrame(pixels[None], grid, frame.layout)
 

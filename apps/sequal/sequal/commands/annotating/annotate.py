@@ -11,13 +11,14 @@ from typing import Final
 from rich.progress import Progress as ProgressBar
 
 from sequal.commands.annotating.client import AnnotationClient
+from sequal.commands.annotating.evaluation import served_model
 from sequal.commands.annotating.picture import write_picture
 from sequal.commands.annotating.play import Play, PlayedRound, PlayOptions, play
-from sequal.commands.annotating.report import COLUMNS, Row, play_as_json, round_row, start_row, write_json
+from sequal.commands.annotating.report import Row, columns, play_as_json, round_row, start_row, write_json
 from sequal.commands.annotating.truth import Truth, exact_expert, noisy_expert
 from sequal.commands.console import OUT, progress_bar, table
 from sequal.commands.demo import copied_demo, copy_study, empty_demo, running_server
-from sequal.commands.demo_study import simulate_demo_study
+from sequal.commands.demo_study import VOLUME_DEMO, simulate_demo_study, simulate_demo_volumes
 from sequal.commands.place import output_folder
 from sequal.commands.spelling import setting_pairs
 from sequal.errors import SettingsError
@@ -42,7 +43,7 @@ class AnnotateOptions:
         truth: masks by image id; None: `truth` in the studies folder.
         out: where `annotate.json` and `annotate.png` go.
         demo: folder of a demo; None: annotate at `server`.
-        noisy: draw as a simulated reader; else submit the truth itself.
+        noisy: draw as a simulated reader; else submit the truth itself, as always in volumes.
         play: rounds, strategy and so on.
         conf: `key=value` settings, for the server of a demo, or for every training of a server that runs.
     """
@@ -74,7 +75,9 @@ def annotate_command(options: AnnotateOptions) -> None:
         options = replace(options, play=replace(options.play, training=settings))
     simulated = False
     if options.demo is not None and options.studies is None:
-        options, simulated = replace(options, studies=_simulated(options.demo)), True
+        in_volumes = Settings.from_conf(settings).model == "volume"
+        conf = (*(VOLUME_DEMO if in_volumes else ()), *options.conf)
+        options, simulated = replace(options, studies=_simulated(options.demo, in_volumes), conf=conf), True
     truth_folder = options.truth or (options.studies / "truth" if options.studies else None)
     if truth_folder is None:
         raise SettingsError("Expected --studies or --truth to be given, got neither. The annotator has to know truth.")
@@ -97,26 +100,29 @@ def _server(options: AnnotateOptions, *, simulated: bool) -> AbstractContextMana
     return running_server(options.app, study, state, log, setting_pairs(options.conf))
 
 
-def _simulated(demo: Path) -> Path:
-    """Frames for a demo that nobody gave any."""
+def _simulated(demo: Path, in_volumes: bool) -> Path:
+    """Frames or volumes for a demo that nobody gave any."""
     empty_demo(demo)
+    simulate = simulate_demo_volumes if in_volumes else simulate_demo_study
     with progress_bar() as bar:
-        task = bar.add_task("Simulating a hospital's frames", total=None)
-        return simulate_demo_study(demo, lambda done, total: bar.update(task, completed=done, total=total))
+        task = bar.add_task(f"Simulating {'volumes' if in_volumes else 'the frames of a hospital'}", total=None)
+        return simulate(demo, lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def _annotate(options: AnnotateOptions, truth: Truth, patients: Mapping[str, str]) -> None:
     out = options.demo or options.out
-    expert = noisy_expert(options.play.seed) if options.noisy else exact_expert
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, progress_bar() as bar:
         client = AnnotationClient(options.server, CLIENT_ID, Path(folder))
+        model = served_model(client.info())
+        noisy = options.noisy and model.spatial_dims == 2  # the simulated reader draws a layer
+        expert = noisy_expert(options.play.seed) if noisy else exact_expert
         show = _Show(bar, options.play.rounds)
-        result = play(client, options.play, truth, expert, patients, on_round=show.round, progress=show.step)
+        result = play(client, model, options.play, truth, expert, patients, on_round=show.round, progress=show.step)
     how = {
         "server": options.server,
         "truth": str(truth.folder),
-        "expert": "noisy" if options.noisy else "exact",
+        "expert": "noisy" if noisy else "exact",
         "options": asdict(options.play),
         "seconds": round(time.monotonic() - start, 1),
     }
@@ -162,5 +168,6 @@ class _Show:
 
 def _print(result: Play) -> None:
     rows: list[Row] = [start_row(result.labels_before, result.before)]
+    names = columns(result.model.spatial_dims == 3)
     rows += [round_row(number, played) for number, played in enumerate(result.rounds, 1)]
-    OUT.print(table(f"Annotated by a simulated expert, judged on {len(result.test)} test images", COLUMNS, rows))
+    OUT.print(table(f"Annotated by a simulated expert, judged on {len(result.test)} test images", names, rows))

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sequal.anatomy.measurement import FAILED_DICE, combine_frames, measure_label, score_segmentation
+from sequal.anatomy.measurement import FAILED_DICE, combine_frames, label_dice, measure_label, score_segmentation
+from sequal.anatomy.model import Model
+from sequal.anatomy.models import MODELS
 from sequal.commands.annotating.client import AnnotationClient
+from sequal.errors import ServerError
 from sequal.files.imaging import Frame, read_label
 from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
+from sequal.settings import Settings
 
-__all__ = ["Evaluation", "TestImage", "evaluate", "mean_dice"]
+__all__ = ["NOTHING_SEEN", "Evaluation", "TestImage", "dice_of", "evaluate", "served_model"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,7 @@ class TestImage:
     Attributes:
         id: image id.
         frame: as the server has it.
-        mask: uint8 (W, H, F) in {0, 1, 255}; 255 where nobody traced, which is not judged.
+        mask: uint8 of the frame's grid, classes and 255 where nobody traced, which is not judged.
     """
 
     id: str
@@ -40,7 +44,10 @@ class Evaluation:
         imt_bias_mm: mean over the calibrated images of the server's thickness minus the true one, each in the
             columns that were traced; None when there is none with a layer in both.
         imt_error_mm: the same of the absolute difference.
-        masks: the server's masks uint8 (W, H, F), for the picture.
+        masks: the server's masks by image id, for the picture.
+        volume_bias_ml: mean over the structures of all volumes of the server's millilitres minus the true ones; None
+            for a layer.
+        volume_error_ml: the same of the absolute difference.
     """
 
     dice: float | None
@@ -48,6 +55,8 @@ class Evaluation:
     imt_bias_mm: float | None
     imt_error_mm: float | None
     masks: Mapping[str, NDArray[np.uint8]] = field(repr=False)
+    volume_bias_ml: float | None = None
+    volume_error_ml: float | None = None
 
     @property
     def failures(self) -> int:
@@ -62,17 +71,42 @@ class Evaluation:
             "dice_by_image": dict(self.dice_by_image),
             "imt_bias_mm": self.imt_bias_mm,
             "imt_error_mm": self.imt_error_mm,
+            "volume_bias_ml": self.volume_bias_ml,
+            "volume_error_ml": self.volume_error_ml,
         }
 
 
+#: Before there is a model.
+NOTHING_SEEN = Evaluation(None, {}, None, None, {})
+
+
+def served_model(info: Mapping[str, Any]) -> Model:
+    """The model that a server trains.
+
+    Args:
+        info: what the server says of itself.
+
+    Raises:
+        ServerError: it trains none that this app knows.
+    """
+    trained = list(info.get("trainers") or ())
+    name = next((name for name in trained if name in MODELS), None)
+    if name is None:
+        raise ServerError(
+            f"Expected the server to train one of {', '.join(MODELS)}, got {', '.join(trained) or 'no model'}. "
+            "Start it with this app."
+        )
+    return MODELS[name](Settings(models=name, labels=",".join(info.get("labels") or ())))
+
+
 def evaluate(
-    client: AnnotationClient, model: str, images: list[TestImage], progress: Callable[[int], None] = lambda _: None
+    client: AnnotationClient, model: Model, images: list[TestImage], progress: Callable[[int], None] = lambda _: None
 ) -> Evaluation:
     """Segment the test images with the model in service and compare with the truth.
 
     Args:
         client: of the server.
-        model: its name.
+        model: of the server.
         images: the test images; may be empty.
         progress: called after each with the number done.
 
@@ -82,26 +116,33 @@ def evaluate(
     masks: dict[str, NDArray[np.uint8]] = {}
     dice: dict[str, float] = {}
     differences: list[float] = []
+    in_volumes = model.spatial_dims == 3
     for number, image in enumerate(images, 1):
-        inference = client.infer(model, image.id)
-        masks[image.id] = read_label(inference.file, image.frame.grid, layout=image.frame.layout)
-        dice[image.id] = mean_dice(masks[image.id], image.mask)
-        measured = _server_imt_mm(image, masks[image.id], inference.params)
-        true = _imt_mm(image, image.mask)
-        if measured is not None and true is not None:
-            differences.append(measured - true)
+        inference = client.infer(model.name, image.id)
+        mask = masks[image.id] = read_label(inference.file, image.frame.grid, layout=image.frame.layout)
+        dice[image.id] = dice_of(model, mask, image.mask)
+        if in_volumes:
+            pairs = [(one.first, one.second) for one in model.compare(mask, image.mask, image.frame)]
+        else:
+            pairs = [(_server_imt_mm(image, mask, inference.params), _imt_mm(image, image.mask))]
+        differences += [ours - true for ours, true in pairs if ours is not None and true is not None]
         progress(number)
+    bias, error = (float(np.mean(d)) if differences else None for d in (differences, np.abs(differences)))
     return Evaluation(
         dice=float(np.mean(list(dice.values()))) if dice else None,
         dice_by_image=dice,
-        imt_bias_mm=float(np.mean(differences)) if differences else None,
-        imt_error_mm=float(np.mean(np.abs(differences))) if differences else None,
+        imt_bias_mm=None if in_volumes else bias,
+        imt_error_mm=None if in_volumes else error,
+        volume_bias_ml=bias if in_volumes else None,
+        volume_error_ml=error if in_volumes else None,
         masks=masks,
     )
 
 
-def mean_dice(mask: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
-    """Mean over the frames of two labels (W, H, F) of their Dice."""
+def dice_of(model: Model, mask: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
+    """Dice of two labels of an image: mean over the frames of a layer, over the structures of a volume."""
+    if model.spatial_dims == 3:
+        return label_dice(mask, truth)
     return float(np.mean([score_segmentation(mask[:, :, f], truth[:, :, f]).dice for f in range(mask.shape[2])]))
 
 

@@ -9,11 +9,12 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sequal.commands.annotating.evaluation import TestImage
+from sequal.commands.annotating.plane import Plane
 from sequal.commands.annotating.play import Answer, Play
 from sequal.commands.drawing import draw_frame, draw_outline
 from sequal.errors import StudyError
 from sequal.files.imaging import NOT_CALIBRATED
-from sequal.labels import INTIMA_MEDIA
+from sequal.labels import BACKGROUND, IGNORE
 
 __all__ = ["write_picture"]
 
@@ -21,7 +22,7 @@ _TRUTH_COLOUR: Final = "#35d0ff"
 _MODEL_COLOUR: Final = "#ffd400"
 _ASKED_PER_ROW: Final = 4
 _COMPARED: Final = 3
-#: Rows of pixels shown above and below the layer where before and after are compared.
+#: Rows of pixels shown above and below what is segmented where before and after are compared.
 _MARGIN_PX: Final = 80
 _WIDTH_IN, _DPI = 13.0, 120
 
@@ -61,7 +62,8 @@ def _draw_asked(figure: Axes, asked: list[Answer], rows: int) -> None:
         draw_frame(one, answer.pixels, NOT_CALIBRATED)
         draw_outline(one, answer.label, _TRUTH_COLOUR)
         score = "no score" if answer.score is None else f"score {answer.score:.4g}"
-        title = f"{number}. {answer.image}: {score}, auto Dice {answer.auto_dice:.2f}"
+        seen = "no model yet" if answer.auto_dice is None else f"auto Dice {answer.auto_dice:.2f}"
+        title = f"{number}. {answer.image}: {score}, {seen}"
         one.set_title(title, fontsize=7, parse_math=False)
     for one in axes[len(asked) :]:
         one.set_axis_off()
@@ -75,21 +77,23 @@ def _draw_comparison(figure: Axes, result: Play) -> None:
     spread = np.linspace(0, len(result.test) - 1, min(_COMPARED, len(result.test)))
     compared = [result.test[round(place)] for place in spread]
     axes = figure.subplots(2, len(compared), squeeze=False)
-    evaluations = (("before", result.before), ("after", result.rounds[-1].evaluation))
+    evaluations = [("before", result.before), ("after", result.rounds[-1].evaluation)]
+    if result.before.dice is None:  # there was no model
+        evaluations[0] = ("after one round", result.rounds[0].evaluation)
     for row, (when, evaluation) in enumerate(evaluations):
         for column, image in enumerate(compared):
             one = axes[row, column]
-            _draw_test_image(one, image, evaluation.masks[image.id])
+            _draw_test_image(one, image, evaluation.masks[image.id], Plane.of(result.model, image.frame, image.mask))
             dice = evaluation.dice_by_image[image.id]
             one.set_title(f"{image.id} {when}: Dice {dice:.2f}", fontsize=8, parse_math=False)
 
 
-def _draw_test_image(axes: Axes, image: TestImage, mask: NDArray[np.uint8]) -> None:
-    truth = image.mask[:, :, 0]
-    draw_frame(axes, image.frame.pixels[:, :, 0], image.frame.calibration)
-    draw_outline(axes, mask[:, :, 0], _MODEL_COLOUR)
+def _draw_test_image(axes: Axes, image: TestImage, mask: NDArray[np.uint8], plane: Plane) -> None:
+    truth = plane.cut(image.mask)
+    draw_frame(axes, plane.cut(image.frame.pixels), plane.calibration)
+    draw_outline(axes, plane.cut(mask), _MODEL_COLOUR)
     draw_outline(axes, truth, _TRUTH_COLOUR)
-    rows = np.flatnonzero((truth == INTIMA_MEDIA).any(axis=0))
+    rows = np.flatnonzero(((truth != BACKGROUND) & (truth != IGNORE)).any(axis=0))
     if rows.size:
         axes.set_ylim(min(rows[-1] + _MARGIN_PX, truth.shape[1] - 1), max(rows[0] - _MARGIN_PX, 0))
 

@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sequal.anatomy.model import Model
 from sequal.commands.annotating.client import AnnotationClient, Sample
-from sequal.commands.annotating.evaluation import Evaluation, TestImage, evaluate, mean_dice
+from sequal.commands.annotating.evaluation import NOTHING_SEEN, Evaluation, TestImage, dice_of, evaluate
+from sequal.commands.annotating.plane import Plane
 from sequal.commands.annotating.truth import Expert, Truth, choose_test_images
-from sequal.errors import ImageError, ServerError, StudyError
+from sequal.errors import ImageError, StudyError
 from sequal.files.imaging import Frame, read_frame, read_label, says_no_layer
 from sequal.files.imaging.writing import write_on_frame
-from sequal.labels import INTIMA_MEDIA
+from sequal.labels import BACKGROUND, IGNORE
 
-__all__ = ["MODEL", "Answer", "Play", "PlayOptions", "PlayedRound", "play"]
+__all__ = ["Answer", "Play", "PlayOptions", "PlayedRound", "play"]
 
 logger = logging.getLogger(__name__)
 
-MODEL = "carotid"
 #: Answered images that are kept for the picture.
 _PICTURED = 12
 
@@ -60,15 +61,16 @@ class Answer:
         image: its id.
         score: what the server ranked it by; None when no score was used.
         reason: in the server's words.
-        auto_dice: Dice of the server's own segmentation and the truth, before anything was corrected.
-        pixels: float32 (W, H), the first frame; None when it is not kept for the picture.
+        auto_dice: Dice of the server's own segmentation and the truth, before anything was corrected; None where the
+            server had no model yet.
+        pixels: float32 (W, H), the first frame or a slice of the volume; None when it is not kept for the picture.
         label: uint8 (W, H), what was submitted; None likewise.
     """
 
     image: str
     score: float | None
     reason: str
-    auto_dice: float
+    auto_dice: float | None
     pixels: NDArray[np.float32] | None = field(repr=False, default=None)
     label: NDArray[np.uint8] | None = field(repr=False, default=None)
 
@@ -99,12 +101,14 @@ class Play:
     """All rounds.
 
     Attributes:
+        model: of the server.
         labels_before: images with a label at the start.
-        before: evaluation at the start.
+        before: evaluation at the start; of nothing where the server had no model yet.
         test: the test images.
         rounds: in order; fewer than asked for when no image is left.
     """
 
+    model: Model
     labels_before: int
     before: Evaluation
     test: list[TestImage]
@@ -113,6 +117,7 @@ class Play:
 
 def play(
     client: AnnotationClient,
+    model: Model,
     options: PlayOptions,
     truth: Truth,
     expert: Expert,
@@ -125,6 +130,7 @@ def play(
 
     Args:
         client: of the server.
+        model: that it trains.
         options: how the annotator works.
         truth: what the annotator sees in each image.
         expert: how it is drawn.
@@ -133,26 +139,23 @@ def play(
         progress: of what takes time.
 
     Raises:
-        ServerError: the server does not answer, has no model, refuses, or fails to train.
+        ServerError: the server does not answer, refuses, or fails to train.
         StudyError: an image has no truth, or nothing is left to label at the start.
     """
     info = client.info()
-    if MODEL not in info["models"]:
-        raise ServerError(
-            f"Expected the server to have the model `{MODEL}` ready, got no such model. "
-            "Make starting weights with `cli.py pretrain`."
-        )
     labelled = client.labelled()
     pool = sorted(image for image, has_label in labelled.items() if not has_label)
     if not pool:
         raise StudyError("Expected the study to have unlabelled images, got none. Add images, or remove labels.")
     truth.check_covers(pool)
     strategy = options.strategy or next(iter(info["strategies"]))
-    player = _Player(client, strategy, options, truth, expert, progress)
+    player = _Player(client, model, strategy, options, truth, expert, progress)
     player.choose_test(pool, sorted(labelled.keys() - set(pool)), {image: image for image in labelled} | dict(patients))
-    progress("Scoring the pool", 0, 1)
-    client.score("pld")
-    before = player.evaluate("Segmenting the test images")
+    before = NOTHING_SEEN
+    if model.name in info["models"]:  # else its first round makes it
+        progress("Scoring the pool", 0, 1)
+        client.score("pld")
+        before = player.evaluate("Segmenting the test images")
     rounds: list[PlayedRound] = []
     for number in range(1, options.rounds + 1):
         played = player.round(number)
@@ -161,7 +164,7 @@ def play(
             break
         rounds.append(played)
         on_round(number, played)
-    return Play(len(labelled) - len(pool), before, player.test, rounds)
+    return Play(model, len(labelled) - len(pool), before, player.test, rounds)
 
 
 class _Player:
@@ -170,17 +173,19 @@ class _Player:
     def __init__(
         self,
         client: AnnotationClient,
+        model: Model,
         strategy: str,
         options: PlayOptions,
         truth: Truth,
         expert: Expert,
         progress: Progress,
     ) -> None:
-        self._client, self._strategy, self._options = client, strategy, options
+        self._client, self._model, self._strategy, self._options = client, model, strategy, options
         self._truth, self._expert, self._progress = truth, expert, progress
         self._offered: set[str] = set()
         self._held_out: set[str] = set()
         self._pictured = 0
+        self._ready = False
         self.test: list[TestImage] = []
 
     def choose_test(self, pool: list[str], labelled: list[str], patients: Mapping[str, str]) -> None:
@@ -203,14 +208,17 @@ class _Player:
         if not answers:
             return None
         labels = sum(self._client.labelled().values())
-        stats = self._client.train(MODEL, lambda stats: self._show_training(number, stats), self._options.training)
+        stats = self._client.train(
+            self._model.name, lambda stats: self._show_training(number, stats), self._options.training
+        )
         evaluation = self.evaluate(f"Round {number}: segmenting the test images")
         seconds = round(time.monotonic() - start, 1)
         return PlayedRound(int(stats.get("round", number)), labels, answers, stats, evaluation, seconds)
 
     def evaluate(self, what: str) -> Evaluation:
         """The model in service on the test images."""
-        return evaluate(self._client, MODEL, self.test, lambda done: self._progress(what, done, len(self.test)))
+        self._ready = True
+        return evaluate(self._client, self._model, self.test, lambda done: self._progress(what, done, len(self.test)))
 
     def _show_training(self, number: int, stats: Mapping[str, Any]) -> None:
         self._progress(f"Round {number}: training", int(stats.get("epoch", 0)), int(stats.get("total_epochs", 1)))
@@ -244,17 +252,23 @@ class _Player:
             return None
         mask = self._truth.mask(sample.id, frame)
         label = self._expert(mask, frame)
-        if not (label == INTIMA_MEDIA).any() and not says_no_layer(label):
+        if not ((label != BACKGROUND) & (label != IGNORE)).any() and not says_no_layer(label):
             logger.warning("Skipping image %s: its truth is not known", sample.id)
             return None
-        seen = read_label(self._client.infer(MODEL, sample.id).file, frame.grid, layout=frame.layout)
+        auto_dice = None
+        if self._ready:
+            seen = read_label(self._client.infer(self._model.name, sample.id).file, frame.grid, layout=frame.layout)
+            auto_dice = dice_of(self._model, seen, mask)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "label.nii.gz"
             write_on_frame(file, label, frame)
             self._client.submit(sample.id, file)
         self._pictured += 1
-        kept = (frame.pixels[:, :, 0], label[:, :, 0]) if self._pictured <= _PICTURED else (None, None)
-        return Answer(sample.id, sample.score, sample.reason, mean_dice(seen, mask), *kept)
+        if self._pictured > _PICTURED:
+            return Answer(sample.id, sample.score, sample.reason, auto_dice)
+        seen_through = Plane.of(self._model, frame, mask)
+        kept = seen_through.cut(frame.pixels), seen_through.cut(label)
+        return Answer(sample.id, sample.score, sample.reason, auto_dice, *kept)
 
     def _fetch(self, image: str) -> Frame | None:
         try:

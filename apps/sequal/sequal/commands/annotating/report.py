@@ -6,34 +6,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sequal.commands.annotating.evaluation import Evaluation
+from sequal.commands.annotating.evaluation import NOTHING_SEEN, Evaluation
 from sequal.commands.annotating.play import Play, PlayedRound
 from sequal.errors import StudyError
 
-__all__ = ["COLUMNS", "play_as_json", "round_row", "start_row", "write_json"]
+__all__ = ["columns", "play_as_json", "round_row", "start_row", "write_json"]
 
-COLUMNS: Final = (
-    "round",
-    "labels",
-    "Dice on labels",
-    "in use",
-    "refined",
-    "test Dice",
-    "failed",
-    "IMT bias mm",
-    "seconds",
-)
+_COLUMNS: Final = ("round", "labels", "Dice on labels", "in use", "refined", "test Dice", "failed")
 
 Row = tuple[object, ...]
 
 
+def columns(in_volumes: bool) -> tuple[str, ...]:
+    """Names of what a row holds."""
+    return (*_COLUMNS, "volume error ml" if in_volumes else "IMT bias mm", "seconds")
+
+
 def start_row(labels: int, before: Evaluation) -> Row:
     """The row of the model that was in service at the start."""
-    return ("start", labels, None, "yes", None, before.dice, before.failures, before.imt_bias_mm, None)
+    served = "no" if before is NOTHING_SEEN else "yes"
+    return ("start", labels, None, served, None, before.dice, before.failures, _size(before), None)
 
 
 def round_row(number: int, played: PlayedRound) -> Row:
-    """The row of a round, under `COLUMNS`."""
+    """The row of a round, under `columns`."""
     stats = played.stats
     refinement = stats.get("refinement") or {}
     return (
@@ -44,9 +40,13 @@ def round_row(number: int, played: PlayedRound) -> Row:
         refinement.get("images"),
         played.evaluation.dice,
         played.evaluation.failures,
-        played.evaluation.imt_bias_mm,
+        _size(played.evaluation),
         played.seconds,
     )
+
+
+def _size(evaluation: Evaluation) -> float | None:
+    return evaluation.imt_bias_mm if evaluation.volume_error_ml is None else evaluation.volume_error_ml
 
 
 def play_as_json(result: Play, how: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sequal.anatomy.measurement import ImtMeasurement, boundaries_from_mask, boundaries_from_probability, measure_imt
 from sequal.commands.annotating.client import AnnotationClient
-from sequal.commands.annotating.play import MODEL
 from sequal.commands.measuring.source import MeasureSource
 from sequal.commands.measuring.tables import MeasuredFrame, MeasuredImage, write_frames, write_patients
 from sequal.errors import ImageError, LabelError, MeasurementError, StudyError
@@ -97,7 +96,7 @@ def from_server(client: AnnotationClient) -> Measurer:
     """
 
     def measure(image: str, frame: Frame) -> list[MeasuredFrame]:
-        answer = client.infer(MODEL, image)
+        answer = client.infer("carotid", image)
         mask = read_label(answer.file, frame.grid, layout=frame.layout)
         told = answer.params
         measured = [
