@@ -336,6 +336,10 @@ def pretrain(
             show_default=False,
         ),
     ] = None,
+    branch_of: Annotated[
+        Path | None,
+        typer.Option(help="Weights that get an error branch; nothing else is trained.", show_default=False),
+    ] = None,
     test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
 ) -> None:
     """Make starting weights from simulated frames alone, with a card that says what they are."""
@@ -355,6 +359,7 @@ def pretrain(
             start=start,
             average_with=tuple(average_with or ()),
             join=tuple(join or ()),
+            branch_of=branch_of,
             test_frames=test_frames,
         )
     )

@@ -7,9 +7,11 @@ import torch
 from sequal.anatomy.phantom import PhantomFrame
 from sequal.commands import pretrain as command
 from sequal.commands.pretrain import TEST_SEED, PretrainOptions
+from sequal.learning.methods.sequal import MeanTeacherPair
 from sequal.learning.networks import Architecture, create_network
 from sequal.learning.training.pretrain import frames_used, phantom_batches
-from sequal.study.state import load_checkpoint
+from sequal.prediction import checkpoint_payload
+from sequal.study.state import load_checkpoint, save_checkpoint
 from unit.synthetic_study import band
 
 
@@ -123,3 +125,35 @@ def test_processes_share_the_frames(monkeypatch):
     batches = list(islice(phantom_batches(2, 1, PretrainOptions(out=None).settings(), workers=2), 3))
     assert [len(batch.label) for batch in batches] == [2, 2, 2]
     assert frames_used(30, 4) == 10
+
+
+def test_a_branch_leaves_the_networks_as_they_were_and_goes_into_the_card(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("sequal.anatomy.phantom.hospital.simulate_frame", lambda rng, **_: small_frame(rng))
+    arguments = ("--batch", 2, "--workers", 0, "--test-frames", 4)
+    plain, out = tmp_path / "plain.pt", tmp_path / "branched.pt"
+    assert run("pretrain", "--steps", 2, *arguments, "--out", plain).exit_code == 0
+    result = run("pretrain", "--steps", 4, *arguments, "--out", out, "--branch-of", plain)
+    assert result.exit_code == 0, result.output
+    before, after = load_checkpoint(plain), load_checkpoint(out)
+    assert before.branch is None
+    for name, member in before.members.items():
+        assert all(torch.equal(value, after.members[name].weights[key]) for key, value in member.weights.items())
+    assert after.branch.weights["correct.bias"].any()
+    assert after.meta["iterations"] == before.meta["iterations"]
+    card = out.with_suffix(".md").read_text()
+    assert card.count("## Error branch") == card.count("## File") == 1
+    assert after.digest in card
+    assert before.digest not in card
+    assert "| `network` | unet |" in card
+    assert "On 4 such frames" in card
+    again = run("pretrain", "--steps", 4, *arguments, "--out", out, "--branch-of", out)
+    assert again.exit_code == 0
+    assert out.with_suffix(".md").read_text().count("## Error branch") == 1
+
+
+def test_a_branch_needs_weights_for_frames(run, tmp_path):
+    pair = MeanTeacherPair(Architecture("unet", spatial_dims=3, filters=2))
+    save_checkpoint(tmp_path / "v.pt", checkpoint_payload(pair, {}, "volume"))
+    refused = run("pretrain", "--out", tmp_path / "o.pt", "--branch-of", tmp_path / "v.pt")
+    assert refused.exit_code == 2
+    assert "--branch-of" in refused.stderr

@@ -13,6 +13,7 @@ from rich.progress import Progress, TaskID
 from sequal.anatomy.phantom import SCANNERS, PhantomFrame, simulate_frame
 from sequal.commands.console import OUT, progress_bar, table
 from sequal.commands.place import output_folder
+from sequal.commands.pretrain_branch import branch_command
 from sequal.commands.pretrain_card import METRICS, write_card, write_pair_card
 from sequal.errors import SettingsError
 from sequal.learning.methods.cross import CrossPair
@@ -46,6 +47,7 @@ class PretrainOptions:
         start: checkpoint to go on from; None: random weights.
         average_with: checkpoints that the result is averaged with.
         join: two checkpoints whose networks become a pair for `method=cross`; then nothing is trained.
+        branch_of: checkpoint that gets an error branch; then nothing but the branch is trained.
         test_frames: held-out frames with drawn scanners; a quarter as many for each fixed scanner.
     """
 
@@ -61,6 +63,7 @@ class PretrainOptions:
     start: Path | None = None
     average_with: tuple[Path, ...] = ()
     join: tuple[Path, ...] = ()
+    branch_of: Path | None = None
     test_frames: int = 40
 
     def settings(self) -> Settings:
@@ -102,6 +105,11 @@ def pretrain_command(options: PretrainOptions) -> None:
     device = choose_device(settings.device)
     if options.join:
         _join(options, settings, device)
+        return
+    if options.branch_of is not None:
+        branch_command(
+            options.branch_of, options.out, settings, device, judged=options.test_frames, test_seed=TEST_SEED
+        )
         return
     start = None if options.start is None else _weights(options.start, "--start", settings, device)
     average_with = [_weights(path, "--average-with", settings, device) for path in options.average_with]

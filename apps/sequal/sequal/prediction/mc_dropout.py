@@ -1,4 +1,4 @@
-"""BALD of frames by MC-dropout: several passes of one network with its dropout at work."""
+"""MC-dropout of frames: several passes of one network with its dropout at work, and how they differ."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from sequal.acquisition import bald
 from sequal.prediction.passes import FRAMES_AT_ONCE, in_windows
 from sequal.preparation.working_frame import Grid
 
-__all__ = ["PASSES", "bald_of_frames", "dropout_layers"]
+__all__ = ["PASSES", "bald_of_frames", "dropout_dice", "dropout_layers", "pairwise_dice"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,18 +50,47 @@ def bald_of_frames(network: nn.Module, pixels: Tensor, grid: Grid, device: torch
         logger.warning("BALD needs a network with dropout layers, and this one has none: no scores")
         return torch.full((len(pixels),), torch.nan, dtype=torch.float64)
     with _only_dropout_trains(network), torch.random.fork_rng():
-        scores = [_bald_of_one(network, frame, grid, device, seed) for frame in torch.split(pixels, 1)]
+        scores = [bald(_passes(network, frame, grid, device, seed)[:, None]) for frame in torch.split(pixels, 1)]
     return torch.cat(scores).cpu().double()
 
 
-def _bald_of_one(network: nn.Module, frame: Tensor, grid: Grid, device: torch.device, seed: int) -> Tensor:
+@torch.inference_mode()
+def dropout_dice(network: nn.Module, pixels: Tensor, grid: Grid, device: torch.device, seed: int) -> Tensor:
+    """Mean Dice of every two of the masks that passes with dropout give of each frame, float64 (N,) on the CPU.
+
+    Roy et al., NeuroImage 195 (2019): masks that agree are trusted. Arguments and care are those of `bald_of_frames`.
+    """
+    with _only_dropout_trains(network), torch.random.fork_rng():
+        every = [_passes(network, frame, grid, device, seed).max(dim=1).indices > 0 for frame in torch.split(pixels, 1)]
+    return torch.stack([pairwise_dice(masks) for masks in every]).cpu()
+
+
+def pairwise_dice(masks: Tensor) -> Tensor:
+    """Mean Dice of every two masks, float64 (); of two empty ones it is 1.
+
+    Args:
+        masks: bool (K, *spatial), K ≥ 2.
+
+    >>> pairwise_dice(torch.tensor([[1, 1, 0], [0, 1, 1], [0, 0, 0]]).bool()).item()  # 1/2, 0 and 0
+    0.16666666666666666
+    """
+    flat = masks.flatten(1).double()
+    shared, sizes = flat @ flat.T, flat.sum(dim=1)
+    total = sizes[:, None] + sizes[None, :]
+    dice = torch.where(total > 0, 2 * shared / total.clamp_min(1), torch.ones_like(total))
+    one, other = torch.triu_indices(len(masks), len(masks), offset=1)
+    return dice[one, other].mean()
+
+
+def _passes(network: nn.Module, frame: Tensor, grid: Grid, device: torch.device, seed: int) -> Tensor:
+    """Log-softmax of each pass over one frame (PASSES, C, *working)."""
     torch.manual_seed(seed)
     padded = grid.pad(frame.to(device).float())
     passes = []
     for start in range(0, PASSES, FRAMES_AT_ONCE):
         copies = padded.expand(min(FRAMES_AT_ONCE, PASSES - start), *padded.shape[1:])
         passes.append(torch.log_softmax(grid.crop(in_windows(network, copies, grid)).float(), dim=1))
-    return bald(torch.cat(passes)[:, None])
+    return torch.cat(passes)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sequal.files.imaging.calibration import Calibration
 from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 from sequal.learning.networks.architecture import NETWORK_STRIDE
 
-__all__ = ["LATERAL_FACTOR", "WorkingGrid"]
+__all__ = ["LATERAL_FACTOR", "WorkingGrid", "padded_size"]
 
 #: The working pixel is this many times as wide as it is deep: ultrasound resolves far less across the beam than
 #: along it, and half the columns halve the time without a loss that we could measure.
@@ -59,8 +59,7 @@ class WorkingGrid:
     @property
     def padded(self) -> tuple[int, int]:
         """(W, H) that the networks get: the next multiples of their stride."""
-        w, h = (math.ceil(s / NETWORK_STRIDE) * NETWORK_STRIDE for s in self.working)
-        return w, h
+        return padded_size(self.working)
 
     def image_to_working(self, image: NDArray[np.float32]) -> Tensor:
         """Resample (W, H) to float32 (1, *working), low-pass filtered where it shrinks."""
@@ -86,6 +85,16 @@ class WorkingGrid:
     def to_native(self, probability: Tensor) -> NDArray[np.float32]:
         """Resample probabilities (B, *working) to float32 (B, *native), within 0..1."""
         return _resize(probability[:, None].float(), self.native)[:, 0].clamp(0.0, 1.0).cpu().numpy()
+
+
+def padded_size(working: tuple[int, int]) -> tuple[int, int]:
+    """The next multiples of the networks' stride.
+
+    >>> padded_size((1, 64))
+    (32, 64)
+    """
+    width, height = (math.ceil(side / NETWORK_STRIDE) * NETWORK_STRIDE for side in working)
+    return width, height
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -9,11 +9,19 @@ import numpy as np
 from sequal.anatomy.phantom.anatomy import Anatomy, Kind, draw_anatomy
 from sequal.anatomy.phantom.artefacts import Artefacts, Sheath
 from sequal.anatomy.phantom.capture import Capture, capture
-from sequal.anatomy.phantom.display import Display
+from sequal.anatomy.phantom.display import Display, draw_display
 from sequal.anatomy.phantom.frame import PhantomFrame, simulate_frame
-from sequal.anatomy.phantom.scanner import Scanner
+from sequal.anatomy.phantom.scanner import Scanner, draw_scanner
 
-__all__ = ["HOSPITAL", "Hospital", "HospitalFrame", "Machine", "draw_hospital_frames", "simulate_hospital_frame"]
+__all__ = [
+    "HOSPITAL",
+    "Hospital",
+    "HospitalFrame",
+    "Machine",
+    "draw_hospital",
+    "draw_hospital_frames",
+    "simulate_hospital_frame",
+]
 
 #: Apart from every other use of the simulator.
 _SEED: Final = 711_203
@@ -103,6 +111,33 @@ HOSPITAL: Final = Hospital(
     shadow=0.12,
     frames_per_patient=(2, 5),
 )
+
+
+def draw_hospital(rng: np.random.Generator) -> Hospital:
+    """A hospital with a poor machine, drawn from wide ranges: networks fail on its frames; its reader has no habits."""
+    recorded = Capture(
+        black=float(rng.uniform(-25.0, 12.0)),
+        white=float(rng.uniform(230.0, 310.0)),
+        gamma=float(rng.uniform(0.7, 1.5)),
+        blur_px=float(rng.choice([0.0, rng.uniform(0.5, 2.0)])),
+        noise=float(rng.uniform(0.0, 8.0)),
+        quality=int(rng.integers(15, 80)),
+    )
+    machine = Machine(draw_scanner(rng), draw_display(rng), recorded, share=1.0)
+    return Hospital(
+        machines={"drawn": machine},
+        li_mm=0.0,
+        ma_mm=0.0,
+        plaque=0.25,
+        plaque_db=(-20.0, 6.0),
+        thickened=0.15,
+        no_wall=0.12,
+        haze=0.5,
+        haze_db=(-34.0, -14.0),
+        second_vessel=0.5,
+        shadow=0.25,
+        frames_per_patient=(1, 1),
+    )
 
 
 @dataclass(frozen=True)

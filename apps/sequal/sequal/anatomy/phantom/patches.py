@@ -6,14 +6,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sequal.anatomy.phantom import Kind, simulate_frame
+from sequal.anatomy.phantom import Kind, PhantomFrame, simulate_frame
+from sequal.anatomy.phantom.hospital import HospitalFrame, draw_hospital, simulate_hospital_frame
 from sequal.files.imaging import Calibration
 from sequal.preparation.augmentation import IMAGE, LABEL, patch_geometry
 from sequal.preparation.normalisation import normalise_intensity
 from sequal.preparation.working_grid import WorkingGrid
 from sequal.settings import Settings
 
-__all__ = ["PatchCutter", "PhantomSample", "phantom_sample"]
+__all__ = ["PatchCutter", "PhantomSample", "phantom_sample", "poor_sample"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,16 @@ class PhantomSample:
 
 def phantom_sample(seed: int, index: int, settings: Settings, kind: Kind | None = None) -> PhantomSample:
     """Frame number `index` of the training set that `seed` defines; of a drawn kind when none is given."""
-    frame = simulate_frame(np.random.default_rng([seed, index]), kind=kind)
+    return _sample(simulate_frame(np.random.default_rng([seed, index]), kind=kind), settings)
+
+
+def poor_sample(seed: int, index: int, settings: Settings) -> PhantomSample:
+    """Frame number `index` of a set of frames of drawn hospitals, a hospital each; see `draw_hospital`."""
+    hospital = draw_hospital(np.random.default_rng([seed, index]))
+    return _sample(simulate_hospital_frame(hospital, seed, HospitalFrame(index, "drawn", 0)), settings)
+
+
+def _sample(frame: PhantomFrame, settings: Settings) -> PhantomSample:
     width, height = frame.pixels.shape
     calibration = Calibration(frame.spacing_mm, "phantom")
     grid = WorkingGrid.of((width, height), calibration, settings.working_spacing_mm, settings.max_working_pixels)
