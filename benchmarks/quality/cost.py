@@ -25,15 +25,15 @@ from sequal.settings import Settings
 __all__ = ["measure_cost"]
 
 CPU = torch.device("cpu")
-TIMES = 7
-STEPS = 3
+TIMES = 5
+STEPS = 2
 CONFIGURATIONS = {
     "carotid, sequal": {"method": "sequal"},
     "carotid, cross": {"method": "cross"},
     "volume, sequal": {"method": "sequal", "models": "volume", "labels": "one,two"},
     "volume, cross": {"method": "cross", "models": "volume", "labels": "one,two"},
 }
-VOLUME = {"volume_spacing": "1,1,1", "volume_patch": "64,64,64"}
+VOLUME = {"volume_spacing": "1,1,1", "volume_patch": "48,48,48"}
 
 
 def measure_cost() -> dict[str, dict[str, float]]:
@@ -63,7 +63,7 @@ def _inference(settings: Settings) -> float:
     branched = replace(plain, branched=Branched.shown(pair))
     frame, predict = as_frame(simulate_frame(np.random.default_rng(1))), predict_frame
     if settings.model == "volume":
-        voxels = np.random.default_rng(0).normal(100, 30, (96, 96, 64)).astype(np.float32)
+        voxels = np.random.default_rng(0).normal(100, 30, (64, 48, 48)).astype(np.float32)
         frame, predict = Frame(voxels, np.eye(4), voxels.shape, Calibration(None, ""), Path("v.nii.gz")), predict_volume
     return _ratio(
         lambda: predict(frame, branched, settings, CPU),

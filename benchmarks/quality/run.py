@@ -50,7 +50,7 @@ CPU = torch.device("cpu")
 #: Of the phantoms that are drawn as in training; no training has it.
 DRAWN_SEED = 5_000_011
 HOSPITAL_SEED = 0
-#: From which on a map says that there is an error; for each map the best one on the drawn phantoms is taken for all sets.
+#: From which on a map says that there is an error; of each map the best one on the drawn phantoms is taken for all.
 THRESHOLDS = (0.5, 0.4, 0.3, 0.2, 0.1)
 RESAMPLES = 1000
 #: Scores that are meant as a Dice.

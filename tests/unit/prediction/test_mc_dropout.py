@@ -5,7 +5,7 @@ from scipy.stats import entropy
 from torch import nn
 
 from sequal.learning.networks import Architecture, create_network
-from sequal.prediction.mc_dropout import PASSES, bald_of_frames, dropout_layers
+from sequal.prediction.mc_dropout import PASSES, bald_of_frames, dropout_dice, dropout_layers, pairwise_dice
 from sequal.preparation.volume_grid import VolumeGrid
 from sequal.preparation.working_grid import WorkingGrid
 
@@ -95,6 +95,24 @@ def test_it_leaves_the_world_as_it_was(tiny):
     assert [module.training for module in tiny.modules()] == modes
     # Batch norm kept its statistics: it was in evaluation mode.
     assert all(torch.equal(value, weights[key]) for key, value in tiny.state_dict().items())
+
+
+def test_masks_of_dropout_passes_are_compared_two_by_two(tiny):
+    pixels, state = frames(2), torch.get_rng_state()
+    found = dropout_dice(tiny, pixels, GRID, CPU, seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert found.dtype == torch.float64
+    assert all(0 <= value < 1 for value in found.tolist())
+    assert torch.equal(dropout_dice(tiny, pixels.flip(0), GRID, CPU, seed=1), found.flip(0))
+    tiny.dropout.p = 0.0
+    assert dropout_dice(tiny, pixels, GRID, CPU, seed=1).tolist() == [1.0, 1.0]
+
+
+def test_two_empty_masks_agree_and_one_alone_does_not():
+    masks = torch.zeros(3, 2, 2, dtype=torch.bool)
+    assert pairwise_dice(masks).item() == 1.0
+    masks[0, 0] = True
+    assert pairwise_dice(masks).item() == pytest.approx(1 / 3)
 
 
 def test_only_dropout_is_in_training_mode(tiny):

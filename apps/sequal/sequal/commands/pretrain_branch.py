@@ -89,9 +89,9 @@ def _judge(pair: NetworkPair, frames: Sequence[PhantomSample], device: torch.dev
     for frame in frames:
         view, _ = whole(frame, device)
         logits, errors = branched(view)
-        within = (..., *(slice(side) for side in frame.label.shape))
-        classes = Branched.mean(logits).max(dim=1).indices[within]
-        wrong = torch.sigmoid(errors)[within]
+        width, height = frame.label.shape
+        classes = Branched.mean(logits).max(dim=1).indices[..., :width, :height]
+        wrong = torch.sigmoid(errors)[..., :width, :height]
         shown = classes[0].cpu().numpy().astype(np.uint8)
         true.append(label_dice(shown, frame.label))
         predicted.append(float(predicted_dice(classes, wrong)[0]))

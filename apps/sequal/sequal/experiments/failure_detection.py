@@ -106,7 +106,7 @@ def failures_first(dice: Sequence[float], quality: Sequence[float], part: float 
     return float(mean[np.sort(place)][:first].mean())
 
 
-def error_map_dice(error: NDArray[np.floating], wrong: NDArray[np.bool_], threshold: float = 0.5) -> float | None:
+def error_map_dice(error: NDArray[np.float32], wrong: NDArray[np.bool_], threshold: float = 0.5) -> float | None:
     """Dice of where a mask is expected to be wrong with where it is wrong, over the pixels that are given.
 
     Args:

@@ -7,7 +7,7 @@ import pytest
 
 from sequal.anatomy.phantom import HOSPITAL, HospitalFrame, draw_hospital_frames, simulate_hospital_frame
 from sequal.anatomy.phantom.capture import Capture, capture
-from sequal.anatomy.phantom.hospital import Machine
+from sequal.anatomy.phantom.hospital import Machine, draw_hospital
 
 SMALL = replace(
     HOSPITAL,
@@ -16,6 +16,15 @@ SMALL = replace(
         for name, machine in list(HOSPITAL.machines.items())[:2]
     },
 )
+
+
+def test_drawn_hospitals_are_poor_in_their_own_ways_and_their_reader_has_no_habits():
+    one, same, other = (draw_hospital(np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert one == same != other
+    assert (one.li_mm, one.ma_mm) == (0.0, 0.0)
+    assert one.machines.keys() == {"drawn"}
+    assert one.machines["drawn"].capture.quality > 0
+    assert one.machines["drawn"] not in HOSPITAL.machines.values()
 
 
 def test_patients_have_several_frames_on_one_machine_and_the_shares_are_kept():

@@ -42,14 +42,18 @@ def branch_frames(
 
     Args:
         count: frames.
-        seed: of the frames.
+        seed: of the poor frames; the next one is that of the ordinary ones.
         settings: the working grid.
         on_frame: called with the number of frames that are made.
     """
     frames = []
     for index in range(count):
-        make = phantom_sample if index % _ORDINARY_EVERY == 0 else poor_sample
-        frames.append(make(seed, index, settings))
+        ordinary, is_poor = divmod(index, _ORDINARY_EVERY)
+        frames.append(
+            poor_sample(seed, index - ordinary - 1, settings)
+            if is_poor
+            else phantom_sample(seed + 1, ordinary, settings)
+        )
         on_frame(index + 1)
     return frames
 
@@ -93,9 +97,10 @@ def pretrain_branch(
 
 def whole(sample: PhantomSample, device: torch.device) -> tuple[Tensor, Tensor]:
     """Image float32 and label uint8 (1, 1, W, H) of a frame, padded to what a network takes; 255 beside the frame."""
-    size = padded_size(sample.image.shape)
-    image = np.pad(sample.image, [(0, s - n) for s, n in zip(size, sample.image.shape, strict=True)], mode="edge")
+    width, height = sample.image.shape
+    size = padded_size((width, height))
+    image = np.pad(sample.image, ((0, size[0] - width), (0, size[1] - height)), mode="edge")
     label = np.full(size, IGNORE, np.uint8)
-    label[tuple(slice(n) for n in sample.label.shape)] = sample.label
+    label[:width, :height] = sample.label
     view = torch.from_numpy(image)[None, None].to(device) / 255.0
     return view, torch.from_numpy(label)[None, None].to(device)
