@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from integration.conftest import CLIP_FRAMES
 from integration.data import AFFINE, HEIGHT, LYING, SPACING_MM, WIDTH, frame, label_of, save_nifti
 from integration.server import Server, wait_for
+from sequal.settings import Settings
+from sequal.study.state import StudyState
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 
@@ -203,3 +205,38 @@ def test_the_reply_leaves_no_files_behind(server: Server, tmp_path: Path) -> Non
     server.client().infer("carotid", "", {}, file=str(tmp_path / "sent.nii.gz"))
     # The server removes them after it has answered.
     wait_for("the files to be removed", lambda: set(server.temporary.iterdir()) <= before, seconds=20)
+
+
+def test_the_area_to_look_at_is_a_segment_of_its_own_and_never_a_label(server: Server) -> None:
+    _, said = _infer(server, IMAGE)
+    file, params = server.client().infer("carotid_review", IMAGE, {"result_extension": ".nrrd"})
+    area, _ = nrrd.read(file)
+    assert area.shape == (WIDTH, HEIGHT, 1)
+    assert set(np.unique(area)) <= {0, 1}
+    assert params["label_names"] == {"review": 1}
+    assert params["predicted_dice"] == pytest.approx(said["predicted_dice"])
+    assert params["imt"] == said["imt"]
+    told = server.client().info()["models"]["carotid_review"]
+    assert (told["labels"], told["type"]) == ({"review": 1}, "segmentation")
+
+    before = server.labels()
+    asked = {"params": json.dumps({"save_label": True, "label_tag": "original"})}
+    reply = server.request("POST", "/infer/carotid_review", params={"image": IMAGE}, data=asked)
+    assert server.labels() == before
+    assert "original" not in server.client().datastore()["objects"][IMAGE]["labels"]
+    assert reply.status_code in (200, 400)
+
+
+def test_a_submitted_area_is_refused_with_and_without_its_name(server: Server, tmp_path: Path) -> None:
+    drawn = np.zeros((WIDTH, HEIGHT, 1), np.uint8)
+    drawn[40:60, 50:60] = 1
+    StudyState.open(server.state, Settings()).reviewed.put(IMAGE, drawn)
+    before = server.labels()
+    named = {"params": json.dumps({"label_info": [{"name": "review", "idx": 1, "model_name": "carotid_review"}]})}
+    for form in (named, {"params": "{}"}):
+        with save_nifti(tmp_path / "label.nii.gz", drawn).open("rb") as stream:
+            files = {"label": ("label.nii.gz", stream)}
+            reply = server.request("PUT", "/datastore/label", params={"image": IMAGE}, files=files, data=form)
+        assert reply.status_code == 400
+        assert "review" in reply.text
+    assert server.labels() == before

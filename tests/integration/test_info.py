@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 
 def test_info_names_model_labels_and_strategies(server: Server) -> None:
     info = server.client().info()
-    assert list(info["models"]) == ["carotid", "carotid_contours"]
+    assert list(info["models"]) == ["carotid", "carotid_contours", "carotid_review"]
     assert info["models"]["carotid"]["labels"] == {"intima-media": 1}
     assert info["labels"] == ["intima-media"]
     assert list(info["trainers"]) == ["carotid"]

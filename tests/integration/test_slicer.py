@@ -82,7 +82,7 @@ def _to_pixels(curve: dict[str, Any], affine: NDArray[np.float64]) -> NDArray[np
 
 
 def test_a_whole_session(server: Server, slicer: Slicer) -> None:
-    assert slicer.models_in_the_box() == ["carotid", "carotid_contours"]
+    assert slicer.models_in_the_box() == ["carotid", "carotid_contours", "carotid_review"]
     assert slicer.autosegmenting_model() == "carotid"
     pixels = slicer.next_sample("pld", local=False)
     assert pixels.shape[-2:] == (HEIGHT, WIDTH)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sequal.labels import REVIEW
+
 __all__ = [
     "Rule",
     "boolean",
@@ -71,11 +73,16 @@ def names() -> Rule:
         if not isinstance(raw, str):
             raise ValueError(raw)
         found = [name.replace("_", " ").strip() for name in raw.split(",")] if raw.strip() else []
-        if not all(found) or len({name.casefold() for name in found}) < len(found) or len(found) > _MOST_NAMES:
+        folded = {name.casefold() for name in found}
+        if not all(found) or len(folded) < len(found) or len(found) > _MOST_NAMES or REVIEW in folded:
             raise ValueError(raw)
         return ",".join(found)
 
-    return Rule(f"names with commas between them (`_` for a blank), each once, at most {_MOST_NAMES}, or empty", parse)
+    return Rule(
+        f"names with commas between them (`_` for a blank), each once, none of them {REVIEW}, at most {_MOST_NAMES}, "
+        "or empty",
+        parse,
+    )
 
 
 def triple(low: float, high: float, multiple_of: int = 0) -> Rule:

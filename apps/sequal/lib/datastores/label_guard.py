@@ -31,6 +31,7 @@ from sequal.files.imaging.claims import large_images_take_turns
 from sequal.files.imaging.nifti import read_nifti_array
 from sequal.files.imaging.segments import submitted_segments
 from sequal.files.imaging.writing import write_on_frame
+from sequal.labels import BACKGROUND, IGNORE, REVIEW
 from sequal.settings import Settings
 from sequal.study.state import StudyState, atomic_write
 
@@ -154,9 +155,20 @@ class LabelGuard:
             # Before the check: a grey picture must not be told to draw the layer.
             self._model.warnings(label, frame, dropped)
             check_label(label, frame, dropped, labels)
+            self._check_no_review(image_id, label)
         if dropped:
             logger.info("Dropped stray segments from the label of %s: pixels by class %s", image_id, dropped)
         return frame, label, dropped
+
+    def _check_no_review(self, image_id: str, label: NDArray[np.uint8]) -> None:
+        """Refuse an area to look at that came back as it was given out, without the name of its segment."""
+        reviewed = self._state.reviewed.get(image_id)
+        drawn = (label != BACKGROUND) & (label != IGNORE)
+        if drawn.any() and reviewed is not None and np.array_equal(drawn, reviewed != BACKGROUND):
+            raise LabelError(
+                f"Expected a label of {image_id}, got the area `{REVIEW}` that the model gave as one to look at. "
+                "Submit what you drew."
+            )
 
     @contextmanager
     def checked(

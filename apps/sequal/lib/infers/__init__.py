@@ -7,6 +7,7 @@ from lib.infers.batch import SequalBatchInfer
 from lib.infers.carotid import CarotidInfer
 from lib.infers.contours import CarotidContoursInfer
 from lib.infers.mask import IMAGE_ID, VIEWED, MaskInfer
+from lib.infers.review import CarotidReviewInfer, VolumeReviewInfer
 from lib.infers.study_image import SENT_FILE, check_storable, image_file
 from lib.infers.volume import VolumeInfer
 
@@ -17,14 +18,20 @@ __all__ = [
     "VIEWED",
     "CarotidContoursInfer",
     "CarotidInfer",
+    "CarotidReviewInfer",
     "SequalBatchInfer",
     "VolumeInfer",
+    "VolumeReviewInfer",
     "check_storable",
     "image_file",
 ]
 
 #: Infer tasks of each model by name; clients take the first as their default.
 INFERS: dict[str, dict[str, Callable[[Study], MaskInfer]]] = {
-    "carotid": {"carotid": CarotidInfer, "carotid_contours": CarotidContoursInfer},
-    "volume": {"volume": VolumeInfer},
+    "carotid": {
+        "carotid": CarotidInfer,
+        "carotid_contours": CarotidContoursInfer,
+        "carotid_review": CarotidReviewInfer,
+    },
+    "volume": {"volume": VolumeInfer, "volume_review": VolumeReviewInfer},
 }

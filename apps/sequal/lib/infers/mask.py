@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -67,7 +67,12 @@ class MaskInfer(InferTask, ABC):
     Request keys beside MONAI Label's own: `result_extension` (`.nii.gz`, `.nii`, `.nrrd`), `result_dtype`,
     `result_compress`. The reply's params hold `pld`, `confidence`, `predicted_dice` (null without an error branch),
     `label_names`, `latencies`, `centroids`, and what a model adds.
+
+    Attributes:
+        is_label: whether the mask may become a label.
     """
+
+    is_label: ClassVar[bool] = True
 
     def __init__(self, study: Study, description: str) -> None:
         super().__init__(
@@ -149,7 +154,7 @@ class MaskInfer(InferTask, ABC):
         except BaseException:
             file.unlink(missing_ok=True)
             raise
-        if seen.duplicated and request.get(IMAGE_ID):
+        if self.is_label and seen.duplicated and request.get(IMAGE_ID):
             try:
                 self._study.state.shown.put(str(request[IMAGE_ID]), prediction.mask[:, :, 0])
             except StudyError as error:  # the mask is right all the same

@@ -11,6 +11,7 @@ from sequal.prediction.pool_features import store_features, unfeatured_items
 from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
 from sequal.prediction.prediction import Prediction, predict_frame
 from sequal.prediction.quality import Quality
+from sequal.prediction.review import review_area
 from sequal.prediction.scoring import PREDICTED_DICE, groups_of_one_grid, score_items
 from sequal.prediction.serving import ServedModel
 from sequal.prediction.volume_prediction import VolumePrediction, predict_volume
@@ -39,6 +40,7 @@ __all__ = [
     "predict",
     "predict_frame",
     "predict_volume",
+    "review_area",
     "score_items",
     "score_pool",
     "store_features",

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequal.errors import LabelError
-from sequal.files.imaging.segment_names import class_named
-from sequal.labels import BACKGROUND, IGNORE, LABEL_NAMES
+from sequal.files.imaging.segment_names import class_named, same_name
+from sequal.labels import BACKGROUND, IGNORE, LABEL_NAMES, REVIEW
 
 __all__ = [
     "Segment",
@@ -173,6 +173,9 @@ def merge_segments(
     another name never gets the known class, also where it has its number or stands alone: it becomes a stray
     class (2, 3, …), which `clean_label` drops. Where no segment has a name the values are taken as they are.
 
+    The area `review` is drawn over the labels of the app: in a file of one layer nobody knows what is below it, so its
+    pixels become 255 there, neither holes in the structure nor a part of it.
+
     Args:
         layers: `(layers, …)` class values.
         segments: As `segments_of` gives them.
@@ -204,13 +207,14 @@ def _classes(segments: Sequence[Segment], labels: Mapping[str, int]) -> list[int
     if not any(segment.name.strip() for segment in segments if segment.value != IGNORE):
         return [segment.value for segment in segments]
     taken = set(labels.values())
+    with_labels = {segment.layer for segment in segments if class_named(segment.name, labels) is not None}
     strays = iter(range(_FIRST_STRAY, IGNORE))
     classes = []
     for segment in segments:
         known = class_named(segment.name, labels)
         if known is not None:
             classes.append(known)
-        elif segment.value == IGNORE:
+        elif segment.value == IGNORE or (same_name(segment.name) == REVIEW and segment.layer in with_labels):
             classes.append(IGNORE)
         else:
             classes.append(next(stray for stray in strays if stray not in taken))

@@ -117,6 +117,11 @@ class StudyState:
         return ShownStore(self.root / "shown")
 
     @property
+    def reviewed(self) -> ShownStore:
+        """The areas to look at that were given out last, which must not come back as labels."""
+        return ShownStore(self.root / "reviewed")
+
+    @property
     def events(self) -> Path:
         """Folder of TensorBoard events."""
         return self.root / "events"

@@ -28,7 +28,7 @@ class ShownStore:
 
         Args:
             image_id: the image.
-            mask: uint8 (W, H).
+            mask: uint8 (W, H) or (W, H, F).
 
         Raises:
             StudyError: it cannot be written.
@@ -43,7 +43,7 @@ class ShownStore:
             ) from error
 
     def get(self, image_id: str) -> NDArray[np.uint8] | None:
-        """What was shown last: uint8 (W, H), or None when nothing is known."""
+        """What was shown last: uint8, of the shape that was put, or None when nothing is known."""
         lost = "what was changed in the next label of this image is judged without it"
         mask: NDArray[np.uint8] | None = read_derived(self._path(image_id), lambda content: content["mask"], lost)
         return mask

@@ -54,6 +54,20 @@ const labelForm = async (info, voxels, params) => {
   return form;
 };
 
+// The mask on the frame's grid, and what the model says about it.
+const inferred = async (model, info, params) => {
+  const form = new FormData();
+  form.append("params", JSON.stringify({ result_extension: ".nrrd", result_dtype: "uint8", ...params }));
+  const reply = await ask(`/infer/${model}`, { image: info.image, output: "all" }, { method: "POST", body: form });
+  const parts = await reply.formData();
+  const file = [...parts.values()].find((part) => part instanceof Blob && part.type !== "application/json");
+  const told = parts.get("params");
+  return {
+    voxels: readNrrd(info, new Uint8Array(await file.arrayBuffer())),
+    said: JSON.parse(typeof told === "string" ? told : await told.text()),
+  };
+};
+
 export const server = {
   info: () => json("/info/"),
   frames: (query) => json("/sequal/frames", query),
@@ -75,19 +89,9 @@ export const server = {
     const body = await labelForm(info, voxels, params);
     return json("/datastore/label", { image: info.image }, { method: "PUT", body });
   },
-  // The mask on the frame's grid, and what the model says about it.
-  infer: async (info, client_id) => {
-    const form = new FormData();
-    form.append("params", JSON.stringify({ result_extension: ".nrrd", result_dtype: "uint8", client_id }));
-    const reply = await ask("/infer/carotid", { image: info.image, output: "all" }, { method: "POST", body: form });
-    const parts = await reply.formData();
-    const file = [...parts.values()].find((part) => part instanceof Blob && part.type !== "application/json");
-    const params = parts.get("params");
-    return {
-      voxels: readNrrd(info, new Uint8Array(await file.arrayBuffer())),
-      said: JSON.parse(typeof params === "string" ? params : await params.text()),
-    };
-  },
+  infer: (info, client_id) => inferred("carotid", info, { client_id }),
+  // The area in which the model expects its mask to be wrong: 1 in it, on the frame's grid.
+  review: async (info) => (await inferred("carotid_review", info, {})).voxels,
   train: () => json("/train/carotid", {}, post({})),
   // The server answers 404 when nothing runs.
   isTraining: () => ask("/train/", { check_if_running: true }).then(Boolean, () => false),

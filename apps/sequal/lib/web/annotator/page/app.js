@@ -11,6 +11,7 @@ import { Numbers } from "./numbers.js";
 import { Outbox } from "./outbox.js";
 import { saveLabel, sayNoWall, skipFrame, TakeBack } from "./answers.js";
 import { settle } from "./newer.js";
+import { Review } from "./review.js";
 import { remember, remembered } from "./settings.js";
 import { Tools, TOOLS } from "./tools.js";
 import { Training } from "./training.js";
@@ -94,6 +95,8 @@ const tools = new Tools(view, {
 
 page.tools = tools;
 
+const review = new Review(view, { work: () => page.work, say });
+
 const showMask = () => {
   const { work } = page;
   if (!work || tools.isDrawing()) {
@@ -144,6 +147,7 @@ const showFrame = async () => {
   } else {
     showMask();
   }
+  review.refresh();
 };
 
 // What is drawn and not saved stays in this browser until it is saved or undone.
@@ -255,6 +259,7 @@ const run = async () => {
     tools.refresh();
     numbers.model();
     changed();
+    review.forget();
   }
 };
 
@@ -379,6 +384,7 @@ const KEYS = [
   [["["], "Smaller tool", () => tools.resize(-1)],
   [["]"], "Larger tool", () => tools.resize(1)],
   [["Escape"], "Give up the lines that are being drawn", () => tools.isDrawing() && tools.giveUpLines()],
+  [["V"], "Show or hide where the model expects its mask to be wrong", () => review.toggle()],
   [["H"], "Hide or show the mask", () => { view.hidden = !view.hidden; view.draw(); }],
   [["Plus", "="], "Zoom in", () => view.zoomBy(ZOOM_STEP)],
   [["-"], "Zoom out", () => view.zoomBy(1 / ZOOM_STEP)],
@@ -452,7 +458,13 @@ const start = async () => {
     },
   });
   list = new FrameList({ open: (image) => alone(() => open(image))(), drafts, me });
-  training = new Training({ changed: () => say("Another model is in service. Press R to ask it about this frame."), say });
+  training = new Training({
+    changed: () => {
+      say("Another model is in service. Press R to ask it about this frame.");
+      review.forget();
+    },
+    say,
+  });
   takeBack = new TakeBack(page, { say, open: (image) => open(image), refresh: afterAnswer });
   const { strategies } = await server.info();
   element("strategy").replaceChildren(...Object.keys(strategies).map((name) => new Option(choiceOf(name), name)));

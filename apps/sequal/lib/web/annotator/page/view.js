@@ -1,5 +1,5 @@
 // The frame on the screen: picture, mask, lines, in the proportions of the tissue; zoomed by the wheel.
-import { paintMask } from "./overlay.js";
+import { paintMask, paintReview } from "./overlay.js";
 
 const LINE = { li: "#4fd8ff", ma: "#ffd84f" };
 const MOST_ZOOM = 40;
@@ -15,6 +15,7 @@ export class View {
     this.light = 1;
     this.hidden = false;
     this.overlay = document.createElement("canvas");
+    this.shade = document.createElement("canvas");
     this.things = {};
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
@@ -26,8 +27,7 @@ export class View {
     this.scale = [dx / least, dy / least];
     this.info = info;
     this.picture = picture;
-    this.overlay.width = info.width;
-    this.overlay.height = info.height;
+    [this.overlay, this.shade].forEach((canvas) => Object.assign(canvas, { width: info.width, height: info.height }));
     this.fit();
   }
 
@@ -90,10 +90,14 @@ export class View {
     ];
   }
 
-  // What to draw over the picture: `pixels` of the frame, `others` in red, `lines`, drawn `points`, a `ring` for the brush.
+  // What to draw over the picture: `pixels` of the frame, `others` in red, `lines`, drawn `points`, a `ring` for the brush,
+  // and `review`, the area to look at, below the lines.
   set(things) {
     if (things.pixels) {
       paintMask(this.overlay, things.pixels, things.others || []);
+    }
+    if (things.review) {
+      paintReview(this.shade, things.review);
     }
     Object.assign(this.things, things);
     this.draw();
@@ -122,9 +126,14 @@ export class View {
     context.filter = this.light === 1 ? "none" : `brightness(${this.light})`;
     context.drawImage(this.picture, ...this.origin, w, h);
     context.filter = "none";
+    context.imageSmoothingEnabled = false;
     if (!this.hidden) {
-      context.imageSmoothingEnabled = false;
       context.drawImage(this.overlay, ...this.origin, w, h);
+    }
+    if (this.things.review) {
+      context.drawImage(this.shade, ...this.origin, w, h);
+    }
+    if (!this.hidden) {
       this.#drawLines();
     }
     this.#drawPoints();

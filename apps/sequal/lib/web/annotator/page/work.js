@@ -55,6 +55,7 @@ export class Work {
     this.drawnAt = null; // seconds since 1970, of the last change
     this.pictures = [Promise.resolve(picture)];
     this.model = null; // { said, voxels }
+    this.review = null; // where the model expects to be wrong, once it was asked
   }
 
   pixels() {
