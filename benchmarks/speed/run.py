@@ -1,11 +1,12 @@
 """What the app adds to the bare networks: scoring a pool, one inference, one training step, each as a ratio.
 
-    python benchmarks/speed/run.py [--repeats 7] [--threads 1]
+    python benchmarks/speed/run.py [--model carotid|volume] [--repeats 7] [--threads 1]
 
 The app and the bare loop take turns in one process, so that what else the machine does falls on both; the median of the
-ratios is written to `results.json`. `bare` is what nobody can leave out: for a pool and for an inference two batched
-forward passes over the same working frames; for a step student and teacher forward, the same losses, backward,
-optimiser and moving average.
+ratios is written to `results.json`, that of volumes to `volumes.json`. `bare` is what nobody can leave out: for a pool
+and for an inference two forward passes over the same working frames, in batches, and of a volume in the same windows;
+for a step student and teacher forward, the same losses, backward, optimiser and moving average. The step has no error
+branch, which the bare loop has not either.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,19 +28,23 @@ from sequal.processor import wait_without_spinning  # noqa: E402
 wait_without_spinning()
 
 import torch  # noqa: E402
+from monai.inferers import sliding_window_inference  # noqa: E402
 
-from sequal.anatomy.layer.extent import ColumnExtent  # noqa: E402
+from sequal.anatomy.models import model_of  # noqa: E402
 from sequal.anatomy.models.carotid import to_working  # noqa: E402
+from sequal.anatomy.phantom.volumes import BODY_LABELS  # noqa: E402
+from sequal.experiments.volume_folder import make_volumes  # noqa: E402
 from sequal.files.imaging import read_frame  # noqa: E402
 from sequal.learning.batch import Batch  # noqa: E402
 from sequal.learning.losses import SupervisedLoss, consistency_loss  # noqa: E402
-from sequal.learning.methods.sequal import MeanTeacherTrainer  # noqa: E402
+from sequal.learning.methods.sequal import MeanTeacherPair, MeanTeacherTrainer  # noqa: E402
 from sequal.learning.training.round_length import with_steps  # noqa: E402
-from sequal.prediction import load_pair, predict_frame, score_items  # noqa: E402
+from sequal.prediction import checkpoint_payload, load_pair, predict_frame, score_items  # noqa: E402
 from sequal.prediction.passes import FRAMES_AT_ONCE  # noqa: E402
 from sequal.preparation.working_frames import WorkingFrames  # noqa: E402
 from sequal.settings import Settings  # noqa: E402
 from sequal.study.items import Item  # noqa: E402
+from sequal.study.state import save_checkpoint  # noqa: E402
 
 CPU = torch.device("cpu")
 WEIGHTS = ROOT / "apps" / "sequal" / "model" / "pretrained_carotid.pt"
@@ -50,28 +56,55 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--model", choices=("carotid", "volume"), default="carotid")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    settings, loaded = with_steps(Settings.from_conf({}), labels=10), load_pair(WEIGHTS, CPU)
+    results = {"threads": options.threads, "load": round(os.getloadavg()[0], 1), "repeats": options.repeats}
+    with tempfile.TemporaryDirectory() as folder:
+        # The step last: it leaves the pair in training mode, with other weights.
+        for name, make in (carotid() if options.model == "carotid" else volume(Path(folder))).items():
+            results[name] = ratio(*make(), options.repeats)
+            print(name, results[name], flush=True)
+    out = HERE / ("results.json" if options.model == "carotid" else "volumes.json")
+    out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def carotid() -> dict[str, Callable]:
+    """Frames of the sample study, with the starting weights."""
+    settings = with_steps(Settings.from_conf({"quality_weight": 0}), labels=10)
+    loaded = load_pair(WEIGHTS, CPU)
     # One frame as often as there are images in the pool: neighbours of one size go through the networks together.
     path = min((ROOT / "sample-data").glob("*.nii.gz"))
     items = [Item(str(number), path) for number in range(POOL)]
-    results = {"threads": options.threads, "load": round(os.getloadavg()[0], 1), "repeats": options.repeats}
-    # The step last: it leaves the pair in training mode, with other weights.
-    for name, make in (
-        ("pool", lambda: pool(items, loaded, settings)),
-        ("infer", lambda: infer(path, loaded, settings)),
-        ("step", lambda: step(loaded, settings)),
-    ):
-        results[name] = ratio(*make(), options.repeats)
-        print(name, results[name], flush=True)
-    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    return {
+        "pool": lambda: pool(items, loaded, settings),
+        "infer": lambda: infer(path, loaded, settings),
+        "step": lambda: step(loaded, settings),
+    }
+
+
+def volume(folder: Path) -> dict[str, Callable]:
+    """Two simulated hearts that are larger than a window, with random weights."""
+    make_volumes(folder, count=2, shape=(96, 96, 64))
+    labels = ",".join(BODY_LABELS["heart"])
+    settings = Settings.from_conf(
+        {"models": "volume", "labels": labels, "volume_spacing": "1.5,1.5,2", "volume_patch": "64,64,48"}
+        | {"quality_weight": 0}
+    )
+    settings = with_steps(settings, labels=10)
+    shape = model_of(settings).shape
+    pair = MeanTeacherPair.create(MeanTeacherPair.architectures_of(settings, shape), settings.ema_alpha)
+    save_checkpoint(folder / "pair.pt", checkpoint_payload(pair, {}, "volume"))
+    loaded = load_pair(folder / "pair.pt", CPU)
+    items = [Item(path.name, path) for path in sorted(folder.glob("*.nii.gz"))]
+    return {"pool": lambda: pool(items, loaded, settings), "step": lambda: step(loaded, settings)}
 
 
 def pool(items, loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
     """Every score of some frames, which are read already, and two forward passes over the same."""
     frames = WorkingFrames(settings)
-    padded = [frames.get(item).grid.pad(frames.get(item).pixels.float()) for item in items]
+    grids = [frames.get(item).grid for item in items]
+    padded = [grid.pad(frames.get(item).pixels.float()) for grid, item in zip(grids, items, strict=True)]
     pair = loaded.pair
 
     def ours() -> None:
@@ -79,6 +112,11 @@ def pool(items, loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
 
     @torch.no_grad()
     def bare() -> None:
+        if settings.models == "volume":
+            for volume, grid in zip(padded, grids, strict=True):
+                for network in (pair.teacher, pair.student):
+                    sliding_window_inference(volume, grid.window, 1, network, overlap=0.5, mode="gaussian")
+            return
         for start in range(0, len(padded), FRAMES_AT_ONCE):
             batch = torch.cat(padded[start : start + FRAMES_AT_ONCE])
             pair.teacher(batch), pair.student(batch)
@@ -104,18 +142,16 @@ def infer(path: Path, loaded, settings) -> tuple[Callable, Callable]:  # noqa: A
 def step(loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
     """One step of the trainer, and the same computation written down."""
     rng = torch.Generator().manual_seed(0)
-    views = [torch.rand(4, 1, settings.patch, settings.patch, generator=rng) for _ in range(2)]
-    label = torch.full((4, 1, settings.patch, settings.patch), 255, dtype=torch.uint8)
+    model = model_of(settings)
+    count = 3 if settings.models == "volume" else 4
+    views = [torch.rand(count, 1, *model.patch, generator=rng) for _ in range(2)]
+    label = torch.full((count, 1, *model.patch), 255, dtype=torch.uint8)
     label[:2] = 0
-    label[:2, :, :, 100:110] = 1
+    label[:2, :, :, 30:40] = 1
     batch = Batch(views[0], views[1], label)
-    trainer = MeanTeacherTrainer(loaded.pair, [batch], settings, CPU, prior=ColumnExtent(settings.extent_weight))
+    trainer = MeanTeacherTrainer(loaded.pair, [batch], settings, CPU, prior=model.prior())
     pair, supervised = loaded.pair, SupervisedLoss(settings.dice_weight)
     optimizer = torch.optim.AdamW(pair.student.parameters(), lr=1e-6, fused=True)
-
-    class Engine:
-        class state:  # noqa: N801 - as an ignite engine has it
-            iteration = 30
 
     def bare() -> None:
         pair.train()
@@ -127,7 +163,7 @@ def step(loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
         optimizer.step()
         pair.after_step()
 
-    return lambda: trainer._iteration(Engine, batch), bare
+    return lambda: trainer.step(batch, 29), bare
 
 
 def ratio(ours: Callable, bare: Callable, repeats: int) -> dict[str, float]:

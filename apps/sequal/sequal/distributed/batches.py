@@ -153,14 +153,14 @@ class _BatchNormOnCpus(_BatchNorm):
         over = [0, *range(2, x.ndim)]
         count = _sum(x.new_tensor(x.numel() / x.shape[1], dtype=torch.float32))
         mean = _sum(x.float().sum(over)) / count
-        centred = x.float() - _by_channel(mean, x)
-        variance = _sum(centred.square().sum(over)) / count
+        variance = _sum((x - _by_channel(mean, x)).square().sum(over)) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * _by_channel(scale, x) + _by_channel(self.bias, x)).to(x.dtype)
+        shift = self.bias - mean * scale
+        return torch.addcmul(_by_channel(shift, x), x, _by_channel(scale, x)).to(x.dtype)
 
 
 class _DropoutOfAll(_DropoutNd):
