@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
+from sequal.distributed import alone, together
 from sequal.distributed.processes import check_gpus
 from sequal.errors import SettingsError
 from unit.commands.studies import random_checkpoint
@@ -86,6 +88,24 @@ def test_an_experiment_of_two_processes_is_that_of_one(two, folder):
     for image, same in zip(two["test"]["images"], one["test"]["images"], strict=True):
         assert image["id"] == same["id"]
         assert image["dice"] == pytest.approx(same["dice"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer"),
+            "one that has ended",
+        ),
+        (RuntimeError("mat1 and mat2 cannot be multiplied"), "cannot be multiplied"),
+    ],
+)
+def test_after_an_error_the_first_process_is_alone_and_says_what_ended_it(error, told):
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    assert not alone()
+    with pytest.raises(Exception, match=told), together(print):
+        raise error
+    assert alone()
 
 
 def test_more_processes_than_gpus_are_refused():

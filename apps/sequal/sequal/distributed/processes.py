@@ -81,6 +81,9 @@ def together(work: Callable[..., object], *args: object) -> Iterator[None]:
     Args:
         work: a function of a module.
         args: what `torch.save` can write; tensors on a GPU arrive on the helper's own.
+
+    Raises:
+        SequalError: another process has ended.
     """
     if alone():
         yield
@@ -88,8 +91,13 @@ def together(work: Callable[..., object], *args: object) -> Iterator[None]:
     send((work, args))
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         dist.destroy_process_group()
+        if isinstance(error, dist.DistBackendError) or (isinstance(error, RuntimeError) and "gloo" in str(error)):
+            raise SequalError(
+                "Expected all processes of this run to go on, got one that has ended; its own message says why. What "
+                "was written is kept: start the same command again."
+            ) from error
         raise
 
 
