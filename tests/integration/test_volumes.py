@@ -18,6 +18,7 @@ QUICK = {"epochs": 1, "iterations_per_epoch": 2, "batch_labelled": 1, "model": "
 def test_the_loop_runs_on_volumes(tmp_path: Path) -> None:
     studies = tmp_path / "study"
     make_volumes(studies, count=6, labelled=1, shape=(24, 24, 20))
+    nib.save(nib.Nifti1Image(np.zeros((24, 24, 1), np.int16), np.diag([6.0, 6.0, 6.0, 1.0])), studies / "slice.nii.gz")
     labelled = {path.name.partition(".")[0] for path in (studies / "labels" / "final").glob("*.nii.gz")}
     with running(studies, tmp_path / "state", auto_scoring="false", **CONF) as server:
         client = server.client("anna")
@@ -66,6 +67,11 @@ def test_the_loop_runs_on_volumes(tmp_path: Path) -> None:
         np.testing.assert_array_equal(kept, stored)
 
         assert server.request("POST", "/infer/carotid", params={"image": image}).status_code == 404
+
+        flat = server.request("POST", "/infer/volume", params={"image": "slice"})
+        assert flat.status_code == 400
+        assert "a volume of at least 4 slices along each axis, got 24 x 24 x 1" in flat.text
+        assert client.next_sample("pld", {})["id"] != "slice"
 
 
 def test_a_server_of_volumes_needs_names(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
 
 from sequal.errors import CheckpointError
-from sequal.prediction import ServedModel, serving
+from sequal.prediction import ServedModel, check_serves, serving
+from sequal.settings import Settings
 from sequal.study.state import file_digest, publish
 
 CPU = torch.device("cpu")
@@ -81,3 +83,15 @@ def test_a_damaged_published_checkpoint_is_told_not_hidden(places, write_checkpo
     places[0].write_bytes(b"half a file")
     with pytest.raises(CheckpointError, match=r"published\.pt"):
         ServedModel(*places, CPU).load()
+
+
+def test_a_checkpoint_of_another_model_makes_no_masks(places, write_checkpoint, tmp_path):
+    """Its masks would have the names of other structures."""
+    published, start = places
+    write_checkpoint(start)
+    settings = Settings(models="volume", labels="liver")
+    served = ServedModel(published, start, CPU, check=partial(check_serves, settings=settings, name="the model"))
+    for _ in range(2):  # it is not kept either
+        with pytest.raises(CheckpointError, match=r"of the models 'volume', got 'carotid'\. Set `models` to carotid"):
+            served.load()
+    assert served.path == start

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +16,7 @@ from sequal.acquisition import Pool
 from sequal.anatomy.model import Model
 from sequal.anatomy.models import model_of
 from sequal.files.imaging.claims import set_largest_image
-from sequal.prediction import ServedModel, choose_device
+from sequal.prediction import ServedModel, check_serves, choose_device
 from sequal.settings import Settings
 from sequal.study.folder import images_by_id
 from sequal.study.items import Item
@@ -78,7 +78,8 @@ class Study:
         _ = model_of(settings).patch  # one that no network can learn from stops the start
         weights = starting_weights(app, settings)
         manifest = None if "://" in studies else Path(studies) / MANIFEST_NAME
-        served = ServedModel(state.published, weights, device, lambda: repair_published(state))
+        check = partial(check_serves, settings=settings, name="the model in service")
+        served = ServedModel(state.published, weights, device, lambda: repair_published(state), check)
         return cls(
             settings,
             state,

@@ -1,9 +1,11 @@
 """`score`: score what the model in service has not scored yet, as the server's scoring does, without a server."""
 
+from functools import partial
+
 from sequal.commands.console import OUT, progress_bar, table
 from sequal.commands.place import StudyPlace
 from sequal.errors import CheckpointError
-from sequal.prediction import PoolScores, ServedModel, choose_device, score_pool, unscored_items
+from sequal.prediction import PoolScores, ServedModel, check_serves, choose_device, score_pool, unscored_items
 from sequal.study.state import StudyState
 
 __all__ = ["score_study", "show_scores"]
@@ -17,7 +19,8 @@ def score_study(place: StudyPlace) -> PoolScores:
         StudyError: the state cannot be written.
     """
     device = choose_device(place.settings.device)
-    served = ServedModel(place.published, place.starting_weights, device)
+    check = partial(check_serves, settings=place.settings, name="the model in service")
+    served = ServedModel(place.published, place.starting_weights, device, check=check)
     if served.digest is None:
         raise CheckpointError(
             f"Expected a published checkpoint or starting weights, got neither `{place.published}` nor "

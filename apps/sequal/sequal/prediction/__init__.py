@@ -5,7 +5,7 @@ from sequal.prediction.curves import contour_markups
 from sequal.prediction.device import choose_device
 from sequal.prediction.features import ImageFeatures, image_features
 from sequal.prediction.label_check import check_label, learnt_from
-from sequal.prediction.loading import LoadedPair, check_fits, checkpoint_payload, load_pair
+from sequal.prediction.loading import LoadedPair, check_fits, check_serves, checkpoint_payload, load_pair
 from sequal.prediction.passes import log_probabilities, predict
 from sequal.prediction.pool_features import store_features, unfeatured_items
 from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
@@ -28,6 +28,7 @@ __all__ = [
     "VolumePrediction",
     "check_fits",
     "check_label",
+    "check_serves",
     "checkpoint_payload",
     "choose_device",
     "contour_markups",

@@ -22,7 +22,7 @@ from sequal.settings import Settings
 from sequal.study.state import Checkpoint, Member, load_checkpoint
 from sequal.study.state.checkpoints import FORMAT
 
-__all__ = ["LoadedPair", "check_fits", "checkpoint_payload", "load_pair"]
+__all__ = ["LoadedPair", "check_fits", "check_serves", "checkpoint_payload", "load_pair"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,24 @@ def checkpoint_payload(pair: NetworkPair, meta: Mapping[str, Any], model: str = 
     return payload
 
 
+def check_serves(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: str) -> None:
+    """Make sure that a checkpoint segments what the settings name: of another method it still serves.
+
+    Args:
+        checkpoint: loaded or only read.
+        settings: of the study.
+        name: of the file, for the message.
+
+    Raises:
+        CheckpointError: it is of another model or of other labels, whose masks would get wrong names.
+    """
+    noted = checkpoint.meta.get("settings")
+    labels = noted.get("labels", "") if isinstance(noted, Mapping) else settings.labels
+    for key, wanted, came in (("models", settings.model, checkpoint.model), ("labels", settings.labels, labels)):
+        if wanted != came:
+            raise _other(name, key, wanted, came)
+
+
 def check_fits(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: str) -> None:
     """Make sure that a checkpoint is of the model, the labels, the method and the networks that the settings name.
 
@@ -157,24 +175,22 @@ def check_fits(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: st
     else:
         method = checkpoint.method
         found = {member: _architecture(kept) for member, kept in checkpoint.members.items()}
-    noted = checkpoint.meta.get("settings")
-    labels = noted.get("labels", "") if isinstance(noted, Mapping) else settings.labels
-    for key, wanted, came in (
-        ("models", settings.model, checkpoint.model),
-        ("method", settings.method, method),
-        ("labels", settings.labels, labels),
-    ):
-        if wanted != came:
-            raise CheckpointError(
-                f"Expected {name} to be of the {key} {wanted!r}, got {came!r}. Set `{key}` to {came}, or use another "
-                "--conf state."
-            )
+    check_serves(checkpoint, settings, name)
+    if settings.method != method:
+        raise _other(name, "method", settings.method, method)
     asked = METHODS[method].pair.architectures_of(settings, model_of(settings).shape)
     if found != asked:
         raise CheckpointError(
             f"Expected {name} to hold {_listed(asked)}, got {_listed(found)}. Keep `network` and `second_network` as "
             "they were, or use another --conf state."
         )
+
+
+def _other(name: str, key: str, wanted: str, came: str) -> CheckpointError:
+    return CheckpointError(
+        f"Expected {name} to be of the {key} {wanted!r}, got {came!r}. Set `{key}` to {came}, or use another "
+        "--conf state."
+    )
 
 
 def _listed(networks: Mapping[str, Architecture]) -> str:

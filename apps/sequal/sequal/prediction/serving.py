@@ -25,6 +25,7 @@ class ServedModel:
         starting_weights: what a new study starts from; may be absent.
         device: where the networks go.
         repair: called when the published checkpoint turns out to be damaged; whether it put another one there.
+        check: called with what was loaded; what it raises ends the call.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class ServedModel:
         starting_weights: Path,
         device: torch.device,
         repair: Callable[[], bool] = lambda: False,
+        check: Callable[[LoadedPair], None] = lambda _: None,
     ) -> None:
-        self._repair = repair
+        self._repair, self._check = repair, check
         self._candidates = (published, starting_weights)
         self.device = device
         self._lock = threading.Lock()
@@ -74,12 +76,14 @@ class ServedModel:
             stamp = _stamp(path)
             if self._loaded is None or self._loaded[0] != stamp:
                 try:
-                    self._loaded = (stamp, load_pair(path, self.device))
+                    loaded = load_pair(path, self.device)
                 except DamagedCheckpointError:
                     if path != self._candidates[0] or not self._repair():
                         raise
                     path = self.path or path
-                    self._loaded = (_stamp(path), load_pair(path, self.device))
+                    stamp, loaded = _stamp(path), load_pair(path, self.device)
+                self._check(loaded)
+                self._loaded = (stamp, loaded)
             return self._loaded[1]
 
 
