@@ -9,7 +9,7 @@ import torch
 from ignite.engine import Events
 from torch import nn
 
-from sequal.distributed import run_as_one
+from sequal.distributed import in_parts, run_as_one
 from sequal.learning.batch import Batch
 from sequal.learning.methods import METHODS
 from sequal.learning.networks import Architecture, registry, snapshot
@@ -80,6 +80,7 @@ def play(folder):
     """Every scenario, by name."""
     return {
         "scores": score(folder),
+        "apart": in_parts(lambda patches: (patches + 1,), torch.zeros(4))[0],
         "experiment": simulate(folder, "of_two"),
         **{name: train(**changes) for name, changes in TRAININGS.items()},
     }

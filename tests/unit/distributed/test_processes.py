@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from sequal.distributed import alone, together
-from sequal.distributed.processes import check_gpus
+from sequal.distributed.processes import check_gpus, sharing
 from sequal.errors import SettingsError
 from unit.commands.studies import random_checkpoint
 from unit.distributed import scenarios
@@ -65,6 +65,10 @@ def test_a_training_of_two_processes_is_that_of_one(two, name):
             torch.testing.assert_close(two["weights"][member][key], value, rtol=1e-4, atol=1e-4)
 
 
+def test_what_the_first_process_does_by_itself_needs_no_other(two):
+    assert two[1]["apart"].tolist() == [1.0] * 4
+
+
 def test_a_scoring_of_two_processes_is_that_of_one(two, folder):
     one, two = scenarios.score(folder), two[1]["scores"]
     assert len(one["scores"]) == 10
@@ -103,9 +107,17 @@ def test_an_experiment_of_two_processes_is_that_of_one(two, folder):
 def test_after_an_error_the_first_process_is_alone_and_says_what_ended_it(error, told):
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     assert not alone()
-    with pytest.raises(Exception, match=told), together(print):
-        raise error
+    assert not sharing()
+
+    def work():
+        with together(print):
+            assert sharing()
+            raise error
+
+    with pytest.raises(Exception, match=told):
+        work()
     assert alone()
+    assert not sharing()
 
 
 def test_more_processes_than_gpus_are_refused():

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DistributedDataParallel
 
-from sequal.distributed.processes import alone
+from sequal.distributed.processes import alone, sharing
 
 __all__ = ["as_one", "in_parts", "look_at_whole_batches"]
 
@@ -56,7 +56,7 @@ def as_one(network: nn.Module) -> nn.Module:
 def in_parts(work: Callable[[Tensor], tuple[Tensor, ...]], patches: Tensor) -> tuple[Tensor, ...]:
     """What `work(patches)` gives, where each process works on some of the patches.
 
-    A batch with fewer patches than processes is worked on as a whole by each.
+    A batch with fewer patches than processes is worked on as a whole by each, and so is one outside `together`.
 
     Args:
         work: from (N, …) to tensors (N, …), each patch on its own but for layers that `look_at_whole_batches` changed.
@@ -66,7 +66,7 @@ def in_parts(work: Callable[[Tensor], tuple[Tensor, ...]], patches: Tensor) -> t
         Tensors (B, …), the same in all processes. Their gradient reaches the patches of this process, and is such that
         the mean over the processes is that of the whole batch.
     """
-    if alone() or len(patches) < dist.get_world_size():
+    if not sharing() or len(patches) < dist.get_world_size():
         return work(patches)
     here = _part(len(patches), dist.get_rank(), dist.get_world_size())
     token = _PART.set((here, len(patches)))

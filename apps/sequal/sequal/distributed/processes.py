@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,17 +19,24 @@ import torch.distributed as dist
 
 from sequal.errors import SequalError, SettingsError
 
-__all__ = ["alone", "receive", "run_as_one", "send", "together"]
+__all__ = ["alone", "receive", "run_as_one", "send", "sharing", "together"]
 
 logger = logging.getLogger(__name__)
 
 #: The others wait while the first one reads, judges or writes. Whether a process lives is torchrun's to watch.
 _PATIENCE: Final = timedelta(days=30)
 
+_SHARING: ContextVar[bool] = ContextVar("sharing", default=False)
+
 
 def alone() -> bool:
     """Whether this process computes by itself."""
     return not dist.is_initialized()
+
+
+def sharing() -> bool:
+    """Whether all processes work on the same just now; what the first one does apart from that, it does by itself."""
+    return _SHARING.get() and not alone()
 
 
 def run_as_one(command: Callable[[], object]) -> None:
@@ -89,6 +97,7 @@ def together(work: Callable[..., object], *args: object) -> Iterator[None]:
         yield
         return
     send((work, args))
+    token = _SHARING.set(True)
     try:
         yield
     except BaseException as error:
@@ -99,6 +108,8 @@ def together(work: Callable[..., object], *args: object) -> Iterator[None]:
                 "was written is kept: start the same command again."
             ) from error
         raise
+    finally:
+        _SHARING.reset(token)
 
 
 def send(message: object) -> None:
@@ -120,6 +131,7 @@ def _here(storage: Any, location: str) -> Any:  # noqa: ANN401 - a storage
 
 
 def _help() -> None:
+    _SHARING.set(True)
     try:
         while (message := receive()) is not None:
             work, args = message
