@@ -33,7 +33,7 @@ from lib.infers import (
     check_storable,
     image_file,
 )
-from lib.scoring import AutoScoring, LabelChecks, PldScoring
+from lib.scoring import AutoScoring, LabelChecks, PldScoring, SqaScoring
 from lib.trainers import RoundTrain
 from lib.web.access import exposure, protect, start_address
 from lib.web.dicomweb import FolderService
@@ -92,7 +92,7 @@ class SequalApp(MONAILabelApp):
         self._serve_viewers()
         self._study_warnings = self._look_after()
         self._label_checks = LabelChecks(self.study, self.datastore)
-        self._auto_scoring = AutoScoring(self.study, self._scoring_methods)
+        self._auto_scoring = AutoScoring(self.study, ["pld"])
         if not self.study.settings.auto_scoring:
             self._auto_update_scoring = False
 
@@ -134,8 +134,8 @@ class SequalApp(MONAILabelApp):
         return {self.study.model.name: RoundTrain(self.study)}
 
     def init_scoring_methods(self) -> dict[str, Any]:
-        """Pseudo Label Divergence."""
-        return {"pld": PldScoring(self.study)}
+        """Both write all scores of one pass; `sqa` refuses a model that cannot give its own."""
+        return {"pld": PldScoring(self.study), "sqa": SqaScoring(self.study)}
 
     def init_strategies(self) -> dict[str, Any]:
         """Every query strategy; the one in the settings first, since clients take the first as their default."""

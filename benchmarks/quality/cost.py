@@ -25,8 +25,8 @@ from sequal.settings import Settings
 __all__ = ["measure_cost"]
 
 CPU = torch.device("cpu")
-TIMES = 5
-STEPS = 2
+TIMES = 3
+STEPS = 1
 CONFIGURATIONS = {
     "carotid, sequal": {"method": "sequal"},
     "carotid, cross": {"method": "cross"},

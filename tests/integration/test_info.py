@@ -13,7 +13,7 @@ def test_info_names_model_labels_and_strategies(server: Server) -> None:
     assert info["models"]["carotid"]["labels"] == {"intima-media": 1}
     assert info["labels"] == ["intima-media"]
     assert list(info["trainers"]) == ["carotid"]
-    assert list(info["scoring"]) == ["pld"]
+    assert list(info["scoring"]) == ["pld", "sqa"]
     assert next(iter(info["strategies"])) == Settings().strategy
     assert set(info["strategies"]) == set(STRATEGY_NAMES)
     assert set(info["train_stats"]) == {"carotid"}

@@ -3,5 +3,6 @@
 from lib.scoring.auto import AutoScoring
 from lib.scoring.label_checks import LabelChecks
 from lib.scoring.pld import PldScoring, unscored
+from lib.scoring.sqa import SqaScoring
 
-__all__ = ["AutoScoring", "LabelChecks", "PldScoring", "unscored"]
+__all__ = ["AutoScoring", "LabelChecks", "PldScoring", "SqaScoring", "unscored"]
