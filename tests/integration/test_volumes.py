@@ -39,9 +39,9 @@ def test_the_loop_runs_on_volumes(tmp_path: Path) -> None:
         assert params["volumes_ml"].keys() == {"left atrium", "aorta"}
         assert params["label_names"] == {"left atrium": 1, "aorta": 2}
 
-        file, params = client.infer("volume_review", image, {})
-        assert nib.load(file).shape == volume.shape
-        assert params["label_names"] == {"review": 1}
+        area, reviewed = client.infer("volume_review", image, {})
+        assert nib.load(area).shape == volume.shape
+        assert reviewed["label_names"] == {"review": 1}
 
         truth = studies / "truth" / f"{image}.nii.gz"
         assert server.save_label(image, truth).status_code == 200
