@@ -25,8 +25,8 @@ from sequal.settings import Settings
 __all__ = ["measure_cost"]
 
 CPU = torch.device("cpu")
-TIMES = 3
-STEPS = 1
+#: Ratios of which the median is taken.
+INFERENCES, STEPS = 11, 5
 CONFIGURATIONS = {
     "carotid, sequal": {"method": "sequal"},
     "carotid, cross": {"method": "cross"},
@@ -68,13 +68,14 @@ def _inference(settings: Settings) -> float:
     return _ratio(
         lambda: predict(frame, branched, settings, CPU),
         lambda: predict(frame, plain, settings, CPU),
+        INFERENCES,
     )
 
 
 def _step(given: dict[str, str]) -> float:
     runs = []
     for weight in ("1", "0"):
-        conf = {**_conf(given), "epochs": "1", "iterations_per_epoch": str(STEPS), "quality_weight": weight}
+        conf = {**_conf(given), "epochs": "1", "iterations_per_epoch": "1", "quality_weight": weight}
         settings = Settings.from_conf(conf)
         model = model_of(settings)
         batch = _batch(model, settings)
@@ -82,7 +83,7 @@ def _step(given: dict[str, str]) -> float:
         pair.freeze_statistics()
         trainer = METHODS[settings.method].trainer(pair, repeat(batch), settings, CPU, prior=model.prior())
         runs.append(lambda trainer=trainer: trainer.run())
-    return _ratio(*runs)
+    return _ratio(*runs, STEPS)
 
 
 def _batch(model: Model, settings: Settings) -> Batch:
@@ -96,10 +97,10 @@ def _batch(model: Model, settings: Settings) -> Batch:
     return Batch(view, view, label, simulated)
 
 
-def _ratio(one: Callable[[], object], other: Callable[[], object]) -> float:
+def _ratio(one: Callable[[], object], other: Callable[[], object], times: int) -> float:
     one()
     other()
-    return round(statistics.median(_seconds(one) / _seconds(other) for _ in range(TIMES)), 3)
+    return round(statistics.median(_seconds(one) / _seconds(other) for _ in range(times)), 3)
 
 
 def _seconds(work: Callable[[], object]) -> float:

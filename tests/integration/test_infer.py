@@ -57,6 +57,7 @@ def test_the_params_are_those_of_the_contract(server: Server) -> None:
     }
     assert params["pld"] >= 0
     assert 0 <= params["confidence"] <= 1
+    assert 0 <= params["predicted_dice"] <= 1
     assert params["label_names"] == {"intima-media": 1}
     imt = params["imt"]
     assert set(imt) == {f"{name}_mm" for name in LENGTHS} | IMT_KEYS

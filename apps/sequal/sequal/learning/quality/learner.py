@@ -17,8 +17,6 @@ from sequal.learning.quality.varied import degraded, dropping, evaluating
 
 __all__ = ["QualityLearner"]
 
-#: Annotated patches of a step that the branch learns from; more would cost more than a quarter of the step.
-_PATCHES: Final = 2
 #: How what it sees is made: as it is, by spoilt images, by dropout, or by the weights from which the training began.
 _KINDS: Final = ("as it is", "spoilt", "dropout", "earlier")
 
@@ -47,7 +45,7 @@ class QualityLearner:
         self._generator = torch.Generator().manual_seed(seed)
 
     def loss(self, view: Tensor, label: Tensor) -> Tensor:
-        """Of the patches of a batch.
+        """Of annotated patches of a batch, drawn, at most half as many as it has patches.
 
         Args:
             view: (B, 1, *spatial).
@@ -59,7 +57,8 @@ class QualityLearner:
         annotated = torch.nonzero((label != IGNORE).flatten(1).any(dim=1).cpu())[:, 0]
         if not len(annotated):
             return view.new_zeros(())
-        chosen = annotated[torch.randperm(len(annotated), generator=self._generator)[:_PATCHES]].to(view.device)
+        count = max(1, len(label) // 2)  # more would cost more than a quarter of the step
+        chosen = annotated[torch.randperm(len(annotated), generator=self._generator)[:count]].to(view.device)
         kind = _KINDS[int(torch.randint(len(_KINDS), (), generator=self._generator))]
         seed = int(torch.randint(2**31, (), generator=self._generator))
         view, label = view[chosen], label[chosen]
