@@ -52,7 +52,7 @@ DRAWN_SEED = 5_000_011
 HOSPITAL_SEED = 0
 #: From which on a map says that there is an error; of each map the best one on the drawn phantoms is taken for all.
 THRESHOLDS = (0.5, 0.4, 0.3, 0.2, 0.1)
-RESAMPLES = 1000
+RESAMPLES = 150
 #: Scores that are meant as a Dice.
 A_DICE = ("predicted_dice", "confidence", "expected_dice", "dropout_dice", "pair_dice")
 
