@@ -10,6 +10,13 @@ const asked = (request) =>
     request.onerror = () => reject(request.error);
   });
 
+// Until the browser has written it: a request succeeds earlier, and a page that is left in between takes it back.
+const written = (transaction) =>
+  new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
+
 const open = () => {
   const request = indexedDB.open("sequal", 1);
   request.onupgradeneeded = () => STORES.forEach((name) => request.result.createObjectStore(name));
@@ -28,7 +35,12 @@ export class Drafts {
   async #store(name, mode, act) {
     this.#database = this.#database || open();
     const database = await this.#database;
-    return asked(act(database.transaction(name, mode).objectStore(name)));
+    const transaction = database.transaction(name, mode);
+    const done = asked(act(transaction.objectStore(name)));
+    if (mode === "readwrite") {
+      await Promise.all([done, written(transaction)]);
+    }
+    return done;
   }
 
   #key(name, image) {
