@@ -41,7 +41,7 @@ from sequal.experiments.failure_detection import (
 from sequal.files.imaging import Frame, read_frame
 from sequal.labels import IGNORE
 from sequal.learning.training.phantom_evaluation import as_frame
-from sequal.prediction import LoadedPair, expected_dice, load_pair, predict_frame
+from sequal.prediction import LoadedPair, dice_to_expect, expected_dice, load_pair, predict_frame
 from sequal.prediction.mc_dropout import dropout_dice, pairwise_dice
 from sequal.settings import Settings
 
@@ -54,7 +54,7 @@ HOSPITAL_SEED = 0
 THRESHOLDS = (0.5, 0.4, 0.3, 0.2, 0.1)
 RESAMPLES = 150
 #: Scores that are meant as a Dice.
-A_DICE = ("predicted_dice", "confidence", "expected_dice", "dropout_dice", "pair_dice")
+A_DICE = ("told", "predicted_dice", "confidence", "expected_dice", "dropout_dice", "pair_dice")
 
 
 class Case(NamedTuple):
@@ -140,6 +140,8 @@ def _look(case: Case, every: Sequence[LoadedPair]) -> dict[str, Any]:
             raise SystemExit(
                 "Expected weights with an error branch, got some without. Run cli.py pretrain --branch-of."
             )
+        if number == 0:
+            scores["told"] = float(dice_to_expect(found[0].confidence, quality) or 0.0)
         scores[f"predicted_dice {number}"] = quality.predicted_dice
         maps[f"branch {number}"] = quality.error[known]
     return {

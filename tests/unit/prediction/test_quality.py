@@ -1,3 +1,4 @@
+import copy
 import json
 import threading
 from dataclasses import replace
@@ -20,13 +21,16 @@ from sequal.learning.quality.branched import new_branch
 from sequal.prediction import (
     PREDICTED_DICE,
     checkpoint_payload,
+    dice_to_expect,
     expected_dice,
     load_pair,
     predict_frame,
     predict_volume,
+    score_items,
     score_pool,
 )
 from sequal.prediction.quality import layer_quality
+from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
 from sequal.study.state import StudyState, load_checkpoint, save_checkpoint
 from unit.synthetic_study import band, settings, write_image
@@ -121,13 +125,13 @@ def test_the_pool_is_scored_by_it_and_asked_for_lowest_first(tmp_path, both):
     for loaded in both:
         score_pool(items, loaded, state.ledger, settings(), CPU)
     plain, branched = (state.ledger.scores(loaded.digest, PREDICTED_DICE) for loaded in both)
-    assert all(0 < dice < 1 for dice in branched.values())
-    # Without a branch the probabilities say it, corrected by what labels found: here by nothing yet, a factor of 3.
+    # The probabilities say it, corrected by what labels found: here by nothing yet, a factor of 3.
     for item in items:
         frame = model_of(settings()).read(item.image)
         log_p = both[0].look(frame.pixels, frame.grid, CPU).log_p[both[0].shown]
         promised = 1 - float(sqa(log_p, log_p))
-        assert plain[item.id] == pytest.approx(max(0.0, 1 - 3 * (1 - promised)), abs=1e-4)
+        assert (log_p.argmax(dim=1) > 0).any()
+        assert plain[item.id] == branched[item.id] == pytest.approx(max(0.0, 1 - 3 * (1 - promised)), abs=1e-4)
     ids = [item.id for item in items]
     first, second = (
         STRATEGIES["sqa"].rank(Pool(ids, [], {}, lambda name, d=loaded.digest: state.ledger.scores(d, name)), rng)
@@ -136,8 +140,26 @@ def test_the_pool_is_scored_by_it_and_asked_for_lowest_first(tmp_path, both):
     assert {query.reason for query in first} == {
         "the model in service has no error branch, so sqa cannot tell images apart: random order"
     }
-    assert [query.id for query in second] == sorted(ids, key=branched.get)
+    assert [query.id for query in second] == sorted(ids, key=state.ledger.scores(both[1].digest, "sqa").get)[::-1]
     json.dumps([query.score for query in second])
+
+
+def test_of_an_empty_mask_the_branch_says_which_dice_to_expect(tmp_path, loaded):
+    """A pair that finds both classes equally probable everywhere, and shows the background."""
+    undecided = copy.deepcopy(loaded.pair)
+    for network in undecided.members.values():
+        for tensor in network.parameters():
+            tensor.data.zero_()
+    pair = load_pair(_saved(tmp_path, undecided), CPU)
+    item = Item("i", write_image(tmp_path / "i.nii.gz", band(np.random.default_rng(0))[0]))
+    found = predict_frame(read_frame(item.image), pair, settings(), CPU)
+    assert not found.mask.any()
+    assert found.confidence is None
+    assert dice_to_expect(found.confidence, found.quality) == found.quality.predicted_dice == pytest.approx(0.5)
+    scores = score_items([item], pair, WorkingFrames(settings(), cache_bytes=0), settings(), CPU, lambda *_: None)
+    assert scores["i"][PREDICTED_DICE] == pytest.approx(0.5)
+    assert dice_to_expect(None, None) is None
+    assert dice_to_expect(0.75, found.quality) == 0.75
 
 
 def test_two_threads_use_one_network(tmp_path, both):

@@ -22,7 +22,7 @@ from sequal.errors import ImageError, SequalError, SettingsError, StudyError
 from sequal.files.imaging import Frame, read_frame
 from sequal.files.imaging.claims import large_images_take_turns
 from sequal.files.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
-from sequal.prediction import Quality
+from sequal.prediction import Quality, dice_to_expect
 from sequal.processor import Threads
 
 __all__ = ["IMAGE_ID", "VIEWED", "MaskInfer", "Predicted", "result_file"]
@@ -65,8 +65,8 @@ class MaskInfer(InferTask, ABC):
     """Segments an image with the model in service; what is said beside the mask is the model's.
 
     Request keys beside MONAI Label's own: `result_extension` (`.nii.gz`, `.nii`, `.nrrd`), `result_dtype`,
-    `result_compress`. The reply's params hold `pld`, `confidence`, `predicted_dice` (null without an error branch),
-    `label_names`, `latencies`, `centroids`, and what a model adds.
+    `result_compress`. The reply's params hold `pld`, `confidence`, `predicted_dice` (null where nothing was found
+    and there is no error branch), `label_names`, `latencies`, `centroids`, and what a model adds.
 
     Attributes:
         is_label: whether the mask may become a label.
@@ -122,7 +122,7 @@ class MaskInfer(InferTask, ABC):
         params: dict[str, Any] = {
             "pld": prediction.pld,
             "confidence": prediction.confidence,
-            "predicted_dice": None if prediction.quality is None else prediction.quality.predicted_dice,
+            "predicted_dice": dice_to_expect(prediction.confidence, prediction.quality),
             **prediction.params,
             "label_names": self.labels,
             "centroids": {},

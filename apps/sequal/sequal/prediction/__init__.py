@@ -10,7 +10,7 @@ from sequal.prediction.passes import log_probabilities, predict
 from sequal.prediction.pool_features import store_features, unfeatured_items
 from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
 from sequal.prediction.prediction import Prediction, predict_frame
-from sequal.prediction.quality import Quality
+from sequal.prediction.quality import Quality, dice_to_expect
 from sequal.prediction.review import review_area
 from sequal.prediction.scoring import PREDICTED_DICE, groups_of_one_grid, score_items
 from sequal.prediction.serving import ServedModel
@@ -32,6 +32,7 @@ __all__ = [
     "checkpoint_payload",
     "choose_device",
     "contour_markups",
+    "dice_to_expect",
     "expected_dice",
     "groups_of_one_grid",
     "image_features",

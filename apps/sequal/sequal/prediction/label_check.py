@@ -13,6 +13,7 @@ from sequal.errors import LabelError
 from sequal.files.imaging import Frame, read_frame
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.prediction import Prediction, predict_frame
+from sequal.prediction.quality import dice_to_expect
 from sequal.prediction.volume_prediction import VolumePrediction, predict_volume
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -54,7 +55,7 @@ def check_label(
     found = _predict(frame, loaded, settings, device, model.spatial_dims)
     mask: NDArray[Any] = found.mask
     if predicted is None or not math.isfinite(predicted):
-        predicted = found.confidence if found.quality is None else found.quality.predicted_dice
+        predicted = dice_to_expect(found.confidence, found.quality)
     sizes = [
         {"label": one.label, "unit": one.unit, "predicted": one.first, "drawn": one.second}
         for one in model.compare(mask, label, frame)

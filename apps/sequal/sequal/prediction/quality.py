@@ -11,7 +11,7 @@ from sequal.prediction.loading import LoadedPair
 from sequal.prediction.passes import Looked
 from sequal.preparation.working_frame import Grid
 
-__all__ = ["Quality", "layer_quality", "volume_quality"]
+__all__ = ["Quality", "dice_to_expect", "layer_quality", "volume_quality"]
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,31 @@ class Quality:
     """What an error branch says of a mask.
 
     Attributes:
-        predicted_dice: the Dice to be expected of the mask, 0..1; of an empty mask, the chance that there is nothing.
+        predicted_dice: the Dice that follows from the map, 0..1; of an empty mask, the chance that there is nothing.
         error: probability that what is shown at a pixel is wrong, float32 in 0..1, the array of the image.
     """
 
     predicted_dice: float | None
     error: NDArray[np.float32]
+
+
+def dice_to_expect(confidence: float | None, quality: Quality | None) -> float | None:
+    """The Dice to be expected of a mask, 0..1, which annotators are told.
+
+    That is the calibrated confidence where something was found: on real frames it is nearer to the Dice with the
+    expert's label than what follows from the branch's map (`benchmarks/quality`), and the labels of a study correct it.
+    Of an empty mask only the branch says something, the chance that there is nothing.
+
+    Args:
+        confidence: of the mask; None where nothing was found.
+        quality: what the error branch says; None without one.
+
+    Returns:
+        None for an empty mask of a model without an error branch.
+    """
+    if confidence is not None:
+        return confidence
+    return None if quality is None else quality.predicted_dice
 
 
 def layer_quality(

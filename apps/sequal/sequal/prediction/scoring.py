@@ -9,6 +9,7 @@ from torch import Tensor
 from sequal.acquisition import BALD, SQA, Seen, score_all
 from sequal.acquisition.scores.sqa import sqa
 from sequal.distributed import spread
+from sequal.labels import BACKGROUND
 from sequal.prediction.confidence import Confidence
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
@@ -53,8 +54,8 @@ def score_items(
 
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first; and `predicted_dice`, the Dice to be
-        expected of the mask, 0..1: as the error branch says, and without one as the probabilities do, calibrated by the
-        labels.
+        expected of the mask, 0..1: as the probabilities say, calibrated by the labels, and of an empty mask as the
+        error branch says, where there is one (`dice_to_expect` has the reason).
     """
     result: Scores = {}
     for image, found in spread(_scored, items, loaded, frames, settings, device, frozenset(acquisitions)):
@@ -100,10 +101,12 @@ def _scored(
 
 def _predicted_dice(seen: Seen, scores: Mapping[str, Tensor], confidence: Confidence) -> Tensor:
     """Float64 (B,)."""
-    if seen.wrong is not None:
-        return 1.0 - scores[SQA]
     promised = 1.0 - sqa(seen.shown.float(), seen.other.float(), seen.mask)
-    return torch.tensor([confidence.of(dice) for dice in promised.tolist()], dtype=torch.float64)
+    dice = torch.tensor([confidence.of(one) for one in promised.tolist()], dtype=torch.float64)
+    if seen.wrong is None:
+        return dice
+    empty = (seen.shown.max(dim=1).indices == BACKGROUND).flatten(1).all(dim=1).cpu()
+    return torch.where(empty, 1.0 - scores[SQA].double().cpu(), dice)
 
 
 def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:
