@@ -13,7 +13,7 @@ import torch
 from sequal.files.imaging import read_frame
 from sequal.learning.training import TrainStats, run_round
 from sequal.learning.training.labels_in_use import LabelsInUse
-from sequal.prediction import load_pair, predict_frame, score_items, unscored_items
+from sequal.prediction import PREDICTED_DICE, load_pair, predict_frame, score_items, unscored_items
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -27,10 +27,10 @@ from sequal.study.state import (
 )
 from unit.synthetic_study import settings
 
-REPOSITORY = Path(__file__).resolve().parents[4]
-WEIGHTS = REPOSITORY / "apps" / "sequal" / "model" / "pretrained_carotid.pt"
-DATA = REPOSITORY / "sample-data"
+DATA = Path(__file__).resolve().parents[4] / "sample-data"
 KEPT = Path(__file__).with_name("state_of_format_1")
+#: The starting weights of that time.
+WEIGHTS = KEPT / "published.pt"
 CPU = torch.device("cpu")
 #: SHA-256 of the mask of `p01_f2` that the code of the state gave.
 MASK = "a2f456270b318717d5708b7a3ae53a139906cef2b278f4989a0bdfc0d9896958"
@@ -56,16 +56,13 @@ POOL_IDS = {item.id for item in POOL}
 @pytest.fixture
 def state(tmp_path):
     shutil.copytree(KEPT, tmp_path / "state")
-    shutil.copy(WEIGHTS, tmp_path / "state" / "published.pt")
     opened = StudyState.open(tmp_path / "state", CHOSEN)
     yield opened
     opened.ledger.close()
 
 
 def test_the_weights_that_these_tests_take_are_of_format_1():
-    assert _content(WEIGHTS)["format"] == 1, (
-        "keep the file of format 1 for these tests when the starting weights change"
-    )
+    assert _content(WEIGHTS)["format"] == 1
 
 
 def test_a_checkpoint_gives_the_mask_that_it_gave():
@@ -97,6 +94,7 @@ def test_scores_are_read_and_are_those_of_today(state):
     assert unscored_items(POOL, loaded.digest, state.ledger) == []
     today = score_items(POOL[:1], loaded, WorkingFrames(CHOSEN), CHOSEN, CPU, lambda *_: None)["p01_f2"]
     assert math.isnan(today.pop("sqa"))  # these networks have no error branch
+    assert 0 <= today.pop(PREDICTED_DICE) <= 1  # no ledger of that time has it
     assert len(today) >= 5
     kept = {name: state.ledger.scores(loaded.digest, name)["p01_f2"] for name in today}
     assert kept == pytest.approx(today, rel=1e-3, abs=1e-6)

@@ -40,7 +40,7 @@ def fuse_readers(
     Raises:
         LabelError: no label, labels of different shapes, or weights that do not fit them.
 
-    >>> a, b, c = (np.array([v], dtype=np.uint8) for v in ((1, 1, 1), (1, 0, 255), (0, 0, 255)))
+    >>> a, b, c = (np.array(v, dtype=np.uint8) for v in ((1, 1, 1), (1, 0, 255), (0, 0, 255)))
     >>> fuse_readers([a, b, c]).tolist(), fuse_readers([a, b]).tolist()
     ([1, 0, 1], [1, 255, 1])
     >>> fuse_readers([a, b], "weights", [0.6, 0.4]).tolist()

@@ -63,8 +63,8 @@ def annotate_command(options: AnnotateOptions) -> None:
     """Play the annotator with progress bar and table, and leave the JSON file and the picture.
 
     Raises:
-        SettingsError: neither studies nor truth are named, or a setting that is wrong or that a running server does not
-            take.
+        SettingsError: neither studies nor truth are named, a truth is named for a demo that simulates its images, or a
+            setting that is wrong or that a running server does not take.
         SequalError: as `play`, `running_server` and `simulate_demo_study`.
     """
     settings = setting_pairs(options.conf)
@@ -75,6 +75,11 @@ def annotate_command(options: AnnotateOptions) -> None:
         options = replace(options, play=replace(options.play, training=settings))
     simulated = False
     if options.demo is not None and options.studies is None:
+        if options.truth is not None:
+            raise SettingsError(
+                f"Expected --truth beside --studies, got {options.truth} for a demo that simulates its own images. Leave "
+                "it out, or name the study."
+            )
         in_volumes = Settings.from_conf(settings).model == "volume"
         conf = (*(VOLUME_DEMO if in_volumes else ()), *options.conf)
         options, simulated = replace(options, studies=_simulated(options.demo, in_volumes), conf=conf), True
