@@ -77,8 +77,8 @@ def annotate_command(options: AnnotateOptions) -> None:
     if options.demo is not None and options.studies is None:
         if options.truth is not None:
             raise SettingsError(
-                f"Expected --truth beside --studies, got {options.truth} for a demo that simulates its own images. Leave "
-                "it out, or name the study."
+                f"Expected --truth beside --studies, got {options.truth} for a demo that simulates its own images. "
+                "Leave it out, or name the study."
             )
         in_volumes = Settings.from_conf(settings).model == "volume"
         conf = (*(VOLUME_DEMO if in_volumes else ()), *options.conf)
