@@ -394,6 +394,20 @@ def test_the_thickness_is_that_of_what_is_drawn_now_and_of_the_command_line(
     assert [anna.part(name).inner_text() for name in ("mine-mean", "model-mean")] == ["–", ""]
 
 
+def test_the_buttons_stay_where_they_are_when_the_figures_come(anna: Annotator) -> None:
+    """A click on one that moves meets another, or none."""
+    anna.open("p06_f1")
+    before = anna.part("save").bounding_box()
+    anna.choose("brush")
+    anna.stroke([(30, 50), (80, 50)])
+    anna.thickness()
+    expect(anna.part("mine-words")).not_to_be_empty()
+    after = anna.part("save").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(after["y"] - before["y"]) < 2
+
+
 def test_without_a_scale_the_thickness_is_in_pixels_and_in_words(anna: Annotator) -> None:
     anna.open("bare")
     anna.choose("brush")
