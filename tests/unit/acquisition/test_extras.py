@@ -6,11 +6,17 @@ from sequal.errors import SettingsError
 
 def test_what_each_strategy_needs():
     needs = {name: set(extras_for(name)) for name in STRATEGIES if extras_for(name)}
-    assert needs == {"bald": {"bald"}, "coreset": {"features"}, "badge": {"features"}, "pld_diverse": {"features"}}
+    assert needs == {
+        "bald": {"bald"},
+        "coreset": {"features"},
+        "badge": {"features"},
+        "pld_diverse": {"features"},
+        "sqa": {"sqa"},
+    }
 
 
 @pytest.mark.parametrize(
-    ("text", "names"), [("", set()), ("bald", {"bald"}), (" features , bald,", set(EXTRAS)), ("bald,bald", {"bald"})]
+    ("text", "names"), [("", set()), ("bald", {"bald"}), (" features , bald,sqa", set(EXTRAS)), ("bald,bald", {"bald"})]
 )
 def test_names_of_a_request(text, names):
     assert parse_extras(text) == names

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sequal.acquisition import STRATEGIES, Pool
+from sequal.acquisition import SQA, STRATEGIES, Pool
 from sequal.acquisition.scores.sqa import sqa
 from sequal.anatomy.models import model_of
 from sequal.anatomy.models.carotid import to_working
@@ -123,7 +123,7 @@ def test_the_pool_is_scored_by_it_and_asked_for_lowest_first(tmp_path, both):
     items = [Item(f"i{n}", write_image(tmp_path / f"i{n}.nii.gz", band(rng, top=10 + 8 * n)[0])) for n in range(4)]
     state = StudyState.open(tmp_path / "state", settings())
     for loaded in both:
-        score_pool(items, loaded, state.ledger, settings(), CPU)
+        score_pool(items, loaded, state.ledger, settings(), CPU, acquisitions={SQA})
     plain, branched = (state.ledger.scores(loaded.digest, PREDICTED_DICE) for loaded in both)
     # The probabilities say it, corrected by what labels found: here by nothing yet, a factor of 3.
     for item in items:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sequal.acquisition import ACQUISITION_FUNCTIONS, POWER, power_score
+from sequal.acquisition import POWER, SCORES_OF_ANY, power_score
 from sequal.prediction import PREDICTED_DICE, score_items, score_pool, unscored_items
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
@@ -37,7 +37,7 @@ def test_batches_give_the_numbers_of_one_by_one(items, loaded):
         alone.update(_score([item], loaded))
     assert list(together) == [item.id for item in items]
     for image, scores in alone.items():
-        assert scores.keys() == {*ACQUISITION_FUNCTIONS, PREDICTED_DICE}
+        assert scores.keys() == {*SCORES_OF_ANY, PREDICTED_DICE}
         assert together[image] == pytest.approx(scores, rel=1e-5, abs=1e-7, nan_ok=True)
     assert len({round(scores["pld"], 7) for scores in together.values()}) == len(items)
 
@@ -97,7 +97,7 @@ def test_the_pool_goes_to_the_ledger(tmp_path, items, loaded):
         scores[POWER] = power_score(scores["layer_entropy"], image, 0, loaded.digest)
         assert found.scores[image] == pytest.approx(scores, nan_ok=True)
     assert found.scores.keys() == expected.keys()
-    for name in (*ACQUISITION_FUNCTIONS, POWER, PREDICTED_DICE):
+    for name in (*SCORES_OF_ANY, POWER, PREDICTED_DICE):
         stored = state.ledger.scores(loaded.digest, name)
         assert math.isnan(stored.pop("bad"))
         assert stored == pytest.approx({image: scores[name] for image, scores in expected.items()}, nan_ok=True)

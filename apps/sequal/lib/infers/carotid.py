@@ -18,7 +18,8 @@ class CarotidInfer(MaskInfer):
     def predict(self, frame: Frame) -> Predicted:
         """A still or a clip, of any size and spacing."""
         study = self._study
-        found = predict_frame(frame, study.served.load(), study.settings, study.device)
+        loaded, settings = study.served.load(), study.settings
+        found = predict_frame(frame, loaded, settings, study.device, with_errors=self.with_errors)
         params = {
             **thickness_params(found.imt),
             "of_mask": study.model.measure(found.mask, frame),

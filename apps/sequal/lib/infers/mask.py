@@ -70,9 +70,11 @@ class MaskInfer(InferTask, ABC):
 
     Attributes:
         is_label: whether the mask may become a label.
+        with_errors: whether the map of expected errors is wanted of any mask; it takes time.
     """
 
     is_label: ClassVar[bool] = True
+    with_errors: ClassVar[bool] = False
 
     def __init__(self, study: Study, description: str) -> None:
         super().__init__(

@@ -28,6 +28,7 @@ class ReviewInfer(MaskInfer):
     """
 
     is_label: ClassVar[bool] = False
+    with_errors: ClassVar[bool] = True
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)  # type: ignore[call-arg] # the model's own task says what it is

@@ -17,6 +17,7 @@ class VolumeInfer(MaskInfer):
     def predict(self, frame: Frame) -> Predicted:
         """A volume of any size, spacing and orientation."""
         study = self._study
-        found = predict_volume(frame, study.served.load(), study.settings, study.device)
+        loaded, settings = study.served.load(), study.settings
+        found = predict_volume(frame, loaded, settings, study.device, with_errors=self.with_errors)
         params = {"volumes_ml": found.volumes_ml}
         return Predicted(found.mask, found.pld, found.confidence, found.quality, params, found)

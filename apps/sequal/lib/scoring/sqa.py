@@ -6,6 +6,7 @@ from monailabel.interfaces.datastore import Datastore
 
 from lib.configs import Study
 from lib.scoring.pld import PldScoring
+from sequal.acquisition import SQA
 from sequal.errors import CheckpointError
 
 __all__ = ["SqaScoring"]
@@ -29,4 +30,5 @@ class SqaScoring(PldScoring):
                 "Expected the model in service to have an error branch, which says where masks are wrong, got one "
                 "without. Train once with `quality_weight` over 0, or ask by another strategy than `sqa`."
             )
-        return super().__call__(request, datastore)
+        wanted = ",".join(filter(None, (str(request.get("acquisitions") or ""), SQA)))
+        return super().__call__({**request, "acquisitions": wanted}, datastore)

@@ -4,19 +4,32 @@ from typing import Final, Literal
 
 from sequal.errors import SettingsError
 
-__all__ = ["BALD", "EXTRAS", "FEATURES", "FEATURE_KINDS", "FeatureKind", "extras_for", "how_to_get", "parse_extras"]
+__all__ = [
+    "BALD",
+    "EXTRAS",
+    "FEATURES",
+    "FEATURE_KINDS",
+    "SQA",
+    "FeatureKind",
+    "extras_for",
+    "how_to_get",
+    "parse_extras",
+]
 
 #: Score of several stochastic passes of the teacher.
 BALD: Final = "bald"
+#: Score of the error branch, which costs as much as a part of a network.
+SQA: Final = "sqa"
 #: Vectors of every image, labelled ones included.
 FEATURES: Final = "features"
-EXTRAS: Final = frozenset({BALD, FEATURES})
+EXTRAS: Final = frozenset({BALD, FEATURES, SQA})
 
 FeatureKind = Literal["bottleneck", "gradient"]
 FEATURE_KINDS: Final[tuple[FeatureKind, ...]] = ("bottleneck", "gradient")
 
 _NEEDED: Final[dict[str, frozenset[str]]] = {
     BALD: frozenset({BALD}),
+    SQA: frozenset({SQA}),
     "coreset": frozenset({FEATURES}),
     "badge": frozenset({FEATURES}),
     "pld_diverse": frozenset({FEATURES}),
@@ -48,7 +61,7 @@ def parse_extras(text: str) -> frozenset[str]:
     if not names <= EXTRAS:
         raise SettingsError(
             f"Expected `acquisitions` to be names of {', '.join(sorted(EXTRAS))} with commas between, got {text!r}. "
-            "Name one or both."
+            "Name those that are wanted."
         )
     return names
 

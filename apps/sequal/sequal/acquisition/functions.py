@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from torch import Tensor
 
+from sequal.acquisition.extras import SQA
 from sequal.acquisition.scored import ScoredStrategy
 from sequal.acquisition.seen import Seen
 from sequal.acquisition.strategy import QueryStrategy
@@ -25,7 +26,6 @@ __all__ = [
 
 PLD: Final = "pld"
 LAYER_ENTROPY: Final = "layer_entropy"
-SQA: Final = "sqa"
 
 
 class AcquisitionFunction(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sequal.acquisition.extras import EXTRAS, how_to_get
 from sequal.acquisition.order import VALIDATION_LAST, all_failed, candidates
 from sequal.acquisition.strategy import Candidate, Pool, Query, Walking
 
@@ -57,4 +58,5 @@ class ScoredStrategy(Walking):
         """Why nothing is ranked; `failed`: the model in service tried images, and none got a score."""
         if failed and self.unscored:
             return f"{self.unscored}: random order"
-        return f"cold start: no image has a {self.acquisition} score yet, random order"
+        said = f"cold start: no image has a {self.acquisition} score yet, random order"
+        return f"{said}; {how_to_get(self.name, self.acquisition)}" if self.acquisition in EXTRAS else said

@@ -67,4 +67,4 @@ def _predict(
     frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device, dimensions: int
 ) -> Prediction | VolumePrediction:
     predict = predict_frame if dimensions == 2 else predict_volume
-    return predict(frame, loaded, settings, device)
+    return predict(frame, loaded, settings, device, with_errors=False)

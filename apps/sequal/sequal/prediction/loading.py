@@ -59,9 +59,20 @@ class LoadedPair:
         """What is shown, and the two that PLD compares; some may be the same."""
         return self.shown, self.reference, self.other
 
-    def look(self, pixels: Tensor, grid: Grid, device: torch.device, further: Sequence[nn.Module] = ()) -> Looked:
-        """Let all networks, and `further` ones, see images in one pass over the data; see `passes.look`."""
-        return look((*self.networks, *further), pixels, grid, device, self.branched)
+    def look(
+        self,
+        pixels: Tensor,
+        grid: Grid,
+        device: torch.device,
+        further: Sequence[nn.Module] = (),
+        *,
+        with_errors: bool = True,
+    ) -> Looked:
+        """Let all networks, and `further` ones, see images in one pass over the data; see `passes.look`.
+
+        `with_errors`: the error branch as well, where there is one.
+        """
+        return look((*self.networks, *further), pixels, grid, device, self.branched if with_errors else None)
 
     def seen(self, looked: Looked, settings: Settings) -> Seen:
         """What scores may look at.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sequal.acquisition import ACQUISITION_FUNCTIONS, BALD, LAYER_ENTROPY, POWER, SCORES_OF_ANY, power_score
+from sequal.acquisition import BALD, LAYER_ENTROPY, POWER, SCORES_OF_ANY, SQA, power_score
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.scoring import PREDICTED_DICE, score_items
 from sequal.preparation.working_frames import WorkingFrames
@@ -83,11 +83,11 @@ def score_pool(
     scores = score_items(items, loaded, frames, settings, device, keep, acquisitions=acquisitions)
     unreadable = {item.id: frames.unreadable[item.id] for item in items if item.id in frames.unreadable}
     missing = dict.fromkeys(unreadable, math.nan)
-    names = {*ACQUISITION_FUNCTIONS, PREDICTED_DICE, *_names(acquisitions)}
+    names = {PREDICTED_DICE, *_names(acquisitions)}
     ledger.put_scores(loaded.digest, dict.fromkeys(sorted(names), missing))
     return PoolScores(scores, unreadable)
 
 
 def _names(acquisitions: Collection[str]) -> list[str]:
     """Scores that an image which was tried has; a model that lacks what another score needs is not tried again."""
-    return [*SCORES_OF_ANY, POWER, *(name for name in (BALD,) if name in acquisitions)]
+    return [*SCORES_OF_ANY, POWER, *(name for name in (BALD, SQA) if name in acquisitions)]

@@ -41,7 +41,9 @@ class Prediction:
     quality: Quality | None = None
 
 
-def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device) -> Prediction:
+def predict_frame(
+    frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device, *, with_errors: bool = True
+) -> Prediction:
     """Segment and measure every frame of an image.
 
     Args:
@@ -50,13 +52,16 @@ def predict_frame(frame: Frame, loaded: LoadedPair, settings: Settings, device: 
         settings: `working_spacing_mm`, `max_working_pixels`, `pld_form` and `min_piece_mm` are used; a pixel of an
             image without calibration counts as `working_spacing_mm`.
         device: where the networks are.
+        with_errors: whether `quality` is wanted of any mask; else of an empty one alone, of which nothing else speaks.
     """
     working, count = to_working(frame, settings), frame.grid[2]
-    looked = loaded.look(working.pixels, working.grid, device)
+    looked = loaded.look(working.pixels, working.grid, device, with_errors=with_errors)
     divergence = pld.score(loaded.seen(looked, settings))
     model = model_of(settings)
     raw = model.to_native(looked.log_p[loaded.shown], working.grid)
     shown = model.clean(raw, frame)
+    if not (with_errors or shown.classes.any()):
+        looked = loaded.look(working.pixels, working.grid, device)
     probability = shown.foreground
     sure = [dice for f in range(count) if (dice := expected_dice(probability[:, :, f])) is not None]
     return Prediction(

@@ -1,16 +1,16 @@
 """Acquisition scores of many images, from one pass of the networks over the data."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from sequal.acquisition import BALD, SQA, Seen, score_all
+from sequal.acquisition import BALD, SQA, score_all
+from sequal.acquisition.scores.sqa import score as score_sqa
 from sequal.acquisition.scores.sqa import sqa
 from sequal.distributed import spread
 from sequal.labels import BACKGROUND
-from sequal.prediction.confidence import Confidence
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
 from sequal.prediction.passes import FRAMES_AT_ONCE
@@ -49,8 +49,8 @@ def score_items(
         settings: `pld_form` and `working_spacing_mm` are used, and `seed` for BALD.
         device: where the networks are.
         on_scored: called after each image with its id and scores, for progress and for writing them down.
-        acquisitions: extra scores: `bald`, eight passes more of what is shown, NaN for a network without dropout. Other
-            names change nothing here.
+        acquisitions: extra scores: `bald`, eight passes more of what is shown, NaN for a network without dropout;
+            `sqa`, NaN for a model without an error branch. Other names change nothing here.
 
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first; and `predicted_dice`, the Dice to be
@@ -78,9 +78,21 @@ def _scored(
     """Scores by image, and last for each unreadable image the reason."""
 
     def score(pixels: Tensor, grid: Grid) -> dict[str, Tensor]:
-        seen = loaded.seen(loaded.look(pixels, grid, device), settings)
-        scores = score_all(seen)
-        return {**scores, PREDICTED_DICE: _predicted_dice(seen, scores, loaded.confidence)}
+        looked = loaded.look(pixels, grid, device, with_errors=SQA in acquisitions)
+        scores = score_all(loaded.seen(looked, settings))
+        if SQA not in acquisitions:
+            del scores[SQA]
+        return {**scores, PREDICTED_DICE: _predicted_dice(looked.log_p[loaded.shown].float(), pixels, grid)}
+
+    def _predicted_dice(log_p: Tensor, pixels: Tensor, grid: Grid) -> Tensor:
+        """Float64 (B,)."""
+        promised = (1.0 - sqa(log_p, log_p)).tolist()
+        dice = torch.tensor([loaded.confidence.of(one) for one in promised], dtype=torch.float64)
+        empty = (log_p.argmax(dim=1) == BACKGROUND).flatten(1).all(dim=1).cpu()
+        if loaded.branched is not None and empty.any():
+            seen = loaded.seen(loaded.look(pixels[empty], grid, device), settings)
+            dice[empty] = 1.0 - score_sqa(seen).double().cpu()
+        return dice
 
     for group in groups_of_one_grid(items, frames):
         pixels = torch.cat([frame.pixels for _, frame in group])
@@ -97,16 +109,6 @@ def _scored(
     for item in items:
         if item.id in frames.unreadable:
             yield item.id, frames.unreadable[item.id]
-
-
-def _predicted_dice(seen: Seen, scores: Mapping[str, Tensor], confidence: Confidence) -> Tensor:
-    """Float64 (B,)."""
-    promised = 1.0 - sqa(seen.shown.float(), seen.other.float(), seen.mask)
-    dice = torch.tensor([confidence.of(one) for one in promised.tolist()], dtype=torch.float64)
-    if seen.wrong is None:
-        return dice
-    empty = (seen.shown.max(dim=1).indices == BACKGROUND).flatten(1).all(dim=1).cpu()
-    return torch.where(empty, 1.0 - scores[SQA].double().cpu(), dice)
 
 
 def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:

@@ -36,7 +36,9 @@ class VolumePrediction:
     quality: Quality | None = None
 
 
-def predict_volume(frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device) -> VolumePrediction:
+def predict_volume(
+    frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device, *, with_errors: bool = True
+) -> VolumePrediction:
     """Segment a volume, in windows where it is larger than the patch of the training.
 
     Args:
@@ -44,15 +46,18 @@ def predict_volume(frame: Frame, loaded: LoadedPair, settings: Settings, device:
         loaded: the networks.
         settings: of the study.
         device: where the networks are.
+        with_errors: whether `quality` is wanted of any mask; else of an empty one alone, of which nothing else speaks.
 
     Raises:
         ImageError: it is no volume, or its voxels are not credible.
     """
     model = Volume(settings)
     working = model.prepare(frame)
-    looked = loaded.look(working.pixels, working.grid, device)
+    looked = loaded.look(working.pixels, working.grid, device, with_errors=with_errors)
     divergence = pld.score(loaded.seen(looked, settings))
     native = model.to_native(looked.log_p[loaded.shown], working.grid)
+    if not (with_errors or native.classes.any()):
+        looked = loaded.look(working.pixels, working.grid, device)
     expected = expected_dice(native.foreground)
     return VolumePrediction(
         native.classes,

@@ -50,7 +50,7 @@ def from_model(checkpoint: Path, settings: Settings) -> Measurer:
     loaded = load_pair(checkpoint, device)
 
     def measure(_: str, frame: Frame) -> list[MeasuredFrame]:
-        prediction = predict_frame(frame, loaded, settings, device)
+        prediction = predict_frame(frame, loaded, settings, device, with_errors=False)
         found = []
         for index, imt in enumerate(prediction.imt):
             boundaries = boundaries_from_probability(prediction.probability[:, :, index])

@@ -69,7 +69,7 @@ def evaluate_on_phantoms(
     true_mm: list[float] = []
     for phantom in phantoms:
         frame = as_frame(phantom)
-        prediction = predict_frame(frame, loaded, settings, device)
+        prediction = predict_frame(frame, loaded, settings, device, with_errors=False)
         mask = prediction.mask[:, :, 0]
         if not phantom.mask.any():
             area_mm2 = np.count_nonzero(mask) * phantom.spacing_mm[0] * phantom.spacing_mm[1]
