@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sequal.acquisition import ACQUISITION_FUNCTIONS
+from sequal.acquisition import SCORES_OF_ANY
 from sequal.settings import Settings
 from sequal.study.state import StudyState, file_digest
 from unit.commands.studies import random_checkpoint
@@ -22,11 +22,22 @@ def test_unlabelled_images_are_scored_once(run, studies, app_folder, weights, tm
     result = run("score", studies, "--app", app_folder, "--state", state)
     assert result.exit_code == 0, result.output
     digest = file_digest(weights)
-    for name in ACQUISITION_FUNCTIONS:
+    for name in SCORES_OF_ANY:
         scores = ledger(state).scores(digest, name)
         assert sorted(scores) == ["im2", "im3", "im4", "im5"]
-        assert all(0 <= value < 10 or (name == "sqa" and math.isnan(value)) for value in scores.values())
+        assert all(0 <= value < 10 for value in scores.values())
     assert "Nothing to score" in run("score", studies, "--app", app_folder, "--state", state).stdout
+    assert ledger(state).scored_images(digest, ["sqa"]) == set()
+
+
+def test_what_the_strategy_needs_is_scored_as_well(run, studies, app_folder, weights, tmp_path):
+    state = tmp_path / "state"
+    place = ("score", studies, "--app", app_folder, "--state", state)
+    run(*place)
+    assert run(*place, "--conf", "strategy=sqa").exit_code == 0
+    scores = ledger(state).scores(file_digest(weights), "sqa")
+    assert sorted(scores) == ["im2", "im3", "im4", "im5"]
+    assert all(math.isnan(value) for value in scores.values())  # these networks have no error branch
 
 
 def test_an_unreadable_image_is_named_and_not_tried_again(run, studies, app_folder, weights, tmp_path):

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from sequal.acquisition import extras_for
 from sequal.commands.console import OUT, progress_bar, table
 from sequal.commands.place import StudyPlace
 from sequal.errors import CheckpointError
@@ -29,13 +30,15 @@ def score_study(place: StudyPlace) -> PoolScores:
     state = StudyState.open(place.state, place.settings)
     wanted = set(place.files.unlabelled) - state.ledger.skipped()
     pool = place.files.items(sorted(wanted), place.settings.patient_pattern)
-    items = unscored_items(pool, served.digest, state.ledger)
+    extras = extras_for(place.settings.strategy)
+    items = unscored_items(pool, served.digest, state.ledger, extras)
     if not items:
         return PoolScores({}, {})
     with progress_bar() as bar:
         task = bar.add_task("Scoring", total=len(items))
+        loaded, settings = served.load(), place.settings
         return score_pool(
-            items, served.load(), state.ledger, place.settings, device, lambda _: bar.update(task, advance=1)
+            items, loaded, state.ledger, settings, device, lambda _: bar.update(task, advance=1), acquisitions=extras
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from sequal.acquisition import ACQUISITION_FUNCTIONS, STRATEGIES
+from sequal.acquisition import SCORES_OF_ANY, STRATEGIES
 from sequal.errors import CheckpointError, PublishError, StudyError
 from sequal.learning.methods.sequal import MeanTeacherPair
 from sequal.learning.networks import Architecture, registry
@@ -99,7 +99,7 @@ def test_the_first_round_publishes_and_scores(tmp_path):
     assert report.trained_on == 3
     assert 0.0 <= report.metric <= 1.0
     assert (report.judged["frames"], report.judged["patients"]) == (3, 3)
-    for name in ACQUISITION_FUNCTIONS:
+    for name in SCORES_OF_ANY:
         scores = study.state.ledger.scores(report.digest, name)
         assert scores.keys() == set(study.pool_ids)
         assert all(math.isfinite(value) for value in scores.values())
@@ -331,7 +331,7 @@ def test_a_corrupt_image_and_an_unusable_label_are_named(study):
     assert "im3" in report.left_out["im3"]
     assert "size of its frame" in report.left_out["wrong"]
     assert report.pld["scored"] == 2
-    for name in ACQUISITION_FUNCTIONS:
+    for name in SCORES_OF_ANY:
         scores = study.state.ledger.scores(report.digest, name)
         assert scores.keys() == {"im3", "im4", "im5"}
         assert math.isnan(scores["im3"])
@@ -509,7 +509,7 @@ def test_scores_can_be_computed_from_the_published_checkpoint_alone(study, fire,
         CPU,
         lambda *_: None,
     )
-    for name in ACQUISITION_FUNCTIONS:
+    for name in SCORES_OF_ANY:
         recorded = study.state.ledger.scores(report.digest, name)
         assert recorded == pytest.approx({image: scores[name] for image, scores in again.items()}, rel=1e-6)
 
