@@ -8,9 +8,7 @@ from torch import Tensor
 
 from sequal.acquisition import BALD, SQA, score_all
 from sequal.acquisition.scores.sqa import score as score_sqa
-from sequal.acquisition.scores.sqa import sqa
 from sequal.distributed import spread
-from sequal.labels import BACKGROUND
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
 from sequal.prediction.passes import FRAMES_AT_ONCE
@@ -55,7 +53,7 @@ def score_items(
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first; and `predicted_dice`, the Dice to be
         expected of the mask, 0..1: as the probabilities say, calibrated by the labels, and of an empty mask as the
-        error branch says, where there is one (`dice_to_expect` has the reason).
+        error branch says, NaN without one (`dice_to_expect` has the reason).
     """
     result: Scores = {}
     for image, found in spread(_scored, items, loaded, frames, settings, device, frozenset(acquisitions)):
@@ -85,10 +83,14 @@ def _scored(
         return {**scores, PREDICTED_DICE: _predicted_dice(looked.log_p[loaded.shown].float(), pixels, grid)}
 
     def _predicted_dice(log_p: Tensor, pixels: Tensor, grid: Grid) -> Tensor:
-        """Float64 (B,)."""
-        promised = (1.0 - sqa(log_p, log_p)).tolist()
-        dice = torch.tensor([loaded.confidence.of(one) for one in promised], dtype=torch.float64)
-        empty = (log_p.argmax(dim=1) == BACKGROUND).flatten(1).all(dim=1).cpu()
+        """Float64 (B,): `expected_dice` of all frames at once, calibrated."""
+        foreground = 1.0 - log_p[:, 0].exp()
+        mask = foreground > 0.5
+        found, area = (x.flatten(1).sum(dim=1, dtype=torch.float64) for x in (foreground, mask))
+        promised = 2.0 * (foreground * mask).flatten(1).sum(dim=1, dtype=torch.float64) / (found + area)
+        dice = torch.tensor([loaded.confidence.of(one) for one in promised.tolist()], dtype=torch.float64)
+        empty = area.cpu() == 0
+        dice[empty] = torch.nan
         if loaded.branched is not None and empty.any():
             seen = loaded.seen(loaded.look(pixels[empty], grid, device), settings)
             dice[empty] = 1.0 - score_sqa(seen).double().cpu()
