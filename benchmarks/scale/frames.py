@@ -3,7 +3,7 @@
     python benchmarks/scale/frames.py [--size 100000] [--repeats 10]
 
 Starts a real server on a folder of links to one frame, a tenth of them labelled, and asks over HTTP as the page does,
-the list, its parts, a search, the frame that is open. Prints the rows of the table in the README and
+the list, its parts, a search, the frame that is open. Prints the rows of the table in this folder's README and
 writes `frames.json`.
 """
 

@@ -4,7 +4,7 @@
 
 Starts a real server on a folder of links to one frame, a tenth of them labelled, and asks it over HTTP as OHIF does:
 pages of 101 studies, a search by patient and by name, all pages one after the other, and the start page. Prints the
-rows of the table in the README and writes `listing.json`.
+rows of the table in this folder's README and writes `listing.json`.
 """
 
 import argparse
