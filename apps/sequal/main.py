@@ -134,7 +134,7 @@ class SequalApp(MONAILabelApp):
         return {self.study.model.name: RoundTrain(self.study)}
 
     def init_scoring_methods(self) -> dict[str, Any]:
-        """Both write all scores of one pass; `sqa` refuses a model that cannot give its own."""
+        """Both write the scores of one pass; `sqa` adds its own, and refuses a model that cannot give it."""
         return {"pld": PldScoring(self.study), "sqa": SqaScoring(self.study)}
 
     def init_strategies(self) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import torch
 from scipy.stats import entropy
 from torch import nn
 
-from sequal.learning.networks import Architecture, create_network
-from sequal.prediction.mc_dropout import PASSES, bald_of_frames, dropout_dice, dropout_layers, pairwise_dice
+from sequal.learning.networks import Architecture, create_network, dropout_layers
+from sequal.prediction.mc_dropout import PASSES, bald_of_frames, dropout_dice, pairwise_dice
 from sequal.preparation.volume_grid import VolumeGrid
 from sequal.preparation.working_grid import WorkingGrid
 
@@ -127,7 +127,7 @@ def test_only_dropout_is_in_training_mode(tiny):
 @pytest.mark.parametrize("name", ["segresnet", "basic_unet"])
 def test_a_network_without_dropout_gives_nan_and_says_so(name, caplog):
     network = create_network(Architecture(name))
-    assert dropout_layers(network) == []
+    assert dropout_layers([network]) == []
     scores = bald_of_frames(network, frames(2), GRID, CPU, seed=0)
     assert scores.shape == (2,)
     assert scores.isnan().all()
@@ -135,7 +135,7 @@ def test_a_network_without_dropout_gives_nan_and_says_so(name, caplog):
 
 
 def test_dropout_that_drops_nothing_is_none():
-    assert dropout_layers(Tiny(p=0.0)) == []
+    assert dropout_layers([Tiny(p=0.0)]) == []
 
 
 def test_the_default_network_has_dropout():

@@ -36,8 +36,8 @@ def unscored(study: Study, datastore: Datastore) -> list[Item]:
 class PldScoring(ScoringMethod):
     """Writes PLD, and the other pointwise scores that come for free with it, to the ledger.
 
-    What costs more (BALD; the features that CoreSet, BADGE and diverse PLD rank by) is computed when the study's
-    strategy needs it, or when a request names it: `{"acquisitions": "bald,features"}`. Runs in a process of its own
+    What costs more (BALD; `sqa`; the features that CoreSet, BADGE and diverse PLD rank by) is computed when the study's
+    strategy needs it, or when a request names it: `{"acquisitions": "bald,features,sqa"}`. Runs in a process of its own
     and never writes to the datastore, which would lose what the server writes.
     """
 

@@ -1,7 +1,6 @@
 """Two vectors of an image as a network sees it: what it shows, and what its label would change."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sequal.learning.networks import NETWORK_STRIDE, FeatureLayers
+from sequal.learning.networks import NETWORK_STRIDE, FeatureLayers, evaluating
 from sequal.prediction.passes import FRAMES_AT_ONCE
 from sequal.preparation.working_frame import Grid, WorkingFrame
 from sequal.preparation.working_frames import WorkingFrames
@@ -52,7 +51,7 @@ def image_features(
         Features by image id.
     """
     found: dict[str, ImageFeatures] = {}
-    with _evaluating(network):
+    with evaluating([network]):
         layers = FeatureLayers.of(network, torch.zeros(1, 1, 2 * NETWORK_STRIDE, 2 * NETWORK_STRIDE, device=device))
         for item in items:
             frame = frames.get(item)
@@ -132,13 +131,3 @@ def gradient_embedding(penultimate: Tensor, logits: Tensor, valid: Tensor) -> Te
 
 def _averaged(values: Tensor, grid: torch.Size) -> Tensor:
     return F.interpolate(values, size=tuple(grid), mode="area")
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    mode = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(mode)

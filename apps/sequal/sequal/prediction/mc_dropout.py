@@ -1,29 +1,22 @@
 """MC-dropout of frames: several passes of one network with its dropout at work, and how they differ."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from sequal.acquisition import bald
+from sequal.learning.networks import dropout_layers, only_dropout_trains
 from sequal.prediction.passes import FRAMES_AT_ONCE, in_windows
 from sequal.preparation.working_frame import Grid
 
-__all__ = ["PASSES", "bald_of_frames", "dropout_dice", "dropout_layers", "pairwise_dice"]
+__all__ = ["PASSES", "bald_of_frames", "dropout_dice", "pairwise_dice"]
 
 logger = logging.getLogger(__name__)
 
 #: K: the mutual information of two classes is known to a few per cent, at eight times the cost of a prediction.
 PASSES: Final = 8
-
-
-def dropout_layers(network: nn.Module) -> list[nn.Module]:
-    """The dropout layers that drop something; a network may have none."""
-    return [module for module in network.modules() if isinstance(module, _DropoutNd) and module.p > 0]
 
 
 @torch.inference_mode()
@@ -46,10 +39,10 @@ def bald_of_frames(network: nn.Module, pixels: Tensor, grid: Grid, device: torch
         Float64 (N,) on the CPU, in nats; NaN throughout for a network without dropout layers, which gives no
         information: 0 would claim that it is certain.
     """
-    if not dropout_layers(network):
+    if not dropout_layers([network]):
         logger.warning("BALD needs a network with dropout layers, and this one has none: no scores")
         return torch.full((len(pixels),), torch.nan, dtype=torch.float64)
-    with _only_dropout_trains(network), torch.random.fork_rng():
+    with only_dropout_trains([network]), torch.random.fork_rng():
         scores = [bald(_passes(network, frame, grid, device, seed)[:, None]) for frame in torch.split(pixels, 1)]
     return torch.cat(scores).cpu().double()
 
@@ -60,7 +53,7 @@ def dropout_dice(network: nn.Module, pixels: Tensor, grid: Grid, device: torch.d
 
     Roy et al., NeuroImage 195 (2019): masks that agree are trusted. Arguments and care are those of `bald_of_frames`.
     """
-    with _only_dropout_trains(network), torch.random.fork_rng():
+    with only_dropout_trains([network]), torch.random.fork_rng():
         every = [_passes(network, frame, grid, device, seed).max(dim=1).indices > 0 for frame in torch.split(pixels, 1)]
     return torch.stack([pairwise_dice(masks) for masks in every]).cpu()
 
@@ -91,16 +84,3 @@ def _passes(network: nn.Module, frame: Tensor, grid: Grid, device: torch.device,
         copies = padded.expand(min(FRAMES_AT_ONCE, PASSES - start), *padded.shape[1:])
         passes.append(torch.log_softmax(grid.crop(in_windows(network, copies, grid)).float(), dim=1))
     return torch.cat(passes)
-
-
-@contextmanager
-def _only_dropout_trains(network: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    for layer in dropout_layers(network):
-        layer.train()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

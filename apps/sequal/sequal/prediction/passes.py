@@ -1,7 +1,6 @@
 """Networks over the frames of images, in one pass over the data."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -10,7 +9,7 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
 
 from sequal.anatomy.model import Model, NativePrediction
-from sequal.learning.networks import Ensemble, mean_log_probability
+from sequal.learning.networks import Ensemble, evaluating, mean_log_probability
 from sequal.learning.quality.branched import Branched
 from sequal.preparation.working_frame import Grid, WorkingFrame
 
@@ -55,7 +54,7 @@ def look(
     parts: dict[nn.Module, list[Tensor]] = {network: [] for network in networks}
     wrong: list[Tensor] = []
     single = list(dict.fromkeys(member for network in parts for member in _members(network)))
-    with _evaluating([*parts, *(branched.members if branched else ())]):
+    with evaluating([*parts, *(branched.members if branched else ())]):
         for part in torch.split(pixels, FRAMES_AT_ONCE):
             padded = grid.pad(part.to(device).float())
             logits = {}
@@ -107,15 +106,3 @@ def _members(network: nn.Module) -> list[nn.Module]:
 
 def _mean(ensemble: nn.Module, log_p: dict[nn.Module, Tensor]) -> Tensor:
     return mean_log_probability([log_p[member] for member in _members(ensemble)])
-
-
-@contextmanager
-def _evaluating(networks: Sequence[nn.Module]) -> Iterator[None]:
-    switched = [network for network in networks if network.training]  # walking through the layers costs milliseconds
-    for network in switched:
-        network.eval()
-    try:
-        yield
-    finally:
-        for network in switched:
-            network.train()

@@ -1,5 +1,6 @@
 """Acquisition scores of many images, from one pass of the networks over the data."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
@@ -9,9 +10,10 @@ from torch import Tensor
 from sequal.acquisition import BALD, SQA, score_all
 from sequal.acquisition.scores.sqa import score as score_sqa
 from sequal.distributed import spread
+from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
-from sequal.prediction.passes import FRAMES_AT_ONCE
+from sequal.prediction.passes import FRAMES_AT_ONCE, Looked
 from sequal.preparation.working_frame import Grid, WorkingFrame
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
@@ -80,21 +82,7 @@ def _scored(
         scores = score_all(loaded.seen(looked, settings))
         if SQA not in acquisitions:
             del scores[SQA]
-        return {**scores, PREDICTED_DICE: _predicted_dice(looked.log_p[loaded.shown].float(), pixels, grid)}
-
-    def _predicted_dice(log_p: Tensor, pixels: Tensor, grid: Grid) -> Tensor:
-        """Float64 (B,): `expected_dice` of all frames at once, calibrated."""
-        foreground = 1.0 - log_p[:, 0].exp()
-        mask = foreground > 0.5
-        found, area = (x.flatten(1).sum(dim=1, dtype=torch.float64) for x in (foreground, mask))
-        promised = 2.0 * (foreground * mask).flatten(1).sum(dim=1, dtype=torch.float64) / (found + area)
-        dice = torch.tensor([loaded.confidence.of(one) for one in promised.tolist()], dtype=torch.float64)
-        empty = area.cpu() == 0
-        dice[empty] = torch.nan
-        if loaded.branched is not None and empty.any():
-            seen = loaded.seen(loaded.look(pixels[empty], grid, device), settings)
-            dice[empty] = 1.0 - score_sqa(seen).double().cpu()
-        return dice
+        return {**scores, PREDICTED_DICE: _predicted_dice(looked, pixels, grid, loaded, settings, device)}
 
     for group in groups_of_one_grid(items, frames):
         pixels = torch.cat([frame.pixels for _, frame in group])
@@ -111,6 +99,21 @@ def _scored(
     for item in items:
         if item.id in frames.unreadable:
             yield item.id, frames.unreadable[item.id]
+
+
+def _predicted_dice(
+    looked: Looked, pixels: Tensor, grid: Grid, loaded: LoadedPair, settings: Settings, device: torch.device
+) -> Tensor:
+    """Float64 (B,)."""
+    foreground = 1.0 - looked.log_p[loaded.shown][:, 0].exp()
+    expected = [expected_dice(frame) for frame in foreground.cpu().numpy()]
+    said = [math.nan if one is None else loaded.confidence.of(one) for one in expected]
+    dice = torch.tensor(said, dtype=torch.float64)
+    empty = torch.tensor([one is None for one in expected])
+    if loaded.branched is not None and empty.any():
+        seen = loaded.seen(loaded.look(pixels[empty], grid, device), settings)
+        dice[empty] = 1.0 - score_sqa(seen).double().cpu()
+    return dice
 
 
 def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:

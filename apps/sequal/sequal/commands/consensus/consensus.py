@@ -1,22 +1,16 @@
 """`consensus`: several readers' labels to one, with tables of how they differ."""
 
-import csv
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequal.anatomy.measurement import (
     CONSENSUS_METHODS,
-    ConsensusMethod,
-    Departure,
-    PairAgreement,
     Reading,
     departures,
     fuse_readers,
@@ -25,7 +19,8 @@ from sequal.anatomy.measurement import (
 from sequal.anatomy.model import Model
 from sequal.anatomy.models import model_of
 from sequal.commands.consensus.readers import Readers, corrections, find_readers, without_bias
-from sequal.commands.console import OUT, progress_bar, table
+from sequal.commands.consensus.result import ConsensusOptions, ConsensusResult, print_result, write_tables
+from sequal.commands.console import progress_bar
 from sequal.commands.place import StudyPlace, output_folder
 from sequal.errors import ImageError, LabelError, SettingsError, StudyError
 from sequal.files.imaging import Frame, read_frame, says_no_layer
@@ -35,44 +30,6 @@ from sequal.labels import IGNORE
 __all__ = ["ConsensusOptions", "ConsensusResult", "consensus_command", "parse_weights"]
 
 _SUFFIX: Final = ".nii.gz"
-
-
-@dataclass(frozen=True)
-class ConsensusOptions:
-    """How labels become one.
-
-    Attributes:
-        out: folder to write to; it must be empty, or not there.
-        readers: as `find_readers` takes them.
-        method: how pixels are decided.
-        weights: of the readers, for `weights`.
-        least: readers that an image needs.
-        remove_bias: move each reader's boundaries to where all have them on average, before they are fused.
-    """
-
-    out: Path
-    readers: tuple[str, ...] = ()
-    method: ConsensusMethod = "majority"
-    weights: tuple[float, ...] | None = None
-    least: int = 1
-    remove_bias: bool = False
-
-
-@dataclass
-class ConsensusResult:
-    """What came of it.
-
-    Attributes:
-        pairs: agreement of each pair.
-        departures: how each reader departs.
-        images: readers, and the part of the pixels that stays unknown, by image that got a label.
-        left_out: reason by label or image that could not be used.
-    """
-
-    pairs: list[PairAgreement] = field(default_factory=list)
-    departures: list[Departure] = field(default_factory=list)
-    images: dict[str, dict[str, Any]] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def parse_weights(text: str | None) -> tuple[float, ...] | None:
@@ -124,7 +81,7 @@ def consensus_command(place: StudyPlace, options: ConsensusOptions) -> None:
         task = bar.add_task("Comparing", total=2 * len(images))
         result = _run(images, readers, model, options, lambda: bar.update(task, advance=1))
     write_tables(options.out, result, options)
-    _print(result, options, len(readers.files))
+    print_result(result, options, len(readers.files))
     if not result.images:
         raise StudyError("Expected at least one image to get a label, got none. The table says why.")
 
@@ -224,90 +181,3 @@ def _fuse(
 def _rng(image: str, reader: str) -> np.random.Generator:
     digest = hashlib.sha256(f"{image}\n{reader}".encode()).digest()
     return np.random.default_rng(np.frombuffer(digest[:16], dtype=np.uint32))
-
-
-def write_tables(out: Path, result: ConsensusResult, options: ConsensusOptions) -> None:
-    """Write `consensus.json`, `pairs.csv`, `readers.csv` and `images.csv`.
-
-    Raises:
-        StudyError: they cannot be written.
-    """
-    content = {"method": options.method, "weights": options.weights, "remove_bias": options.remove_bias}
-    try:
-        (out / "consensus.json").write_text(json.dumps(content | asdict(result), indent=1) + "\n", encoding="utf-8")
-        _csv(out / "pairs.csv", [_pair_row(pair) for pair in result.pairs])
-        _csv(out / "readers.csv", [_flat(asdict(one)) for one in result.departures])
-        rows = [
-            {"image": i, "readers": " ".join(v["readers"]), "unknown": v["unknown"]} for i, v in result.images.items()
-        ]
-        _csv(out / "images.csv", rows)
-    except OSError as error:
-        raise StudyError(f"Expected `{out}` to be writable, got: {error}. Name another --out.") from error
-
-
-def _pair_row(pair: PairAgreement) -> dict[str, Any]:
-    row = asdict(pair)
-    size = row.pop("size") or {}
-    names = ("sd", "limits", "bias_interval", "lower_interval", "upper_interval", "mean_absolute_error")
-    return row | _flat({name: size.get(name) for name in names})
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Intervals as two columns."""
-    flat: dict[str, Any] = {}
-    for name, value in row.items():
-        if name == "limits" or name.endswith("interval"):
-            flat[f"{name}_low"], flat[f"{name}_high"] = value or (None, None)
-        else:
-            flat[name] = value
-    return flat
-
-
-def _csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["nothing"])
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-
-
-def _print(result: ConsensusResult, options: ConsensusOptions, readers: int) -> None:
-    if result.pairs:
-        columns = ("readers", "structure", "images", "Dice", "difference", "limits of agreement")
-        OUT.print(table("Pairs: first minus second", columns, [_pair_cells(pair) for pair in result.pairs]))
-        rows = [
-            (
-                d.reader,
-                d.label,
-                d.images,
-                _length(d.size, d.unit),
-                _length(d.li, d.unit),
-                _length(d.ma, d.unit),
-                d.words,
-            )
-            for d in result.departures
-        ]
-        heads = ("reader", "structure", "images", "size", "LI deeper", "MA deeper", "beyond chance")
-        OUT.print(table("Readers beside the mean of all", heads, rows))
-    else:
-        OUT.print("No image has labels of two readers: nothing can be said of how they agree.")
-    reasons: dict[str, list[str]] = {}
-    for name, reason in result.left_out.items():
-        reasons.setdefault(reason, []).append(name)
-    if reasons:
-        OUT.print(table("Left out", ("labels", "reason"), [(", ".join(names), why) for why, names in reasons.items()]))
-    alone = sum(len(image["readers"]) == 1 for image in result.images.values())
-    OUT.print(
-        f"{len(result.images)} labels of {readers} readers by {options.method} in {options.out / 'labels'}, "
-        f"{alone} of them of one reader alone; tables beside them.",
-        markup=False,
-    )
-
-
-def _pair_cells(pair: PairAgreement) -> tuple[object, ...]:
-    limits = "-" if pair.size is None else f"{pair.size.limits[0]:+.3g} to {pair.size.limits[1]:+.3g} {pair.unit}"
-    names = f"{pair.first}, {pair.second}"
-    return (names, pair.label, pair.images, pair.dice, _length(pair.difference, pair.unit), limits)
-
-
-def _length(value: float | None, unit: str) -> str | None:
-    return None if value is None else f"{value:+.3g} {unit}"

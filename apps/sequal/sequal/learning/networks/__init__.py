@@ -3,6 +3,7 @@
 from sequal.learning.networks.architecture import NETWORK_STRIDE, Architecture
 from sequal.learning.networks.ensemble import Ensemble, mean_log_probability
 from sequal.learning.networks.feature_layers import FeatureLayers, Tap
+from sequal.learning.networks.modes import dropout_layers, evaluating, only_dropout_trains
 from sequal.learning.networks.pair import NetworkPair, Weights, build, snapshot
 from sequal.learning.networks.registry import create_network, network_definition
 from sequal.learning.networks.vnet import VNet
@@ -18,7 +19,10 @@ __all__ = [
     "Weights",
     "build",
     "create_network",
+    "dropout_layers",
+    "evaluating",
     "mean_log_probability",
     "network_definition",
+    "only_dropout_trains",
     "snapshot",
 ]

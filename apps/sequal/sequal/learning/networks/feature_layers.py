@@ -9,6 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from sequal.learning.networks.modes import evaluating
+
 __all__ = ["FeatureLayers", "Tap"]
 
 _CONVOLUTIONS: Final = (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d)
@@ -62,7 +64,7 @@ class FeatureLayers:
             if isinstance(module, _CONVOLUTIONS):
                 convolutions.append(module)
 
-        with _evaluated(network), _hooked({module: see for module in network.modules()}), torch.no_grad():
+        with evaluating([network]), _hooked({module: see for module in network.modules()}), torch.no_grad():
             classes = network(example).shape[1]
         smallest = min(size for size, _ in sizes)
         ends = [layer for layer in convolutions if layer.out_channels == classes]
@@ -91,18 +93,6 @@ class FeatureLayers:
         finally:
             for handle in handles:
                 handle.remove()
-
-
-@contextmanager
-def _evaluated(network: nn.Module) -> Iterator[None]:
-    """Dropout would draw from torch's generator, and batch norm would count the example among its batches."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 @contextmanager

@@ -6,9 +6,8 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from sequal.learning.networks import Ensemble, FeatureLayers, NetworkPair, mean_log_probability
+from sequal.learning.networks import Ensemble, FeatureLayers, NetworkPair, evaluating, mean_log_probability
 from sequal.learning.quality.error_branch import ErrorBranch
-from sequal.learning.quality.varied import evaluating
 
 __all__ = ["Branched", "new_branch"]
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from sequal.distributed import in_parts
 from sequal.labels import IGNORE
-from sequal.learning.networks import NetworkPair
+from sequal.learning.networks import NetworkPair, evaluating
 from sequal.learning.quality.branched import Branched, new_branch
 from sequal.learning.quality.loss import error_loss
-from sequal.learning.quality.varied import degraded, dropping, evaluating
+from sequal.learning.quality.varied import degraded, dropping
 
 __all__ = ["QualityLearner"]
 
@@ -73,8 +73,7 @@ class QualityLearner:
         if not self._detach:
             return self._now.tap(view)
         branched = self._earlier if kind == "earlier" else self._now
-        with torch.no_grad(), evaluating(branched.members):
-            if kind != "dropout":
-                return branched.tap(view)
-            with dropping(branched.members, seed, self._device):
-                return branched.tap(view)
+        dropout = kind == "dropout"
+        mode = dropping(branched.members, seed, self._device) if dropout else evaluating(branched.members)
+        with torch.no_grad(), mode:
+            return branched.tap(view)

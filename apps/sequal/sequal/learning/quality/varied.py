@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
-__all__ = ["degraded", "dropping", "evaluating"]
+from sequal.learning.networks import only_dropout_trains
+
+__all__ = ["degraded", "dropping"]
 
 
 def degraded(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -56,28 +57,8 @@ def _part(side: int, size: float, place: float) -> slice:
 
 
 @contextmanager
-def evaluating(networks: Sequence[nn.Module]) -> Iterator[None]:
-    """All layers of the networks evaluate meanwhile."""
-    modes = {module: module.training for network in networks for module in network.modules()}
-    for network in networks:
-        network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
-@contextmanager
 def dropping(networks: Sequence[nn.Module], seed: int, device: torch.device) -> Iterator[None]:
-    """The dropout layers of networks that evaluate drop meanwhile, by a seed; torch's generators stay as they were."""
-    layers = [module for network in networks for module in network.modules() if isinstance(module, _DropoutNd)]
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    """The networks evaluate, but for their dropout, which drops by a seed; torch's generators stay as they were."""
+    with only_dropout_trains(networks), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        for layer in layers:
-            layer.train()
-        try:
-            yield
-        finally:
-            for layer in layers:
-                layer.eval()
+        yield
