@@ -4,7 +4,7 @@ from sequal.acquisition import Pool
 from sequal.prediction import PREDICTED_DICE
 from sequal.settings import Settings
 from sequal.study.state import LabelCheck, StudyState
-from sequal.study.trust import study_trust, trust_words
+from sequal.study.trust import snapshot, study_trust, trust_words
 
 
 @pytest.fixture
@@ -68,3 +68,15 @@ def test_a_new_study_has_nothing_to_tell_but_that(state):
     assert trust_words(found) == [
         "How many masks are good cannot be said yet: 0 labels have judged a mask, and 5 are needed."
     ]
+
+
+def test_a_snapshot_says_the_same_and_what_comes_later_changes_nothing(state):
+    for number in range(30):
+        state.ledger.put_check(check(f"a{number}", dice=0.95, at=float(number)))
+    unlabelled, scores = ["u1", "u2", "u3"], {"u1": 0.9, "u2": 0.8}
+    live = pool(scores, unlabelled)
+    taken, before = snapshot(live), study_trust(state, "now", live)
+    unlabelled.remove("u1")
+    scores["u3"] = 0.9
+    assert study_trust(state, "now", live) != before
+    assert study_trust(state, "now", taken) == before

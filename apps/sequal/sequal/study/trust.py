@@ -1,7 +1,7 @@
 """How far the masks of a study can be trusted: what was predicted of them beside what the experts' labels found."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +12,18 @@ from sequal.prediction import PREDICTED_DICE
 from sequal.study.good_enough import FEWEST, GOOD_DICE, Judged, estimate_good
 from sequal.study.state import LabelCheck, StudyState
 
-__all__ = ["study_trust", "trust_words"]
+__all__ = ["snapshot", "study_trust", "trust_words"]
 
 #: The newest checks count; older ones say little about the model in service.
 _MOST: Final = 300
+
+
+def snapshot(pool: Pool) -> Pool:
+    """What `study_trust` needs of a pool that others change: taken under its lock, they do not wait for the rest."""
+    predicted = dict(pool.scores(PREDICTED_DICE))
+    return replace(
+        pool, unlabelled=tuple(pool.unlabelled), patients=dict(pool.patients), scores=lambda _: predicted, kept=None
+    )
 
 
 def study_trust(state: StudyState, digest: str | None, pool: Pool, seed: int = 0) -> dict[str, Any]:

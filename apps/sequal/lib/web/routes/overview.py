@@ -17,7 +17,7 @@ from sequal.errors import SequalError
 from sequal.study.overview import NEXT_SHOWN, StudyOverview
 from sequal.study.pool import query_generator
 from sequal.study.state import state_warnings, study_warnings
-from sequal.study.trust import study_trust
+from sequal.study.trust import snapshot, study_trust
 
 __all__ = ["STATUS_PATH", "overview_routes"]
 
@@ -54,7 +54,7 @@ def _overview(study: Study, store: Datastore, strategy: str) -> StudyOverview:
     folder = study.manifest.parent if study.manifest is not None else None
     pool, lock = study.pool(store)
     with lock:
-        trust = study_trust(study.state, study.served.digest, pool, study.settings.seed)
+        pool = snapshot(pool)
     # Names, not paths: whoever annotates need not know where on the server they are.
     seen = StudyOverview.of(
         study.state,
@@ -66,7 +66,7 @@ def _overview(study: Study, store: Datastore, strategy: str) -> StudyOverview:
         strategy=strategy,
         queries=list(islice(_queries(study, store, strategy), NEXT_SHOWN)),
         warnings=[*(study_warnings(folder) if folder is not None else []), *state_warnings(study.state.root)],
-        trust=trust,
+        trust=study_trust(study.state, study.served.digest, pool, study.settings.seed),
     )
     return replace(seen, checkpoint=seen.checkpoint and Path(seen.checkpoint).name)
 

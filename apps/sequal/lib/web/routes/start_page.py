@@ -17,7 +17,7 @@ from lib.web.routes.dicomweb import DICOMWEB_PATH
 from lib.web.routes.no_layer_count import NoLayerCount
 from lib.web.routes.pages import page
 from sequal.study.state import STARTING, RoundRecord, StudyModels, state_warnings, study_warnings
-from sequal.study.trust import study_trust, trust_words
+from sequal.study.trust import snapshot, study_trust, trust_words
 
 __all__ = ["DOCS_PATH", "START_PATH", "VIEWER_PATH", "start_routes"]
 
@@ -91,7 +91,8 @@ def _trust(study: Study, store: Datastore) -> list[str]:
     if not study.state.ledger.checks() or len(pool.unlabelled) > _QUICKLY_COUNTED:
         return []
     with lock:
-        return trust_words(study_trust(study.state, study.served.digest, pool, study.settings.seed))
+        pool = snapshot(pool)
+    return trust_words(study_trust(study.state, study.served.digest, pool, study.settings.seed))
 
 
 def _name(studies: str) -> str:
