@@ -87,13 +87,15 @@ class Settings:
     deviates, the reason stands with the code that uses the setting.
     """
 
-    state: str = _fixed("", text("a folder, or empty"), "state of the study; empty: `model/<study>-<hash>` in the app")
+    state: str = _fixed(
+        "", text("a folder, or empty"), "folder for the state of the study; empty: `model/<study>-<hash>` in the app"
+    )
     ledger: str = _fixed("", url(), "database shared by several servers; empty: SQLite in the state folder")
     seed: int = _per_request(
         0, integer(0, 2**32 - 1), "base seed; a round's seed follows from it and the round's number"
     )
     device: Literal["auto", "cpu", "cuda"] = _fixed(
-        "auto", choice(("auto", "cpu", "cuda")), "where networks run; auto: CUDA where there is one"
+        "auto", choice(("auto", "cpu", "cuda")), "where the networks compute; auto: the GPU if there is one"
     )
     models: str = _fixed(
         "carotid",
@@ -127,34 +129,34 @@ class Settings:
     max_image_pixels: int = _fixed(
         100_000_000,
         integer(65_536),
-        "largest file: its pixels over all frames and channels, as its header claims them",
+        "largest file that is read, in pixels of all frames and channels, as its header states them",
     )
     min_piece_mm: float = _fixed(
         2.0,
         number(0),
-        "pieces of a mask under this or a quarter of the longest, or at the scan's upper edge, are dropped; 0: none",
+        "shorter pieces of a mask are removed, as are pieces that cannot be a wall; 0: nothing is removed",
     )
     preset: Literal["default", "paper"] = _per_request(
         "default",
         choice(("default", "paper")),
-        "`paper`: the published training settings where none is given",
+        "`paper`: the published training settings, except for those that are given",
     )
     supervision: Literal["columns", "full"] = _per_request(
         "columns",
         choice(("columns", "full")),
-        "`columns`: a column without foreground is unknown, not background",
+        "`columns`: a column without drawing is unknown; `full`: it is background",
     )
     max_wall_angle: float = _per_request(
         30.0,
         number(0, 90),
-        "steepest layer in degrees: what it cannot reach from the drawn columns is background (`supervision=columns`)",
+        "steepest wall in degrees; what it cannot reach from the drawn columns is background (`supervision=columns`)",
         paper=90.0,
     )
     epochs: int = _per_request(6, integer(1, 1000), "epochs of a round")
     iterations_per_epoch: int = _per_request(
         0,
         integer(0, 10_000),
-        "optimiser steps of an epoch; 0: what the labels give, 20 for each of them and 120 to 600 in a round",
+        "training steps in an epoch; 0: by the number of labels, 20 for each and 120 to 600 in a round",
         paper=250,
     )
     batch_labelled: int = _per_request(2, integer(1, 64), "labelled patches in a batch")
@@ -162,19 +164,19 @@ class Settings:
     rehearsal: int = _per_request(
         1,
         integer(0, 64),
-        "simulated patches in a batch, while the labels show the structure that the starting weights know",
+        "simulated patches in a batch, if the labels show the structure that the starting weights know",
         paper=0,
     )
     frozen_statistics: bool = _per_request(
         True,
         boolean(),
-        "keep the batch-norm statistics of the starting weights, while the labels show the structure that they know",
+        "keep the batch-norm statistics of the starting weights, if the labels show the structure that they know",
         paper=False,
     )
     anchor_labels: float = _per_request(
         5.0,
         number(0),
-        "the starting weights count as so many labels in the mean of weights that a round ends with; 0: no mean",
+        "a round ends with the mean of its weights and the starting weights, which count as so many labels; 0: no mean",
         paper=0.0,
     )
     patch: int = _per_request(256, integer(64, 1024, multiple_of=32), "side of a training patch in working pixels")
@@ -185,11 +187,11 @@ class Settings:
     schedule: Literal["poly", "step"] = _per_request(
         "poly",
         choice(("poly", "step")),
-        "how the learning rate falls: `poly`, to 0 with the power 0.9; `step`, to a tenth every 2500 steps",
+        "how the learning rate falls. `poly`: to 0 with the power 0.9; `step`: to a tenth every 2500 steps",
     )
     weight_decay: float = _per_request(1e-4, number(0), "weight decay")
     dice_weight: float = _per_request(
-        1.0, number(0), "weight of soft Dice beside cross-entropy; 0: cross-entropy alone", paper=0.0
+        1.0, number(0), "weight of soft Dice beside cross-entropy; 0: only cross-entropy", paper=0.0
     )
     consistency_weight: float = _per_request(1.0, number(0), "w_max, the weight of the consistency loss after its ramp")
     disagreement_weight: float = _per_request(
@@ -201,7 +203,7 @@ class Settings:
     entropy_quantile: float = _per_request(
         0.8,
         number(0, 1, open_low=True),
-        "part of the pixels of each class, those of lowest entropy, that a network learns from the other; 1: all",
+        "part of the pixels of each class that a network learns from the other, those with the lowest entropy; 1: all",
     )
     kl_weight: bool = _per_request(
         True, boolean(), "weigh what a network learns from the other by their agreement, exp(−KL) (`method=cross`)"
@@ -212,11 +214,13 @@ class Settings:
     quality_weight: float = _per_request(
         1.0,
         number(0),
-        "λ, the weight of the loss of the branch that says where a mask is wrong; 0: no branch",
+        "λ, weight of the loss of the error branch, which says where a mask is wrong; 0: no branch",
         paper=0.0,
     )
     quality_detach: bool = _per_request(
-        True, boolean(), "the networks learn nothing from the loss of that branch, so that it cannot change their masks"
+        True,
+        boolean(),
+        "the networks learn nothing from the error branch's loss, so that it cannot change their masks",
     )
     extent_weight: float = _per_request(
         1.0,
@@ -247,7 +251,7 @@ class Settings:
     fusion_scope: Literal["unknown", "all"] = _per_request(
         "unknown",
         choice(("unknown", "all")),
-        "`unknown`: fusion fills what the expert left out; `all`: it also overrules what he annotated",
+        "`unknown`: fusion fills what the expert left open; `all`: it also overrules what the expert annotated",
         paper="all",
     )
     fusion_min_foreground: float = _per_request(
@@ -256,13 +260,13 @@ class Settings:
     fusion_min_agreement: float = _per_request(
         0.8,
         number(0, 1),
-        "the smallest Dice of teacher and expert, where the expert annotated, with which a label is refined",
+        "a label is refined only if teacher and expert agree with this Dice where the expert annotated",
         paper=0.0,
     )
     after_fusion: Literal["continue", "stop"] = _per_request(
         "continue",
         choice(("continue", "stop")),
-        "whether a round goes on with the refined labels",
+        "whether a round goes on and learns the refined labels",
         paper="stop",
     )
     pld_form: Literal["kl", "pseudo_label", "layer"] = _per_request(
@@ -281,7 +285,7 @@ class Settings:
     validation_fraction: float = _fixed(
         0.0,
         number(0, 0.5),
-        "part of the labelled patients that is never learnt from and only judges; 0: all labels teach and judge",
+        "part of the labelled patients whose labels only judge and are never learned; 0: all labels teach and judge",
     )
     patient_pattern: str = _fixed(
         "", patient_regex(), "finds the patient in an image's id where `patients.csv` does not"
@@ -289,27 +293,30 @@ class Settings:
     lease_minutes: float = _fixed(
         30.0,
         number(0, 1440, open_low=True),
-        "how long an image that was asked for is kept from other annotators",
+        "how long an image is reserved for the annotator who was asked for it",
     )
-    keep_checkpoints: int = _fixed(5, integer(1), "newest checkpoints kept beside the published one")
-    auto_scoring: bool = _fixed(True, boolean(), "score stale images without being asked")
+    keep_checkpoints: int = _fixed(5, integer(1), "number of newest models that are kept, beside the one in service")
+    auto_scoring: bool = _fixed(True, boolean(), "score images by itself when the model in service has not scored them")
     other_states: Literal["refuse", "warn"] = _fixed(
         "refuse",
         choice(("refuse", "warn")),
-        "beside a server with another state on the same images of a PACS: `refuse` asks for and trains nothing more",
+        "when a server with another state works on the same images of a PACS: `refuse` stops queries and trainings",
     )
     ohif_bridge: bool = _fixed(
-        True, boolean(), "OHIF's study list opens ultrasound in the page to annotate; false: the stock viewer"
+        True, boolean(), "OHIF's study list opens ultrasound in the page to annotate; false: OHIF without changes"
     )
     allowed_hosts: str = _fixed(
-        "", host_names(), "further names that the server is reached by, beside localhost, 127.0.0.1 and [::1]"
+        "", host_names(), "names of the server for browsers, beside localhost, 127.0.0.1 and [::1]"
     )
-    allowed_origins: str = _fixed("", origins(), "further web pages that may use the server, beside its own")
+    allowed_origins: str = _fixed("", origins(), "web pages that may use the server, beside its own")
     sessions: bool = _fixed(
         False, boolean(), "keep images that clients send for a session, so that they need not send them again"
     )
     strategy: str = _fixed(
-        "layer_entropy_power", choice(STRATEGY_NAMES), "query strategy when the client names none", paper="pld"
+        "layer_entropy_power",
+        choice(STRATEGY_NAMES),
+        "how the next image is chosen, unless the client says",
+        paper="pld",
     )
 
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
