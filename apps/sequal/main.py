@@ -1,8 +1,8 @@
 """The SEQUAL app for MONAI Label: reads the settings, wires the adapters, nothing else."""
 
 import logging
-import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,50 +12,47 @@ from monailabel.endpoints.user.auth import RBAC
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
-from lib.activelearning import LeasedStrategy
-from lib.configs import Claims, Study, conflict, in_task_process, not_found, refusal
+from lib.activelearning import LeasedStrategy, ModelsInTurn
+from lib.configs import Claims, Studies, Study, conflict, in_task_process, not_found, refusal
 from lib.datastores import (
     DicomWebStudy,
+    JoinedFolders,
     LabelGuard,
     ServedImages,
     StudyFolder,
+    accept_label,
     open_archive,
     search_filter,
     viewed_pacs,
 )
-from lib.datastores.label_guard import MADE_BY, WARNINGS
+from lib.datastores.label_guard import MADE_BY
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.infers import (
     IMAGE_ID,
     INFERS,
     SENT_FILE,
     SequalBatchInfer,
+    check_owner,
     check_storable,
     image_file,
 )
-from lib.scoring import AutoScoring, LabelChecks, PldScoring, SqaScoring
+from lib.scoring import AutoScoring, EachModel, LabelChecks, PldScoring, SqaScoring
 from lib.trainers import RoundTrain
 from lib.web.access import exposure, protect, start_address
 from lib.web.dicomweb import FolderService
 from lib.web.ohif import LastPredictions, serve_pacs, serve_study_list
-from lib.web.routes import Access, serve_study
+from lib.web.routes import Access, Served, serve_studies
 from sequal.acquisition import STRATEGIES
 from sequal.errors import SequalError
 from sequal.memory import watch_memory
 from sequal.processor import step_back, wait_without_spinning
-from sequal.study.state import (
-    end_with_parent,
-    file_digest,
-    repair_published,
-    state_warnings,
-    study_warnings,
-)
+from sequal.study.state import end_with_parent, state_warnings
 from sequal.version import VERSION
 
 logger = logging.getLogger(__name__)
 
 #: What clients call the app, by model.
-NAMES = {"carotid": "SEQUAL - carotid intima-media", "volume": "SEQUAL - volumes"}
+NAMES = {"carotid": "carotid intima-media", "volume": "volumes"}
 
 
 class SequalApp(MONAILabelApp):
@@ -69,16 +66,16 @@ class SequalApp(MONAILabelApp):
             wait_without_spinning()
             watch_memory()
         try:
-            self.study = Study.open(app_dir, studies, conf)
-            self._claims = Claims(self.study)
+            self._studies = Studies.open(app_dir, studies, conf)
+            self._claims = Claims(self._studies)
             super().__init__(
                 app_dir=app_dir,
                 studies=studies,
                 conf=conf,
-                name=NAMES[self.study.model.name],
-                description=f"Active learning from sparse, noisy labels of {', '.join(self.study.model.labels)}",
+                name=f"SEQUAL - {' and '.join(NAMES[model] for model in self._studies.by_model)}",
+                description=f"Active learning from sparse, noisy labels of {', '.join(self._studies.labels)}",
                 version=VERSION,
-                labels=list(self.study.model.labels),
+                labels=self._studies.labels,
             )
         except SequalError as error:
             # What stops the start is a sentence for people; the way to it through the code would hide it.
@@ -90,28 +87,31 @@ class SequalApp(MONAILabelApp):
         self._service = self._folder_service()
         self._protect_server()
         self._serve_viewers()
-        self._study_warnings = self._look_after()
-        self._label_checks = LabelChecks(self.study, self.datastore)
-        self._auto_scoring = AutoScoring(self.study, ["pld"])
-        if not self.study.settings.auto_scoring:
+        self._study_warnings = [] if in_task_process() else self._studies.look_after()
+        self._label_checks = {
+            study.model.name: LabelChecks(study, partial(self._images_of, study)) for study in self._studies
+        }
+        scored = [study for study in self._studies if study.settings.auto_scoring]
+        self._auto_scoring = AutoScoring(scored, ["pld"])
+        if not scored:
             self._auto_update_scoring = False
 
     def init_datastore(self) -> Datastore:
-        """The studies folder or the PACS, guarded; any other remote study as MONAI Label opens it."""
-        guard = LabelGuard(self.study.state, self.study.settings)
+        """The studies folders or the PACS, guarded; any other remote study as MONAI Label opens it."""
+        study = self._studies.first
         if "://" in self.studies:
             if server_settings.MONAI_LABEL_DATASTORE:
                 return super().init_datastore()  # another kind of remote study
             archive, found = open_archive(self.studies, server_settings), search_filter(server_settings)
-            self._claim_study(found)
-            return DicomWebStudy(archive, found, self.study.state, guard)
-        self._claim_study()
-        return StudyFolder(self.studies, guard, auto_reload=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD)
-
-    def _claim_study(self, search: dict[str, Any] | None = None) -> None:
-        """Refuse to serve what another server serves with a state of its own; `search` is the filter of a PACS."""
-        if not in_task_process():  # which serves nobody
-            self._claims.make(self.studies, search)
+            self._claims.make(found)
+            return DicomWebStudy(archive, found, study.state, LabelGuard(study.state, study.settings))
+        self._claims.make()
+        watched, several = server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD, len(self._studies.by_model) > 1
+        folders = {
+            model: StudyFolder(one.studies, LabelGuard(one.state, one.settings), auto_reload=watched and not several)
+            for model, one in self._studies.by_model.items()
+        }
+        return JoinedFolders(folders, watched=watched) if several else folders[study.model.name]
 
     def _check_alone(self) -> None:
         """Ask for nothing and train nothing beside a server with a state of its own.
@@ -120,28 +120,46 @@ class SequalApp(MONAILabelApp):
             HTTPException: 409, with what to do.
         """
         told, store = self._claims.contested(), self.datastore()
-        if isinstance(store, DicomWebStudy) and self.study.settings.other_states == "refuse":
+        if isinstance(store, DicomWebStudy) and self._studies.first.settings.other_states == "refuse":
             told = told or store.refused()
         if told:
             raise conflict(told)
 
+    def _model_of(self, image: str) -> str | None:
+        """The model of an image; None where there is one model alone, or no such image."""
+        return self._datastore.model_of(image) if isinstance(self._datastore, JoinedFolders) else None
+
+    def _study_of(self, image: str) -> Study:
+        return self._studies.by_model.get(self._model_of(image) or "", self._studies.first)
+
+    def _images_of(self, study: Study) -> Datastore:
+        return study.own(self.datastore())
+
     def init_infers(self) -> dict[str, Any]:
-        """The model as a mask, and of a layer also as curves; clients take the first as their default."""
-        return {name: task(self.study) for name, task in INFERS[self.study.model.name].items()}
+        """Each model as a mask, and of a layer also as curves; clients take the first as their default."""
+        self._owners = {task: model for model in self._studies.by_model for task in INFERS[model]}
+        return {
+            name: task(study) for model, study in self._studies.by_model.items() for name, task in INFERS[model].items()
+        }
 
     def init_trainers(self) -> dict[str, Any]:
-        """Its trainer."""
-        return {self.study.model.name: RoundTrain(self.study)}
+        """A trainer a model."""
+        return {model: RoundTrain(study) for model, study in self._studies.by_model.items()}
 
     def init_scoring_methods(self) -> dict[str, Any]:
         """Both write the scores of one pass; `sqa` adds its own, and refuses a model that cannot give it."""
-        return {"pld": PldScoring(self.study), "sqa": SqaScoring(self.study)}
+        methods = {"pld": PldScoring, "sqa": SqaScoring}
+        studies = self._studies.by_model.items()
+        return {name: EachModel({model: method(study) for model, study in studies}) for name, method in methods.items()}
 
     def init_strategies(self) -> dict[str, Any]:
         """Every query strategy; the one in the settings first, since clients take the first as their default."""
-        default = self.study.settings.strategy
+        default, studies = self._studies.first.settings.strategy, self._studies.by_model.items()
         names = sorted(STRATEGIES, key=lambda name: (name != default, name))
-        return {name: LeasedStrategy(self.study, STRATEGIES[name]) for name in names}
+        return {
+            name: ModelsInTurn({model: LeasedStrategy(study, STRATEGIES[name]) for model, study in studies})
+            for name in names
+        }
 
     def init_batch_infer(self) -> SequalBatchInfer:
         """Batch inference that needs no GPU."""
@@ -150,23 +168,30 @@ class SequalApp(MONAILabelApp):
     def info(self) -> dict[str, Any]:
         """What clients ask for first, with what is not well with the study."""
         known: dict[str, Any] = super().info()
+        of_states = [told for study in self._studies for told in state_warnings(study.state.root)]
+        return {**known, "warnings": [*self._study_warnings, *self._other_warnings(), *of_states]}
+
+    def _other_warnings(self) -> list[str]:
+        """What is not well beside the studies themselves."""
         store = self.datastore()
         others = [told] if (told := self._claims.contested()) else []
-        others += store.warnings() if isinstance(store, DicomWebStudy) else []
-        return {**known, "warnings": [*self._study_warnings, *others, *state_warnings(self.study.state.root)]}
+        others += store.warnings() if isinstance(store, DicomWebStudy | JoinedFolders) else []
+        return [*others, *self._studies.warnings()]
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Segment an image of the study, or a file sent along.
 
         Raises:
-            HTTPException: 404 for a model or an image that is not there; 400 when the model has no such result, or its
-                mask would replace an expert's label.
+            HTTPException: 404 for a model or an image that is not there; 400 when the image is of another model, the
+                model has no such result, or its mask would replace an expert's label.
         """
         model, store = request.get("model"), datastore or self.datastore()
         if model not in self._infers:
             raise not_found("model", model, self._infers)
         file = image_file(request, store)
         image = None if request.get(SENT_FILE) else str(request["image"])
+        if image is not None:
+            check_owner(str(model), image, self._owners[str(model)], self._model_of(image))
         tag = request.get("label_tag") or DefaultLabelTag.ORIGINAL.value
         stored = image is not None and bool(request.get("save_label"))
         if image is not None and stored:
@@ -180,6 +205,12 @@ class SequalApp(MONAILabelApp):
             result |= {"label": store.save_label(image, result["file"], tag, about), "tag": tag}
         if image is not None:
             self._predictions.keep(image, result["params"])
+        return result
+
+    def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Segment many images of the model's study."""
+        study = self._studies.by_model[self._owners[request["model"]]]
+        result: dict[str, Any] = super().batch_infer(request, datastore or self._images_of(study))
         return result
 
     def infer_wsi(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
@@ -197,7 +228,7 @@ class SequalApp(MONAILabelApp):
             HTTPException: 404 for a strategy that is not there; 409 beside a server with a state of its own; 500 when
                 the study's state cannot be used.
         """
-        named = request.get("strategy") or self.study.settings.strategy
+        named = request.get("strategy") or self._studies.first.settings.strategy
         if named not in self._strategies:
             raise not_found("strategy", named, self._strategies)
         if isinstance(self._datastore, DicomWebStudy):
@@ -207,7 +238,7 @@ class SequalApp(MONAILabelApp):
             result: dict[str, Any] = super().next_sample({**request, "strategy": named})
         except SequalError as error:
             raise refusal(error) from error
-        if result and self._service is not None:
+        if result and self._service is not None and result["id"] in self._service.study:
             uids, image = self._service.uids, str(result["id"])
             result |= {"StudyInstanceUID": uids.study(image), "SeriesInstanceUID": uids.series(image)}
         return result
@@ -228,24 +259,12 @@ class SequalApp(MONAILabelApp):
         if address:
             logger.info("Ready. Open %s in a browser.", address)
 
-    def _look_after(self) -> list[str]:
-        """Repair what can be repaired, and say in the log what is not well; what holds for the studies folder."""
-        if in_task_process():
-            return []
-        try:
-            repair_published(self.study.state)
-        except SequalError as error:
-            logger.error("%s", error)
-        found = [] if "://" in self.studies else study_warnings(Path(self.studies))
-        for warning in [*found, *state_warnings(self.study.state.root)]:
-            logger.warning(warning)
-        return found
-
     def _load_sessions(self, load: bool = False) -> SafeSessions | None:
         """Sessions, when the setting turns them on: images of a study need none."""
-        if not (load and self.study.settings.sessions):
+        study = self._studies.first
+        if not (load and study.settings.sessions):
             return None
-        folder = server_settings.MONAI_LABEL_SESSION_PATH or str(self.study.state.root / "sessions")
+        folder = server_settings.MONAI_LABEL_SESSION_PATH or str(study.state.root / "sessions")
         return SafeSessions(folder, server_settings.MONAI_LABEL_SESSION_EXPIRY)
 
     def _protect_server(self) -> None:
@@ -253,7 +272,7 @@ class SequalApp(MONAILabelApp):
         server = sys.modules.get("monailabel.app")
         if server is None:
             return
-        settings = self.study.settings
+        settings = self._studies.first.settings
         listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
         accept_tokens()
         serve_requests(server.app, self, self._check_alone)
@@ -263,20 +282,17 @@ class SequalApp(MONAILabelApp):
             logger.warning(risk)
 
     def _folder_service(self) -> FolderService | None:
-        """What shows a studies folder to viewers as a PACS would; None for a study that is no folder."""
-        store = self._datastore
-        folder = isinstance(store, StudyFolder) and not isinstance(store, DicomWebStudy)
-        return FolderService(ServedImages(store, self.study)) if folder and self._of_frames else None
-
-    @property
-    def _of_frames(self) -> bool:
-        """The browser's pages and OHIF show frames; volumes are for 3D Slicer."""
-        return self.study.model.spatial_dims == 2
+        """What shows a studies folder of frames to viewers as a PACS would; None for a study that is no folder."""
+        study = self._studies.of_frames
+        store = None if study is None else self._images_of(study)
+        if study is None or not isinstance(store, StudyFolder) or isinstance(store, DicomWebStudy):
+            return None
+        return FolderService(ServedImages(store, study))
 
     def _known_id(self, name: str) -> str:
         """The study's own id for a name that looks the same."""
         store = self.datastore()
-        return store.known_id(name) if isinstance(store, StudyFolder) else name
+        return store.known_id(name) if isinstance(store, StudyFolder | JoinedFolders) else name
 
     def _serve_viewers(self) -> None:
         """The app's own routes, the way to the images, and OHIF; a process that trains has no server."""
@@ -288,17 +304,19 @@ class SequalApp(MONAILabelApp):
         trainers = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
         access = Access(readers, annotators, trainers)
         root = server_settings.MONAI_LABEL_API_STR
-        serve_study(
+        serve_studies(
             server.app,
-            self.study,
-            self.datastore,
+            [Served(study, partial(self._images_of, study)) for study in self._studies],
             self._predictions,
             access,
             self._service,
-            studies=self.studies,
+            place=self.studies,
+            model_of=self._model_of,
+            warnings=self._other_warnings if len(self._studies.by_model) > 1 else tuple,
             root=root,
         )
-        if self.study.settings.ohif_bridge and self._of_frames:
+        frames = self._studies.of_frames
+        if frames is not None and frames.settings.ohif_bridge:
             serve_study_list(server.app, Path(server.static_dir) / "ohif")
         # The stock viewer needs it as much: what hangs is the server.
         pacs = viewed_pacs(self.studies, server_settings) if isinstance(self._datastore, DicomWebStudy) else None
@@ -306,35 +324,11 @@ class SequalApp(MONAILabelApp):
             serve_pacs(server.app, pacs, readers, root=root)
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
-        """End the lease, forget a refined label that came from an older version, and let the label judge the model.
+        """Change the state with the label, and let it judge the model.
 
         Returns:
-            What the client is told beside the ids: `warnings` about the label, where there are any, and whether the
-            PACS has the label, or why it waits.
+            As `accept_label`.
         """
-        warnings: list[str] = []
-        try:
-            self._accept(image_id, label_id)
-        except (SequalError, OSError) as error:
-            # The label is stored, and that is what the client has to know. The lease runs out by itself, and a refined
-            # label of an older version is not used.
-            logger.exception("The label of %s is stored; the state could not be changed with it", image_id)
-            warnings.append(f"The label is stored. {error}")
-        self._label_checks.put(image_id)
-        store = self.datastore()
-        info = store.get_label_info(label_id, DefaultLabelTag.FINAL)
-        warnings += info.get(WARNINGS) or []
-        told = {WARNINGS: warnings} if warnings else {}
-        return told | (store.delivery(image_id) if isinstance(store, DicomWebStudy) else {})
-
-    def _accept(self, image_id: str, label_id: str) -> None:
-        state = self.study.state
-        state.ledger.release(image_id)
-        provenance = state.refined.provenance(image_id)
-        if provenance is None:
-            return
-        label = self.datastore().get_label_uri(label_id, DefaultLabelTag.FINAL)
-        if not label or not os.path.exists(label) or provenance.label_digest != file_digest(Path(label)):
-            state.refined.drop(image_id)
-            state.ledger.drop_refined(image_id)
-            logger.info("The expert changed the label of %s: its refined label is dropped", image_id)
+        study = self._study_of(image_id)
+        self._label_checks[study.model.name].put(image_id)
+        return accept_label(study, study.own(self.datastore()), image_id, label_id)

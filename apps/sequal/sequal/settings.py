@@ -100,7 +100,8 @@ class Settings:
     models: str = _fixed(
         "carotid",
         choice(MODEL_NAMES),
-        "`carotid`: the intima-media layer in frames and clips; `volume`: structures of volumes, by `labels`",
+        "`carotid`: the intima-media layer in frames and clips; `volume`: structures of volumes, by `labels`; a server "
+        "takes both with a comma between them",
     )
     labels: str = _fixed("", names(), "names of the structures in volumes, the first is value 1 (`models=volume`)")
     volume_spacing: str = _fixed(

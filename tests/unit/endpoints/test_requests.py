@@ -125,6 +125,19 @@ def test_a_name_in_the_request_is_that_of_the_path(client, started):
     assert len(started) == 2
 
 
+def test_a_request_for_all_trainers_that_names_one_trains_that(client, started, app):
+    app._trainers["volume"] = Task()
+    assert client.post("/train/", json={"model": "volume", "epochs": 2}).json() == {
+        "volume": {"result": {"id": "1"}, "detail": None}
+    }
+    assert started == [("train", {"model": "volume", "epochs": 2})]
+
+
+def test_a_scoring_may_be_of_one_model(client, started):
+    assert client.post("/scoring/pld", json={"model": "volume"}).status_code == 200
+    assert started == [("scoring", {"method": "pld", "model": "volume"})]
+
+
 def test_a_value_that_its_task_refuses_never_waits_for_its_turn(client, started):
     reply = client.post("/train/carotid", json={"epochs": 0})
 

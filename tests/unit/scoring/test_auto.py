@@ -11,8 +11,17 @@ class _Served:
     digest = "first"
 
 
+class _Model:
+    name = "carotid"
+
+
 class _Study:
     served = _Served()
+    model = _Model()
+
+    @staticmethod
+    def own(datastore):
+        return datastore
 
 
 class _Datastore:
@@ -56,7 +65,7 @@ def world(monkeypatch):
 
 
 def test_what_is_unscored_is_scored_once(world):
-    auto, store = AutoScoring(_Study, ["pld"]), _Datastore()
+    auto, store = AutoScoring([_Study], ["pld"]), _Datastore()
     for _ in range(3):
         auto.ask(store, wait=True)
     assert world.started == [("scoring", "pld")]
@@ -66,7 +75,7 @@ def test_what_is_unscored_is_scored_once(world):
 @pytest.mark.parametrize("kind", ["scoring", "train"])
 @pytest.mark.parametrize("status", ["SUBMITTED", "RUNNING"])
 def test_nothing_starts_while_a_round_or_a_scoring_runs_or_waits(world, kind, status):
-    auto, store = AutoScoring(_Study, ["pld"]), _Datastore()
+    auto, store = AutoScoring([_Study], ["pld"]), _Datastore()
     world.tasks[kind].append({"status": status})
     auto.ask(store, wait=True)
     assert world.started == []
@@ -76,7 +85,7 @@ def test_nothing_starts_while_a_round_or_a_scoring_runs_or_waits(world, kind, st
 
 
 def test_it_looks_again_when_there_may_be_something_new(world):
-    auto, store = AutoScoring(_Study, ["pld"]), _Datastore()
+    auto, store = AutoScoring([_Study], ["pld"]), _Datastore()
     auto.ask(store, wait=True)
     world.unscored = ("a", "b", "c")
     auto.ask(store, wait=True)
@@ -90,7 +99,7 @@ def test_it_looks_again_when_there_may_be_something_new(world):
 
 
 def test_what_was_tried_in_vain_is_not_tried_again(world):
-    auto, store = AutoScoring(_Study, ["pld"]), _Datastore()
+    auto, store = AutoScoring([_Study], ["pld"]), _Datastore()
     auto.ask(store, wait=True)
     world.tasks["scoring"].append({"status": "ERROR", "end_ts": "now"})
     auto.ask(store, wait=True)
@@ -106,7 +115,7 @@ def test_an_annotator_does_not_wait_for_it(world, monkeypatch):
         return []
 
     monkeypatch.setattr(module, "unscored", slow)
-    auto, store = AutoScoring(_Study, ["pld"]), _Datastore()
+    auto, store = AutoScoring([_Study], ["pld"]), _Datastore()
     auto.ask(store)
     assert looking.wait(20)
     auto.ask(store)
@@ -116,6 +125,6 @@ def test_an_annotator_does_not_wait_for_it(world, monkeypatch):
 
 def test_what_goes_wrong_reaches_no_annotator(world, monkeypatch, caplog):
     monkeypatch.setattr(module, "unscored", lambda *_: 1 / 0)
-    auto, store = AutoScoring(_Study, ["pld"]), _Datastore()
+    auto, store = AutoScoring([_Study], ["pld"]), _Datastore()
     auto.ask(store, wait=True)
     assert "could not be found out" in caplog.text

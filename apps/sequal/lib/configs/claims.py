@@ -4,39 +4,45 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lib.configs.studies import Studies
 from lib.configs.study import Study
+from lib.configs.task_process import in_task_process
 from sequal.study.state import Claim, LedgerClaim, claim_folder, claim_pacs, pacs_key, study_identity
 
 __all__ = ["Claims"]
 
 
 class Claims:
-    """What this server claims for its state, while its process lives.
+    """What this server claims for its states, while its process lives.
 
     Args:
-        study: of the server.
+        studies: of the server.
     """
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, studies: Studies) -> None:
+        self._studies = studies
         self._claims: list[Claim | LedgerClaim] = []
 
-    def make(self, studies: str, search: Mapping[str, Any] | None = None) -> None:
-        """Claim a study.
+    def make(self, search: Mapping[str, Any] | None = None) -> None:
+        """Claim the studies; a process of one task, which serves nobody, claims nothing.
 
         Args:
-            studies: the studies folder, or the address of a PACS.
             search: the search filter of a PACS; None for a folder.
 
         Raises:
-            StudyError: a server with another state serves the study.
+            StudyError: a server with another state serves one of the studies.
         """
-        state, settings = self._study.state, self._study.settings
+        if not in_task_process():
+            for study in self._studies:
+                self._make(study, search)
+
+    def _make(self, study: Study, search: Mapping[str, Any] | None) -> None:
+        state, settings = study.state, study.settings
         name = state.name(settings)
         if search is None:
-            self._claims.append(claim_folder(Path(studies), name, state.root))
+            self._claims.append(claim_folder(Path(study.studies), name, state.root))
             return
-        address = study_identity(studies)[0]
+        address = study_identity(study.studies)[0]
         self._claims.append(claim_pacs(address, search, name, state.root))
         # Of servers on several computers, those that share the state's folder, and those that share the database.
         self._claims.append(claim_folder(state.root, name, state.root))

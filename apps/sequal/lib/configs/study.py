@@ -50,6 +50,7 @@ class Study:
         starting_weights: may be absent.
         manifest: `patients.csv` of the studies folder; may be absent, None for a remote study.
         device: where networks run.
+        studies: the studies folder, or the address of a PACS.
     """
 
     settings: Settings
@@ -58,6 +59,7 @@ class Study:
     starting_weights: Path
     manifest: Path | None
     device: torch.device
+    studies: str = ""
     _kept_patients: dict[PoolIndex, KeptFile[PatientNames]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -87,6 +89,7 @@ class Study:
             weights,
             manifest,
             device,
+            studies,
         )
 
     @cached_property
@@ -98,6 +101,10 @@ class Study:
     def train_stats(self) -> Path:
         """File that a running round reports to and `/info/` reads."""
         return self.state.root / "train_stats.json"
+
+    def own(self, datastore: Datastore) -> Datastore:
+        """The images of this study, where the datastore of the server holds those of several models."""
+        return datastore.of_model(self.model.name) if isinstance(datastore, _HoldsStudies) else datastore
 
     def patients(self, image_ids: list[str], datastore: Datastore) -> dict[str, str]:
         """Patient of every image: from the manifest or the ids, or as a datastore that knows patients tells."""
@@ -115,6 +122,7 @@ class Study:
         Raises:
             StudyError: the split, the manifest or the ledger cannot be read.
         """
+        datastore = self.own(datastore)
         index = datastore.pool_index if isinstance(datastore, _KeepsIds) else None
         if index is not None:
             patients, version = self._patients_of(index).get()
@@ -143,15 +151,18 @@ class Study:
 
     def labelled(self, datastore: Datastore) -> list[Item]:
         """Every image with a final label, sorted by id."""
-        return self._items(datastore, sorted(datastore.get_labeled_images()), labelled=True)
+        store = self.own(datastore)
+        return self._items(store, sorted(store.get_labeled_images()), labelled=True)
 
     def unlabelled(self, datastore: Datastore) -> list[Item]:
         """Every image without a final label that nobody skipped, sorted by id."""
-        return self._items(datastore, sorted(self._unlabelled(datastore)), labelled=False)
+        store = self.own(datastore)
+        return self._items(store, sorted(self._unlabelled(store)), labelled=False)
 
     def listed(self, datastore: Datastore) -> tuple[list[Item], list[Item]]:
         """As `labelled` and `unlabelled`, by id alone: no file is named, so that a remote one is not fetched."""
-        ids = datastore.get_labeled_images(), self._unlabelled(datastore)
+        store = self.own(datastore)
+        ids = store.get_labeled_images(), self._unlabelled(store)
         labelled, unlabelled = ([Item(image, Path()) for image in sorted(images)] for images in ids)
         return labelled, unlabelled
 
@@ -172,6 +183,14 @@ class Study:
 def _files(studies: str) -> Iterator[Path]:
     """The images of a studies folder; none of a remote study."""
     yield from images_by_id(Path(studies)).values() if "://" not in studies else ()
+
+
+@runtime_checkable
+class _HoldsStudies(Protocol):
+    """A datastore of several models."""
+
+    def of_model(self, name: str) -> Datastore:
+        """That of one."""
 
 
 @runtime_checkable

@@ -1,7 +1,9 @@
 """Adapters to MONAI Label's datastores."""
 
+from lib.datastores.accepted import accept_label
 from lib.datastores.connection import open_archive, search_filter, viewed_pacs
 from lib.datastores.dicomweb import DicomWebStudy
+from lib.datastores.joined import JoinedFolders
 from lib.datastores.label_guard import WARNINGS, LabelGuard
 from lib.datastores.local import StudyFolder
 from lib.datastores.served_images import ServedImages
@@ -9,9 +11,11 @@ from lib.datastores.served_images import ServedImages
 __all__ = [
     "WARNINGS",
     "DicomWebStudy",
+    "JoinedFolders",
     "LabelGuard",
     "ServedImages",
     "StudyFolder",
+    "accept_label",
     "open_archive",
     "search_filter",
     "viewed_pacs",

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -72,6 +72,7 @@ class KeptList(LocalDatastore):
         logging.getLogger("filelock").setLevel(logging.ERROR)
         self._changes = ChangeLog(Path(folder) / _CHANGES)
         self._unwritten: set[str] = set()
+        self._left_out: frozenset[str] = frozenset()
         self._noted_at = time.monotonic()
         self._stamp: tuple[int, int, int] | None = None
         self._found: dict[str, FoundFiles] = {}  # by tag of the labels; of the images under ""
@@ -97,6 +98,28 @@ class KeptList(LocalDatastore):
         wanted = same_text(name)
         with self._turn:
             return next((image for image in objects if not image.isascii() and same_text(image) == wanted), name)
+
+    def noted(self) -> dict[str, float]:
+        """Every image, and when it was noted first, in seconds since the epoch; 0 where that is not known."""
+        with self._turn:
+            return {image: _noted_at(entry) for image, entry in self._datastore.objects.items()}
+
+    def noted_at(self, image: str) -> float | None:
+        """As `noted`, of one image; None where the folder has none of this id."""
+        entry = self._datastore.objects.get(image)
+        return None if entry is None else _noted_at(entry)
+
+    def leave_out(self, images: Collection[str]) -> None:
+        """Ask for none of these and list none of them, until it is said anew; what is noted of them stays.
+
+        Args:
+            images: ids that another folder of the server has as well.
+        """
+        with self._turn:
+            changed = self._left_out.symmetric_difference(images)
+            self._left_out = frozenset(images)
+            for image in changed:
+                self._index(image)
 
     def refresh(self) -> None:
         """Bring the list up to date with the folder, whether or not the folder seems to have changed."""
@@ -357,13 +380,14 @@ class KeptList(LocalDatastore):
 
     def _index(self, image: str) -> None:
         entry = self._datastore.objects.get(image)
-        if entry is None:
+        if entry is None or image in self._left_out:
             self.index.drop(image)
         else:
             self.index.put(image, entry.labels.keys())
 
     def _fill_index(self) -> None:
-        self.index.fill((image, entry.labels.keys()) for image, entry in self._datastore.objects.items())
+        known = self._datastore.objects.items()
+        self.index.fill((image, entry.labels.keys()) for image, entry in known if image not in self._left_out)
 
     def _list_in_parts(self, images: list[str], pause_s: float) -> Iterator[bytes]:
         """The list as JSON, an image a line, so that the requests of others come between."""
@@ -404,6 +428,11 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _noted_at(entry: ImageLabelModel) -> float:
+    noted = entry.image.info.get("ts")
+    return float(noted) if isinstance(noted, int | float) else 0.0
 
 
 def _entry(known: DataModel | None, stem: str, suffix: str) -> DataModel:

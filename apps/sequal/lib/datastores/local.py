@@ -3,11 +3,9 @@
 import logging
 import os
 import shutil
-import tempfile
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +13,7 @@ from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastor
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from lib.configs import conflict, not_found, refusal
+from lib.datastores.dataset_archive import dataset_archive
 from lib.datastores.found_files import split_name
 from lib.datastores.kept_list import KeptList
 from lib.datastores.label_guard import MADE_BY, LabelGuard
@@ -267,7 +266,7 @@ class StudyFolder(KeptList):
     def list_images(self) -> list[str]:
         """Every image."""
         with self._turn:
-            return list(self._datastore.objects)
+            return [image for image in self._datastore.objects if image not in self._left_out]
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Image and label file of every labelled image."""
@@ -295,22 +294,9 @@ class StudyFolder(KeptList):
         Raises:
             HTTPException: 404 when no image has a label.
         """
-        pairs = self.datalist()
-        if not pairs:
-            raise not_found("dataset", "no labelled image")
-        pairs = pairs[: limit_cases if limit_cases and limit_cases > 0 else None]
         with self._turn:
             notes = self._datastore.model_dump_json(exclude={"base_path"})
-        with tempfile.NamedTemporaryFile(delete=False) as file:
-            try:
-                with zipfile.ZipFile(file, mode="x") as archive:
-                    for pair in pairs:
-                        _add_pair(archive, pair)
-                    archive.writestr("metadata.json", notes)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-        return file.name
+        return dataset_archive(self.datalist(), limit_cases, notes)
 
     def has_label_file(self, image_id: str) -> bool:
         """Whether a final label lies in the folder now, known here or just stored by another server."""
@@ -361,11 +347,3 @@ class StudyFolder(KeptList):
     def _to_id(self, file: str) -> tuple[str, str]:
         stem, suffix = split_name(file)
         return (stem, suffix) if suffix else os.path.splitext(file)
-
-
-def _add_pair(archive: zipfile.ZipFile, pair: dict[str, str]) -> None:
-    """Image and label, or nothing of a pair that was removed a moment ago."""
-    if all(map(os.path.exists, pair.values())):
-        for kind, path in pair.items():
-            with suppress(FileNotFoundError):
-                archive.write(path, arcname=f"{kind}/{os.path.basename(path)}")

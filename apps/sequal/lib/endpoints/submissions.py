@@ -11,6 +11,7 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import DefaultLabelTag
 
+from lib.datastores import JoinedFolders
 from lib.endpoints.answering import ADMIN, ANNOTATOR, Endpoint, json_object, reasons
 from lib.endpoints.received import received, received_label
 from lib.web.dicomweb import is_viewed
@@ -50,13 +51,15 @@ def submission_endpoints(app: MONAILabelApp) -> list[Endpoint]:
         image: str | None = None,
         params: Annotated[str, Form()] = "{}",
         overwrite: bool = False,
+        model: str | None = None,
     ) -> dict[str, str]:
         with reasons(), _folder() as folder:
             info = _noted(params, "`params`", user)
             name = PureWindowsPath(file.filename or "").name  # of either kind of path
             sent = received(file, folder, "image", image_suffix(name) or Path(name).suffix[:16] or None)
             store: Any = app.datastore()
-            return {"image": store.add_image(image or image_stem(name), str(sent), info, overwrite=overwrite)}
+            whose = {"model": model} if isinstance(store, JoinedFolders) else {}
+            return {"image": store.add_image(image or image_stem(name), str(sent), info, overwrite=overwrite, **whose)}
 
     def delete_image(id: str) -> dict[str, Any]:
         app.datastore().remove_image(id)
@@ -77,7 +80,7 @@ def submission_endpoints(app: MONAILabelApp) -> list[Endpoint]:
     def put_label_params(label: str, tag: str, user: _User, params: Annotated[str, Form()] = "{}") -> None:
         put_label_info(label, tag, user, params)
 
-    images, put, delete = ("image", "overwrite"), ("PUT",), ("DELETE",)
+    images, put, delete = ("image", "overwrite", "model"), ("PUT",), ("DELETE",)
     return [
         Endpoint("/datastore/label", put_label, ANNOTATOR, ("image", "tag"), methods=put),
         Endpoint("/datastore/image", put_image, ANNOTATOR, images, methods=put),

@@ -20,8 +20,8 @@ __all__ = ["task_endpoints"]
 
 #: MONAI Label's own, for a request without a body.
 _BATCH: Final = {"multi_gpu": True, "gpus": "all", "logging": "WARNING", "label_tag": "original", "max_workers": 1}
-#: Some clients repeat the name that stands in the path.
-_NAMES: Final = ("model", "method")
+#: The key under which some clients repeat the name that stands in the path; a scoring may be of one model.
+_NAMES: Final = {"train": "model", "scoring": "method", "batch infer": "model"}
 #: What a task process logs before its result.
 _RESULT: Final = "- Result: "
 
@@ -35,6 +35,9 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
     """
 
     def train_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401 - JSON, as MONAI Label gives it
+        named = sent.get(_NAMES["train"])
+        if named is not None:
+            return {named: {"result": train_one(str(named), sent, run_sync, enqueue=True), "detail": None}}
         with reasons():
             values = _of_tasks("train", sent, app._trainers)
             check_alone()
@@ -96,9 +99,10 @@ def _of_task(
     """
     if name not in tasks:
         raise not_found("method" if endpoint == "scoring" else "model", name, tasks)
-    if any(sent.get(key, name) != name for key in _NAMES):
+    named = _NAMES[endpoint]
+    if sent.get(named, name) != name:
         raise SettingsError(f"Expected the name in the request to be that of its path, {name!r}. Leave it out.")
-    values = request_keys.checked(endpoint, {key: value for key, value in sent.items() if key not in _NAMES})
+    values = request_keys.checked(endpoint, {key: value for key, value in sent.items() if key != named})
     check = getattr(tasks[name], "check", None)
     if check is not None:
         check(values if endpoint != "batch infer" else {**values, "save_label": True})
@@ -110,7 +114,7 @@ def _of_tasks(endpoint: request_keys.Endpoint, sent: Mapping[str, Any], tasks: M
     nested = {key: value for key, value in sent.items() if key in tasks and isinstance(value, dict)}
     values: dict[str, Any] = {name: _of_task(endpoint, value, tasks, name) for name, value in nested.items()}
     shared = {key: value for key, value in sent.items() if key not in nested}
-    named = next((sent[key] for key in _NAMES if key in sent), None)
+    named = sent.get(_NAMES[endpoint])
     for name in tasks if named is None else [str(named)]:
         values |= _of_task(endpoint, shared, tasks, name)
     return values

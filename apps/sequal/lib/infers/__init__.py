@@ -8,7 +8,7 @@ from lib.infers.carotid import CarotidInfer
 from lib.infers.contours import CarotidContoursInfer
 from lib.infers.mask import IMAGE_ID, VIEWED, MaskInfer
 from lib.infers.review import CarotidReviewInfer, VolumeReviewInfer
-from lib.infers.study_image import SENT_FILE, check_storable, image_file
+from lib.infers.study_image import SENT_FILE, check_owner, check_storable, image_file
 from lib.infers.volume import VolumeInfer
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "SequalBatchInfer",
     "VolumeInfer",
     "VolumeReviewInfer",
+    "check_owner",
     "check_storable",
     "image_file",
 ]

@@ -8,9 +8,9 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from lib.configs import not_found, refusal
 from lib.datastores.label_guard import MADE_BY
-from sequal.errors import LabelError
+from sequal.errors import ImageError, LabelError
 
-__all__ = ["SENT_FILE", "check_storable", "image_file"]
+__all__ = ["SENT_FILE", "check_owner", "check_storable", "image_file"]
 
 #: Request key under which the app itself names a file that was sent along. No client can send it.
 SENT_FILE: Final = "sent_file"
@@ -32,6 +32,27 @@ def image_file(request: Mapping[str, Any], store: Datastore) -> str:
     if not file or not os.path.isfile(file):
         raise not_found("image", image)
     return str(file)
+
+
+def check_owner(task: str, image: str, model: str, owner: str | None) -> None:
+    """Refuse to segment an image of another model.
+
+    Args:
+        task: what is asked.
+        image: an image of the server.
+        model: whose task it is.
+        owner: whose image it is; None where the server has one model.
+
+    Raises:
+        HTTPException: 400, with the model that the image is of.
+    """
+    if owner not in (None, model):
+        raise refusal(
+            ImageError(
+                f"Expected an image of the model `{model}` for `{task}`, got {image!r}, which is one of `{owner}`. Ask "
+                f"`{owner}` for it."
+            )
+        )
 
 
 def check_storable(store: Datastore, image: str, tag: str) -> None:

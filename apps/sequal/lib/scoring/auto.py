@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from monailabel.interfaces.datastore import Datastore
@@ -29,21 +29,21 @@ class AutoScoring:
     thread, and only when it may be another answer than before.
 
     Args:
-        study: its settings, ledger and model in service.
+        studies: those that are scored; each has settings, a ledger and a model in service.
         methods: names of the scoring methods.
     """
 
-    def __init__(self, study: Study, methods: Iterable[str]) -> None:
-        self._study, self._methods = study, tuple(methods)
+    def __init__(self, studies: Sequence[Study], methods: Iterable[str]) -> None:
+        self._studies, self._methods = studies, tuple(methods)
         self._turn = threading.Lock()
         self._looked: object = None
-        self._tried: tuple[str | None, frozenset[str]] | None = None
+        self._tried: dict[str, tuple[str | None, frozenset[str]]] = {}
 
     def ask(self, datastore: Datastore, *, wait: bool = False) -> None:
         """Look, and start a scoring where one is wanted; returns at once.
 
         Args:
-            datastore: of the study.
+            datastore: of the server.
             wait: return when it was looked.
         """
         seen = self._seen(datastore)
@@ -56,22 +56,28 @@ class AutoScoring:
 
     def _seen(self, datastore: Datastore) -> object:
         """What decides whether there may be something new to score, found at once."""
-        index = getattr(datastore, "pool_index", None)
         over = sum("end_ts" in task for kind in ("scoring", "train") for task in tasks(kind))
-        grown = index.grown if index is not None else time.monotonic()
-        return self._study.served.digest, grown, over, time.monotonic() // _AGAIN_S
+        known = tuple((study.served.digest, _grown(study.own(datastore))) for study in self._studies)
+        return known, over, time.monotonic() // _AGAIN_S
 
     def _look(self, datastore: Datastore, seen: object) -> None:
         try:
             if any(task["status"] in {"SUBMITTED", "RUNNING"} for kind in ("scoring", "train") for task in tasks(kind)):
                 return  # it is looked again when the task is over
-            stale = self._study.served.digest, frozenset(item.id for item in unscored(self._study, datastore))
+            for study in self._studies:
+                model = study.model.name
+                stale = study.served.digest, frozenset(item.id for item in unscored(study, datastore))
+                if stale[1] and stale != self._tried.get(model):
+                    self._tried[model] = stale
+                    for method in self._methods:
+                        AsyncTask.run("scoring", request={"method": method, "model": model}, enqueue=True)
             self._looked = seen
-            if stale[1] and stale != self._tried:
-                self._tried = stale
-                for method in self._methods:
-                    AsyncTask.run("scoring", request={"method": method}, enqueue=True)
         except Exception:
             logger.exception("Whether something is unscored could not be found out; it is tried again")
         finally:
             self._turn.release()
+
+
+def _grown(datastore: Datastore) -> float:
+    index = getattr(datastore, "pool_index", None)
+    return time.monotonic() if index is None else index.grown

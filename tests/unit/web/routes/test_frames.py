@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from lib.configs import Study
 from lib.datastores import LabelGuard, StudyFolder
 from lib.web.ohif import LastPredictions
-from lib.web.routes import Access, serve_study
+from lib.web.routes import Access, Served, serve_studies
 from lib.web.routes.frames import frame_list_routes
 from sequal.study.state import StudyState
 from unit.synthetic_study import SIZE, band, settings, write_image, write_label
@@ -33,7 +33,7 @@ def store(tmp_path: Path, study: Study) -> StudyFolder:
 @pytest.fixture
 def client(study: Study, store: StudyFolder) -> TestClient:
     app = FastAPI()
-    serve_study(app, study, lambda: store, LastPredictions(), Access())
+    serve_studies(app, [Served(study, lambda: store)], LastPredictions(), Access())
     return TestClient(app)
 
 
@@ -141,7 +141,7 @@ def test_who_may_not_annotate_can_neither_hold_nor_take_back(study, store, tmp_p
 
     _save(store, tmp_path, "a1", slice(0, 0))
     app = FastAPI()
-    serve_study(app, study, lambda: store, LastPredictions(), Access(annotate=[Depends(nobody)]))
+    serve_studies(app, [Served(study, lambda: store)], LastPredictions(), Access(annotate=[Depends(nobody)]))
     client = TestClient(app)
     assert client.post("/sequal/lease", params={"image": "a1"}).status_code == 401
     assert client.delete("/sequal/no-layer", params={"image": "a1"}).status_code == 401

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from lib.configs import Study
 from lib.web.ohif import LastPredictions
-from lib.web.routes import Access, serve_study
+from lib.web.routes import Access, Served, serve_studies
 from lib.web.routes.measuring import MEASUREMENT_PATH
 from sequal.study.state import StudyState
 from unit.synthetic_study import SIZE, SPACING_MM, band, settings, write_image, write_label
@@ -56,7 +56,7 @@ def predictions() -> LastPredictions:
 @pytest.fixture
 def client(study: Study, datastore: _Datastore, predictions: LastPredictions) -> TestClient:
     app = FastAPI()
-    serve_study(app, study, lambda: datastore, predictions, Access())
+    serve_studies(app, [Served(study, lambda: datastore)], predictions, Access())
     return TestClient(app)
 
 
@@ -154,7 +154,7 @@ def test_who_may_not_read_gets_no_measurement(study, datastore, predictions, tmp
         raise HTTPException(status_code=401)
 
     app = FastAPI()
-    serve_study(app, study, lambda: datastore, predictions, Access(read=[Depends(nobody)]))
+    serve_studies(app, [Served(study, lambda: datastore)], predictions, Access(read=[Depends(nobody)]))
     predictions.keep("im", PARAMS)
     assert TestClient(app).get(MEASUREMENT_PATH, params={"image": "im"}).status_code == 401
     assert _post(TestClient(app), write_label(tmp_path / "drawn.nii.gz", _drawn())).status_code == 401
@@ -162,9 +162,9 @@ def test_who_may_not_read_gets_no_measurement(study, datastore, predictions, tmp
 
 def test_serving_again_replaces_the_routes(study, datastore, predictions):
     app = FastAPI()
-    serve_study(app, study, lambda: datastore, predictions, Access())
+    serve_studies(app, [Served(study, lambda: datastore)], predictions, Access())
     count = len(app.router.routes)
-    serve_study(app, study, lambda: datastore, LastPredictions(), Access())
+    serve_studies(app, [Served(study, lambda: datastore)], LastPredictions(), Access())
     assert len(app.router.routes) == count
     predictions.keep("im", PARAMS)
     assert TestClient(app).get(MEASUREMENT_PATH, params={"image": "im"}).status_code == 404

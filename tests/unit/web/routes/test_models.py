@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from lib.configs import Study
 from lib.web.ohif import LastPredictions
-from lib.web.routes import Access, serve_study
+from lib.web.routes import Access, Served, serve_studies
 from lib.web.routes.models import MODELS_PATH
 from sequal.learning.training import run_round
 from sequal.prediction import ServedModel
@@ -27,7 +27,7 @@ def study(files):
 
 def _client(study, **access):
     app = FastAPI()
-    serve_study(app, study, lambda: None, LastPredictions(), Access(**access))
+    serve_studies(app, [Served(study, lambda: None)], LastPredictions(), Access(**access))
     return TestClient(app)
 
 

@@ -12,7 +12,7 @@ from lib.endpoints.answering import READER, Endpoint
 from lib.web.dicomweb import FolderService
 from lib.web.ohif import LastPredictions
 from lib.web.ohif.in_front import put_in_front
-from lib.web.routes import Access, serve_study
+from lib.web.routes import Access, Served, serve_studies
 from lib.web.routes.address_page import address_routes
 from lib.web.routes.no_layer_count import NoLayerCount
 from sequal.prediction import ServedModel
@@ -38,7 +38,8 @@ def folder(tmp_path):
 @pytest.fixture
 def study(tmp_path):
     state = StudyState.open(tmp_path / "state", settings())
-    return Study(settings(), state, ServedModel(state.published, Path("none.pt"), "cpu"), Path("none.pt"), None, None)
+    served, none = ServedModel(state.published, Path("none.pt"), "cpu"), Path("none.pt")
+    return Study(settings(), state, served, none, None, None, studies=str(tmp_path / "<study>"))
 
 
 @pytest.fixture
@@ -49,7 +50,9 @@ def store(folder, study):
 def _client(study, store, studies, **access):
     server = FastAPI()
     service = FolderService(ServedImages(store, study))
-    serve_study(server, study, lambda: store, LastPredictions(), Access(**access), service, studies=str(studies))
+    serve_studies(
+        server, [Served(study, lambda: store)], LastPredictions(), Access(**access), service, place=str(studies)
+    )
     return TestClient(server)
 
 

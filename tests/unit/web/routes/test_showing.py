@@ -11,7 +11,7 @@ from PIL import Image
 from lib.configs import Study
 from lib.datastores import LabelGuard, StudyFolder
 from lib.web.ohif import LastPredictions
-from lib.web.routes import Access, serve_study
+from lib.web.routes import Access, Served, serve_studies
 from sequal.study.state import StudyState
 from unit.synthetic_study import SIZE, band, settings, write_image, write_label
 
@@ -40,7 +40,7 @@ def store(tmp_path: Path, study: Study) -> StudyFolder:
 @pytest.fixture
 def client(study: Study, store: StudyFolder) -> TestClient:
     app = FastAPI()
-    serve_study(app, study, lambda: store, LastPredictions(), Access())
+    serve_studies(app, [Served(study, lambda: store)], LastPredictions(), Access())
     return TestClient(app)
 
 

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from lib.activelearning import LeasedStrategy
 from lib.configs import Study
 from lib.web.ohif import LastPredictions
-from lib.web.routes import Access, serve_study
+from lib.web.routes import Access, Served, serve_studies
 from sequal.acquisition import STRATEGIES
 from sequal.study.state import StudyState
 from unit.synthetic_study import settings
@@ -41,7 +41,7 @@ def study(tmp_path: Path) -> Study:
 @pytest.fixture
 def client(study: Study) -> TestClient:
     app = FastAPI()
-    serve_study(app, study, _Datastore, LastPredictions(), Access())
+    serve_studies(app, [Served(study, _Datastore)], LastPredictions(), Access())
     return TestClient(app)
 
 
@@ -110,6 +110,6 @@ def test_who_may_not_annotate_may_not_skip(study):
         raise HTTPException(status_code=401)
 
     app = FastAPI()
-    serve_study(app, study, _Datastore, LastPredictions(), Access(annotate=[Depends(nobody)]))
+    serve_studies(app, [Served(study, _Datastore)], LastPredictions(), Access(annotate=[Depends(nobody)]))
     assert _skip(TestClient(app), "a").status_code == 401
     assert study.state.ledger.skips() == []

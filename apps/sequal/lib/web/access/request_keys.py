@@ -70,10 +70,11 @@ _RESULT: Final[dict[str, Rule]] = {
     "label_tag": _WORD,
 }
 _KEYS: Final[dict[Endpoint, dict[str, Rule]]] = {
-    "activelearning": _EVERYWHERE,
+    "activelearning": _EVERYWHERE | {"model": _WORD},
     "infer": _EVERYWHERE | _RESULT,
     "batch infer": _EVERYWHERE | _RESULT | {"max_workers": integer(0, 64), "max_batch_size": integer(0, 10**9)},
-    "scoring": _EVERYWHERE | {"acquisitions": _matching(r"[a-z_, ]{0,200}", "names separated by commas")},
+    "scoring": _EVERYWHERE
+    | {"model": _WORD, "acquisitions": _matching(r"[a-z_, ]{0,200}", "names separated by commas")},
     "train": _EVERYWHERE
     | {key: _any() for key in (*per_request_keys(), *SYNONYMS)}
     # Of MONAI Label's own trainers; they change nothing here.

@@ -6,15 +6,16 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-__all__ = ["put_in_front"]
+__all__ = ["place_of", "put_in_front"]
 
 
 def put_in_front(server: FastAPI, routes: Sequence[APIRoute]) -> None:
     """Let routes answer before the server's own; those of the same path and methods, from the last time, go."""
-    ours = {_place(route) for route in routes}
-    others = [route for route in server.router.routes if _place(route) not in ours]
+    ours = {place_of(route) for route in routes}
+    others = [route for route in server.router.routes if place_of(route) not in ours]
     server.router.routes[:] = [*routes, *others]
 
 
-def _place(route: BaseRoute) -> tuple[str, frozenset[str]]:
+def place_of(route: BaseRoute) -> tuple[str, frozenset[str]]:
+    """Path and methods of a route."""
     return getattr(route, "path", ""), frozenset(getattr(route, "methods", None) or ())

@@ -1,9 +1,10 @@
-"""All routes of a study in front of the server's own."""
+"""All routes of the studies in front of the server's own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi import FastAPI, params
+from fastapi.routing import APIRoute
 from monailabel.interfaces.datastore import Datastore
 
 from lib.configs import Study
@@ -12,6 +13,7 @@ from lib.web.ohif import LastPredictions
 from lib.web.ohif.in_front import put_in_front
 from lib.web.routes.address_page import address_routes
 from lib.web.routes.annotator_page import page_routes
+from lib.web.routes.by_model import names_a_model, of_models
 from lib.web.routes.curves import curve_routes
 from lib.web.routes.dicomweb import dicomweb_routes
 from lib.web.routes.frames import frame_list_routes
@@ -22,7 +24,7 @@ from lib.web.routes.showing import showing_routes
 from lib.web.routes.skipping import skip_routes
 from lib.web.routes.start_page import start_routes
 
-__all__ = ["Access", "serve_study"]
+__all__ = ["Access", "Served", "serve_studies"]
 
 
 @dataclass(frozen=True)
@@ -39,48 +41,90 @@ class Access:
     annotate: Sequence[params.Depends] = field(default_factory=tuple)
     train: Sequence[params.Depends] = field(default_factory=tuple)
 
+    def with_dependency(self, another: params.Depends) -> "Access":
+        """The same with one more condition for everybody."""
+        return replace(
+            self,
+            read=[*self.read, another],
+            annotate=[*self.annotate, another],
+            train=[*self.train, another],
+        )
 
-def serve_study(
+
+@dataclass(frozen=True)
+class Served:
+    """A study and its images.
+
+    Attributes:
+        study: settings and state.
+        datastore: gives the images and labels of the study.
+    """
+
+    study: Study
+    datastore: Callable[[], Datastore]
+
+
+def serve_studies(
     server: FastAPI,
-    study: Study,
-    datastore: Callable[[], Datastore],
+    served: Sequence[Served],
     predictions: LastPredictions,
     access: Access,
     service: FolderService | None = None,
     *,
-    studies: str = "",
+    place: str = "",
+    model_of: Callable[[str], str | None] = lambda _: None,
+    warnings: Callable[[], Sequence[str]] = tuple,
     root: str = "",
 ) -> None:
-    """Add the routes of a study to the server; called again, the new ones replace the old ones.
+    """Add the routes of the studies to the server; called again, the new ones replace the old ones.
 
     Args:
         server: MONAI Label's FastAPI application.
-        study: settings and state.
-        datastore: gives the images and labels of the study.
-        predictions: what the infer task said last.
+        served: the study of each model; the first answers where a request names neither a model nor an image.
+        predictions: what the infer tasks said last.
         access: who may use which route.
-        service: answers DICOMweb for a study that is a folder.
-        studies: the studies folder, or the address of a PACS.
+        service: answers DICOMweb for a study of frames that is a folder.
+        place: the studies folder, or the address of a PACS.
+        model_of: the model of an image, None for an unknown one.
+        warnings: what is not well beside the studies themselves.
         root: what stands before the path of every endpoint of the server.
     """
     if service is not None:
         take_series_uids(server, service.study, service.uids)
-    web = dicomweb_routes(service, access.read, root=root)
-    skips = skip_routes(study, datastore, access.annotate)
-    measurements = measurement_routes(study, datastore, predictions, access.read)
-    pages = [
-        *start_routes(study, studies, datastore, access.read, folder=service is not None),
+    names = [one.study.model.name for one in served]
+    own = access.with_dependency(names_a_model(names)) if len(names) > 1 else access
+    routes = {name: _of_study(one, predictions, own, service) for name, one in zip(names, served, strict=True)}
+    whole = [
+        *dicomweb_routes(service, access.read, root=root),
+        *start_routes(
+            [(one.study, one.datastore) for one in served],
+            place,
+            access.read,
+            folder=service is not None,
+            warnings=warnings,
+        ),
         *address_routes(server, access.read),
     ]
-    models = model_routes(study, access.read, access.train)
-    looks = overview_routes(study, datastore, access.read)
-    drawn = []
-    if study.model.spatial_dims == 2:  # the page to annotate shows frames
-        of_study = None if service is None else service.uids.image_of_study
-        drawn = [
-            *curve_routes(datastore, access.read),
-            *frame_list_routes(study, datastore, of_study, access.read, access.annotate),
-            *showing_routes(study, datastore, access.read),
-            *page_routes(access.read),
-        ]
-    put_in_front(server, [*web, *skips, *measurements, *models, *looks, *drawn, *pages])
+    put_in_front(server, [*whole, *of_models(routes, model_of)])
+
+
+def _of_study(
+    served: Served, predictions: LastPredictions, access: Access, service: FolderService | None
+) -> list[APIRoute]:
+    study, datastore = served.study, served.datastore
+    routes = [
+        *skip_routes(study, datastore, access.annotate),
+        *measurement_routes(study, datastore, predictions, access.read),
+        *model_routes(study, access.read, access.train),
+        *overview_routes(study, datastore, access.read),
+    ]
+    if study.model.spatial_dims != 2:  # the page to annotate shows frames
+        return routes
+    of_study = None if service is None else service.uids.image_of_study
+    return [
+        *routes,
+        *curve_routes(datastore, access.read),
+        *frame_list_routes(study, datastore, of_study, access.read, access.annotate),
+        *showing_routes(study, datastore, access.read),
+        *page_routes(access.read),
+    ]

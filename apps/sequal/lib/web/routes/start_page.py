@@ -37,40 +37,41 @@ _OUTCOMES: Final = {
 
 
 def start_routes(
-    study: Study,
-    studies: str,
-    datastore: Callable[[], Datastore],
+    served: Sequence[tuple[Study, Callable[[], Datastore]]],
+    place: str,
     dependencies: Sequence[params.Depends] = (),
     *,
     folder: bool,
+    warnings: Callable[[], Sequence[str]] = tuple,
 ) -> list[APIRoute]:
     """The start page.
 
     Args:
-        study: its state tells of skips, leases and rounds.
-        studies: the studies folder, or the address of a PACS.
-        datastore: tells how many images and labels there are.
+        served: each study, whose state tells of skips, leases and rounds, and what gives its images and labels.
+        place: the studies folder, or the address of a PACS.
         dependencies: who may see it.
         folder: whether the app answers DICOMweb itself.
+        warnings: what is not well beside the studies themselves.
     """
-    no_layer = NoLayerCount(files=folder)
+    counters = [NoLayerCount(files=folder and study.model.spatial_dims == 2) for study, _ in served]
 
     def start() -> HTMLResponse:
-        store = datastore()
+        parts = [
+            _part(study, datastore(), no_layer, several=len(served) > 1)
+            for (study, datastore), no_layer in zip(served, counters, strict=True)
+        ]
         content = page(
             "start",
-            study=_name(studies),
-            pacs="://" in studies,
-            warnings=_warnings(study, studies),
-            counts=_counts(study, store, no_layer),
-            volumes=study.model.spatial_dims == 3,
-            labels=", ".join(study.model.labels),
+            study=_name(place),
+            pacs="://" in place,
+            warnings=[*warnings(), *(told for study, _ in served for told in _warnings(study))],
+            parts=parts,
+            frames=next((part for part in parts if not part["volumes"]), None),
+            volumes=next((part for part in parts if part["volumes"]), None),
             annotate=f"{PAGE_PATH}/",
             viewer=VIEWER_PATH,
             docs=DOCS_PATH,
             dicomweb=DICOMWEB_PATH if folder else "",
-            trust=_trust(study, store),
-            **_model(study),
         )
         return HTMLResponse(content, headers={"Cache-Control": "no-store"})
 
@@ -83,6 +84,19 @@ def start_routes(
         response_model=None,
     )
     return [route]
+
+
+def _part(study: Study, store: Datastore, no_layer: NoLayerCount, *, several: bool) -> dict[str, Any]:
+    """What the page shows of one study."""
+    return {
+        "folder": Path(study.studies).name if several else "",
+        "id": f"{study.model.name}-" if several else "",
+        "counts": _counts(study, store, no_layer),
+        "volumes": study.model.spatial_dims == 3,
+        "labels": ", ".join(study.model.labels),
+        "trust": _trust(study, store),
+        **_model(study),
+    }
 
 
 def _trust(study: Study, store: Datastore) -> list[str]:
@@ -103,9 +117,9 @@ def _name(studies: str) -> str:
     return Path(studies).expanduser().resolve().name
 
 
-def _warnings(study: Study, studies: str) -> list[str]:
+def _warnings(study: Study) -> list[str]:
     """What is not well with the studies folder and the state."""
-    of_folder = [] if "://" in studies else study_warnings(Path(studies).expanduser())
+    of_folder = [] if "://" in study.studies else study_warnings(Path(study.studies).expanduser())
     return [*of_folder, *state_warnings(study.state.root)]
 
 

@@ -77,7 +77,8 @@ export const server = {
   label: async (image) => new Uint8Array(await (await ask("/sequal/label", { image })).arrayBuffer()),
   labels: () => json("/sequal/labels"),
   lease: (image, client_id) => json("/sequal/lease", { image }, post({ client_id })),
-  next: (strategy, client_id) => json(`/activelearning/${encodeURIComponent(strategy)}`, {}, post({ client_id })),
+  next: (strategy, client_id) =>
+    json(`/activelearning/${encodeURIComponent(strategy)}`, {}, post({ client_id, model: "carotid" })),
   skip: (image, client_id, reason) => json("/sequal/skip", { image }, post({ client_id, reason })),
   unskip: (image) => json("/sequal/skip", { image }, { method: "DELETE" }),
   undoNoWall: (image) => json("/sequal/no-layer", { image }, { method: "DELETE" }),

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lib.configs import Studies, chosen
+from sequal.errors import SettingsError, StudyError
+from sequal.study.state import study_state_folder
+from unit.synthetic_study import SIZE, write_image
+
+CONF = {"models": "carotid,volume", "volume.labels": "liver", "device": "cpu"}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A frame and a volume, each in the folder of its model."""
+    place = tmp_path / "study"
+    for model in ("carotid", "volume"):
+        (place / model).mkdir(parents=True)
+    write_image(place / "carotid" / "frame.nii.gz", np.zeros((*SIZE, 1)))
+    nib.save(nib.Nifti1Image(np.zeros((32, 32, 32), np.int16), np.diag([2, 2, 2, 1])), place / "volume" / "ct.nii.gz")
+    return place
+
+
+def _open(tmp_path: Path, place: Path | str, **conf: str) -> Studies:
+    return Studies.open(str(tmp_path / "app"), str(place), CONF | conf)
+
+
+def test_each_model_has_the_study_that_a_server_of_it_alone_would_have(tmp_path: Path, place: Path) -> None:
+    studies = _open(tmp_path, place)
+    carotid, volume = studies
+    assert studies.first is studies.of_frames is carotid
+    assert studies.labels == ["intima-media", "liver"]
+    assert carotid.state.root == study_state_folder(tmp_path / "app", str(place / "carotid"))
+    ((_, alone),) = Studies.open(
+        str(tmp_path / "app"), str(place / "volume"), {"models": "volume", "labels": "liver", "device": "cpu"}
+    ).by_model.items()
+    assert alone.state.root == volume.state.root != carotid.state.root
+    assert alone.settings == volume.settings
+    assert (volume.state.root / "volume_plan.json").is_file()
+    assert not (carotid.state.root / "volume_plan.json").exists()
+
+
+def test_a_setting_may_be_of_one_model(tmp_path: Path, place: Path) -> None:
+    carotid, volume = _open(tmp_path, place, epochs="3", **{"volume.epochs": "9", "state": str(tmp_path / "state")})
+    assert (carotid.settings.epochs, volume.settings.epochs) == (3, 9)
+    assert (carotid.state.root.name, volume.state.root.parent) == ("carotid", tmp_path / "state")
+
+
+def test_a_wrong_setting_says_of_which_model(tmp_path: Path, place: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^For the model `volume`: Expected `epochs` to be .*, got '0'"):
+        _open(tmp_path, place, **{"volume.epochs": "0"})
+
+
+def test_a_model_without_a_folder_stops_the_start(tmp_path: Path, place: Path) -> None:
+    (place / "volume" / "ct.nii.gz").rename(place / "ct.nii.gz")
+    (place / "volume").rmdir()
+    with pytest.raises(StudyError, match=r"got none of the name volume. Make `.*study/volume` and move the images"):
+        _open(tmp_path, place)
+
+
+def test_a_pacs_is_of_one_model(tmp_path: Path) -> None:
+    with pytest.raises(
+        StudyError, match=r"got the address pacs:8042/dicom-web. Start a server for each model"
+    ) as caught:
+        _open(tmp_path, "http://me:secret@pacs:8042/dicom-web")
+    assert "secret" not in str(caught.value)
+
+
+def test_images_beside_the_folders_are_named_until_they_are_moved(tmp_path: Path, place: Path) -> None:
+    studies = _open(tmp_path, place)
+    assert studies.warnings() == []
+    stray = write_image(place / "stray.nii.gz", np.zeros((*SIZE, 1)))
+    (told,) = studies.warnings()
+    assert "(stray.nii.gz). Move each to `study/carotid` or `study/volume`" in told
+    stray.rename(place / "carotid" / stray.name)
+    assert studies.warnings() == []
+
+
+def test_a_request_is_for_all_models_or_the_one_that_it_names() -> None:
+    by_model = {"carotid": 1, "volume": 2}
+    assert chosen(by_model, {}) == by_model
+    assert chosen(by_model, {"model": "volume"}) == {"volume": 2}
+    with pytest.raises(SettingsError, match=r"one that is served \(carotid, volume\), got 'liver'"):
+        chosen(by_model, {"model": "liver"})
