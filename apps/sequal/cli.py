@@ -41,7 +41,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="SEQUAL for MONAI Label: annotate, measure, score, look at a study, make starting weights. "
+    help="SEQUAL for MONAI Label: import images, see how a study stands, measure thickness, export, run experiments. "
     "A research tool, not a medical device.",
 )
 
@@ -55,18 +55,16 @@ AnyStudies = Annotated[
         show_default=False,
     ),
 ]
-StudiesOption = Annotated[
-    str | None, typer.Option("--studies", help="STUDIES in the form that the server takes it.", show_default=False)
-]
+StudiesOption = Annotated[str | None, typer.Option("--studies", help="The same as STUDIES.", show_default=False)]
 AppFolder = Annotated[Path, typer.Option("--app", help="Folder of the app.", show_default="this one")]
-State = Annotated[Path | None, typer.Option(help="The study's state folder.", show_default="as the server's")]
+State = Annotated[Path | None, typer.Option(help="The study's state folder.", show_default="where the server keeps it")]
 Conf = Annotated[
     list[str] | None,
     typer.Option(
         "--conf",
         "-c",
         metavar="KEY VALUE",
-        help="A setting, as the server's --conf; key=value means the same. May be repeated.",
+        help="A setting of the server (docs/settings.md). key=value means the same. May be repeated.",
         show_default=False,
     ),
 ]
@@ -93,32 +91,37 @@ def main(
 @app.command(cls=SettingsCommand)
 def annotate(
     studies: Annotated[
-        str | None, typer.Argument(help="The studies folder, for truth and patients.", show_default=False)
+        str | None, typer.Argument(help="The studies folder, with true masks and patients.csv.", show_default=False)
     ] = None,
     studies_option: StudiesOption = None,
     server: Annotated[str, typer.Option(help="Address of a running server.")] = "http://127.0.0.1:8000",
     truth: Annotated[
         Path | None, typer.Option(help="Folder of true masks, <image id>.nii.gz.", show_default="STUDIES/truth")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Trainings.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of trainings.")] = 2,
     per_round: Annotated[int, typer.Option(min=1, help="Labels before each training.")] = 4,
-    strategy: Annotated[str | None, typer.Option(help="Query strategy.", show_default="the server's own")] = None,
-    test_images: Annotated[int, typer.Option(min=0, help="Images kept for judging, never labelled.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Of the test images and of the expert's errors.")] = 0,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="How the next image is picked (docs/settings.md).", show_default="the server's own"),
+    ] = None,
+    test_images: Annotated[
+        int, typer.Option(min=0, help="Images that only test the model and are never labelled.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the test images and of the expert's errors.")] = 0,
     noisy: Annotated[
-        bool, typer.Option("--noisy/--exact", help="Draw as a reader does, sparse and noisy, or submit the truth.")
+        bool, typer.Option("--noisy/--exact", help="Draw with gaps and errors as a reader does, or submit the truth.")
     ] = True,
     out: Annotated[Path, typer.Option(help="Folder for annotate.json and annotate.png.")] = Path("annotate"),
     demo: Annotated[
         Path | None,
-        typer.Option(help="Start a server of its own in this folder, on a copy of STUDIES or on simulated frames."),
+        typer.Option(help="Start a server in this folder, on a copy of STUDIES or on simulated frames."),
     ] = None,
     app_folder: AppFolder = APP,
     conf: Conf = None,
 ) -> None:
-    """Play an annotator over REST: next sample, auto-segment, submit, train, judge.
+    """Play a simulated annotator over HTTP: next image, model's mask, submit, train, judge.
 
-    Settings go to the server of a demo, or with every training to a server that runs.
+    Settings go to the server of --demo. A running server gets them with every training.
     """
     from sequal.commands.annotating.annotate import AnnotateOptions, annotate_command
     from sequal.commands.annotating.play import PlayOptions
@@ -135,13 +138,19 @@ def status(
     studies_option: StudiesOption = None,
     app_folder: AppFolder = APP,
     state: State = None,
-    strategy: Annotated[str | None, typer.Option(help="Query strategy.", show_default="as the settings say")] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="How the next image is picked (docs/settings.md).", show_default="as the settings say"),
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Picture of predicted and found Dice and thickness.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Write a picture of predicted and true Dice and thickness (PNG, SVG or PDF).", show_default=False
+        ),
     ] = None,
     conf: Conf = None,
 ) -> None:
-    """Show how a study stands: labels, leases, rounds, model in service, next images. Nothing is changed."""
+    """Show how a study stands: labels, who has which image, rounds, model in use, next images. Changes nothing."""
     from sequal.commands.status import show_status
 
     show_status(the_study(studies, studies_option), app_folder, state, conf or (), strategy, plot)
@@ -155,7 +164,7 @@ def score(
     state: State = None,
     conf: Conf = None,
 ) -> None:
-    """Score what the model in service has not scored yet, as the server does, and write it to the ledger."""
+    """Score the unlabelled images that the model in use has not scored yet, as the server does."""
     from sequal.commands.place import StudyPlace
     from sequal.commands.score import show_scores
 
@@ -168,9 +177,11 @@ def measure(
     studies_option: StudiesOption = None,
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")] = Path("measurements"),
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The model.", show_default="the one in service, else the starting weights")
+        Path | None, typer.Option(help="The model.", show_default="the one in use, else the starting weights")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Measure these labels, <image id>.nii.gz, instead.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder of labels, <image id>.nii.gz, to measure instead.")
+    ] = None,
     spacing_mm: Annotated[
         str | None, typer.Option(help="Millimetres per pixel, X or X,Y, whatever the files say.")
     ] = None,
@@ -202,25 +213,26 @@ def consensus(
         typer.Option(
             metavar="NAME[=FOLDER]",
             help="A reader: a folder in STUDIES/labels, or any folder of labels. May be repeated.",
-            show_default="all in STUDIES/labels but final and original",
+            show_default="all in STUDIES/labels, except final and original",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for labels and tables; empty, or not there.")] = Path("consensus"),
+    out: Annotated[Path, typer.Option(help="Folder for labels and tables; new or empty.")] = Path("consensus"),
     method: Annotated[
-        Literal["majority", "weights", "staple"], typer.Option(help="How each pixel is decided.")
+        Literal["majority", "weights", "staple"], typer.Option(help="How the readers decide on a pixel.")
     ] = "majority",
     weights: Annotated[
-        str | None, typer.Option(help="Of --method weights: a number for each reader.", show_default=False)
+        str | None,
+        typer.Option(help="For --method weights: a number for each reader, such as 0.5,0.3,0.2.", show_default=False),
     ] = None,
-    least: Annotated[int, typer.Option(min=1, help="Readers that an image needs.")] = 1,
+    least: Annotated[int, typer.Option(min=1, help="Leave out images with fewer readers.")] = 1,
     remove_bias: Annotated[
         bool,
-        typer.Option("--remove-bias", help="First move each reader's LI and MA to where all have them on average."),
+        typer.Option("--remove-bias", help="First move each reader's LI and MA to the mean of all readers."),
     ] = False,
     app_folder: AppFolder = APP,
     conf: Conf = None,
 ) -> None:
-    """Make one label of several readers' labels, and tell how the readers differ. Nothing is overwritten."""
+    """Make one label from the labels of several readers, and say how they differ. Overwrites nothing."""
     from sequal.commands.consensus.consensus import ConsensusOptions, consensus_command, parse_weights
     from sequal.commands.place import StudyPlace
 
@@ -241,33 +253,36 @@ def import_(
         str | None, typer.Option(help="Millimetres per pixel, X or X,Y, whatever the files say.")
     ] = None,
     spacing_csv: Annotated[
-        Path | None, typer.Option(help="Table image,spacing_mm or image,dx_mm,dy_mm.", show_default="sidecar files")
+        Path | None,
+        typer.Option(help="Table image,spacing_mm or image,dx_mm,dy_mm.", show_default="files beside the pictures"),
     ] = None,
     voxel_mm: Annotated[
         str | None, typer.Option(help="Size of the voxels of H5 files in mm, X or X,Y,Z.", show_default="1")
     ] = None,
     masks: Annotated[
-        Path | None, typer.Option(help="Folder of masks, or of a folder a reader.", show_default="SOURCE/masks")
+        Path | None,
+        typer.Option(help="Folder of masks, or of one folder for each reader.", show_default="SOURCE/masks"),
     ] = None,
     layer_value: Annotated[
         int | None, typer.Option(min=0, max=255, help="Value of the layer in the masks.", show_default="the only one")
     ] = None,
     final: Annotated[
         str | None,
-        typer.Option(help="Reader whose labels become the expert's, or none.", show_default="the only reader"),
+        typer.Option(help="Reader whose labels become the expert's labels, or none.", show_default="the only reader"),
     ] = None,
     patients: Annotated[
         Path | None, typer.Option(help="Table image,patient.", show_default="SOURCE/patients.csv")
     ] = None,
     patient_pattern: Annotated[
-        str, typer.Option(help="Regular expression with a group (?P<patient>...), searched in image ids.")
+        str,
+        typer.Option(help="Finds the patient in an image's id: a regular expression with a group (?P<patient>...)."),
     ] = "",
     keep_patient_ids: Annotated[
-        bool, typer.Option("--keep-patient-ids", help="Keep DICOM PatientIDs instead of salted hashes.")
+        bool, typer.Option("--keep-patient-ids", help="Keep DICOM PatientIDs, instead of replacing them by codes.")
     ] = False,
     kind: Annotated[Literal["auto", "files", "cubs"], typer.Option(help="Layout of the source.")] = "auto",
 ) -> None:
-    """Make or extend a study from pictures, image and mask folders, CUBS, DICOM or H5 files."""
+    """Make a study from pictures, masks, CUBS, DICOM or H5 files, or add to one. Overwrites no label."""
     from sequal.commands.import_study import import_command, spacing_option, voxel_option
     from sequal.files.importing import ImportOptions
 
@@ -289,12 +304,12 @@ def import_(
 @app.command(cls=SettingsCommand)
 def export(
     studies: Annotated[
-        str | None, typer.Argument(help="The study whose published model it is.", show_default="the starting weights")
+        str | None, typer.Argument(help="The study whose model is exported.", show_default="the starting weights")
     ] = None,
     studies_option: StudiesOption = None,
     form: Annotated[str, typer.Option("--format", help="bundle (a MONAI Bundle), onnx or torchscript.")] = "bundle",
-    out: Annotated[Path | None, typer.Option(help="File or folder.", show_default="in export/")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Another model.", show_default="the one in service")] = None,
+    out: Annotated[Path | None, typer.Option(help="File or folder.", show_default="in the folder export")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Another model.", show_default="the one in use")] = None,
     app_folder: AppFolder = APP,
     state: State = None,
     conf: Conf = None,
@@ -310,21 +325,21 @@ def export(
 @app.command()
 def pretrain(
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 3000,
-    batch: Annotated[int, typer.Option(min=1, help="Patches a step; twelve come from one simulated frame.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Of simulated frames, network and batches.")] = 0,
-    out: Annotated[Path, typer.Option(help="Checkpoint to write; its card goes beside it.")] = APP
+    batch: Annotated[int, typer.Option(min=1, help="Patches in a step; twelve come from one simulated frame.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of simulated frames, network and batches.")] = 0,
+    out: Annotated[Path, typer.Option(help="File of weights to write. Its card (.md) is written beside it.")] = APP
     / "model"
     / "pretrained_carotid.pt",
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that simulate while this one trains; 0: this one does both.")
+        int, typer.Option(min=0, help="Processes that simulate frames; 0: this process simulates and trains.")
     ] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     cpu_bfloat16: Annotated[
-        bool, typer.Option(help="Compute in bfloat16 on a CPU that has it: twice as fast.")
+        bool, typer.Option(help="Compute in bfloat16: faster on a CPU that supports it, slower on others.")
     ] = False,
     network: Annotated[str, typer.Option(help="Architecture.")] = Settings.network,
-    learning_rate: Annotated[float, typer.Option(help="At the start; it falls to zero.")] = 0.002,
-    start: Annotated[Path | None, typer.Option(help="Weights to go on from.", show_default="random")] = None,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate at the start; it falls to zero.")] = 0.002,
+    start: Annotated[Path | None, typer.Option(help="Weights to start from.", show_default="random")] = None,
     average_with: Annotated[
         list[Path] | None,
         typer.Option(help="Weights that the result is averaged with; may be repeated.", show_default=False),
@@ -332,15 +347,17 @@ def pretrain(
     join: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Train nothing: two checkpoints whose networks become a pair for method=cross. Given twice.",
+            help="Train nothing: join two files of weights to a pair for method=cross. Give it twice.",
             show_default=False,
         ),
     ] = None,
     branch_of: Annotated[
         Path | None,
-        typer.Option(help="Weights that get an error branch; nothing else is trained.", show_default=False),
+        typer.Option(
+            help="Train only an error branch (it says where a mask is wrong) for these weights.", show_default=False
+        ),
     ] = None,
-    test_frames: Annotated[int, typer.Option(min=1, help="Held-out frames that judge the result.")] = 40,
+    test_frames: Annotated[int, typer.Option(min=1, help="Simulated frames that test the result.")] = 40,
 ) -> None:
     """Make starting weights from simulated frames alone, with a card that says what they are."""
     from sequal.commands.pretrain import PretrainOptions, pretrain_command
@@ -371,63 +388,81 @@ def simulate(
     images: Annotated[
         str | None, typer.Option(help="Folder of images, or of H5 files with image and label (--models volume).")
     ] = None,
-    masks: Annotated[str | None, typer.Option(help="Folder of their true masks; not 0 is the layer.")] = None,
-    test_images: Annotated[str | None, typer.Option(help="Folder of images to judge by.")] = None,
-    test_masks: Annotated[str | None, typer.Option(help="Folder of their true masks.")] = None,
+    masks: Annotated[str | None, typer.Option(help="Folder of their true masks (docs/experiments.md, Masks).")] = None,
+    test_images: Annotated[str | None, typer.Option(help="Folder of test images.")] = None,
+    test_masks: Annotated[str | None, typer.Option(help="Folder of the true masks of the test images.")] = None,
     test_list: Annotated[
-        str | None, typer.Option(help="File that names the images of --images to judge by, a name a line.")
+        str | None, typer.Option(help="File with the names of the test images in --images, one a line.")
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option(help="Part of the patients to judge by, without --test-images.", show_default="0.3")
+        float | None,
+        typer.Option(help="Part of the patients that is the test set, without --test-images.", show_default="0.3"),
     ] = None,
     splits: Annotated[
         str | None,
-        typer.Option(help="one, or seed: each seed chooses anew the patients to judge by.", show_default="one"),
+        typer.Option(help="one, or seed: each seed chooses other test patients.", show_default="one"),
     ] = None,
-    phantom: Annotated[int | None, typer.Option(help="Simulated frames in the pool, instead of images.")] = None,
-    phantom_test: Annotated[int | None, typer.Option(help="Simulated frames to judge by.")] = None,
-    phantom_seed: Annotated[int | None, typer.Option(help="Of the simulated frames.", show_default="0")] = None,
+    phantom: Annotated[
+        int | None, typer.Option(help="Number of simulated frames in the pool, instead of images.")
+    ] = None,
+    phantom_test: Annotated[int | None, typer.Option(help="Number of simulated test frames.")] = None,
+    phantom_seed: Annotated[int | None, typer.Option(help="Seed of the simulated frames.", show_default="0")] = None,
     size: Annotated[str | None, typer.Option(help="Shrink frames to fit within WxH pixels.")] = None,
-    readers: Annotated[int | None, typer.Option(help="Simulated readers.", show_default="1")] = None,
+    readers: Annotated[int | None, typer.Option(help="Number of simulated readers.", show_default="1")] = None,
     fusion: Annotated[
         str | None,
-        typer.Option(help="Of several readers: majority, staple, or none (one of them).", show_default="majority"),
+        typer.Option(
+            help="How several readers become one: majority, staple, or none (one reader a frame).",
+            show_default="majority",
+        ),
     ] = None,
-    noise: Annotated[str | None, typer.Option(help="default, careful or none.", show_default="default")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="Errors of the readers: default, careful or none.", show_default="default")
+    ] = None,
     traced: Annotated[
-        tuple[float, float] | None, typer.Option(help="Part of the columns that is traced.", show_default="0.4 0.9")
+        tuple[float, float] | None,
+        typer.Option(help="Part of the columns that readers trace, from LO to HI.", show_default="0.4 0.9"),
     ] = None,
     start: Annotated[int | None, typer.Option(help="Labels before the first round.", show_default="8")] = None,
-    budget: Annotated[int | None, typer.Option(help="Labels added a round.", show_default="8")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Rounds.", show_default="5")] = None,
+    budget: Annotated[int | None, typer.Option(help="Labels that each round adds.", show_default="8")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Number of rounds.", show_default="5")] = None,
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Labels at each round instead, such as 0,2,5,10,all; 0 judges the starting weights.",
+            help="Or: the labels of each round, such as 0,2,5,10,all; 0 tests the starting weights.",
             show_default="as start, budget and rounds say",
         ),
     ] = None,
     strategies: Annotated[
-        str | None, typer.Option(help="Names, separated by commas.", show_default="random,entropy,pld")
+        str | None, typer.Option(help="Strategies, separated by commas.", show_default="random,entropy,pld")
     ] = None,
-    refinement: Annotated[str | None, typer.Option(help="on, off or both.", show_default="on")] = None,
+    refinement: Annotated[
+        str | None, typer.Option(help="Fill in labels during a round: on, off or both.", show_default="on")
+    ] = None,
     both_for: Annotated[
         str | None,
-        typer.Option(help="Of --refinement both: the strategies that are played twice.", show_default="all"),
+        typer.Option(help="With --refinement both: the strategies that are played with both.", show_default="all"),
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Numbers, separated by commas.", show_default="0")] = None,
-    network: Annotated[str | None, typer.Option(help="Architecture.", show_default="as the settings say")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, separated by commas.", show_default="0")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Architecture of the network.", show_default="as the settings say")
+    ] = None,
     gate: Annotated[
-        str | None, typer.Option(help="on: a round must beat the one before on validation.", show_default="off")
+        str | None,
+        typer.Option(help="on: a round that is worse beyond chance is not used, as at the server.", show_default="off"),
     ] = None,
-    starting_weights: Annotated[str | None, typer.Option(help="A checkpoint, or none.", show_default="none")] = None,
-    full: Annotated[bool | None, typer.Option("--full", help="Also train on every label of the pool.")] = None,
+    starting_weights: Annotated[
+        str | None, typer.Option(help="A file of weights, or none (random weights).", show_default="none")
+    ] = None,
+    full: Annotated[
+        bool | None, typer.Option("--full", help="Also train once on all labels of the pool, for comparison.")
+    ] = None,
     thumbnails: Annotated[
         bool | None, typer.Option(help="Keep small pictures of the frames for the report.", show_default="yes")
     ] = None,
     scores: Annotated[
         str | None,
-        typer.Option(help="Of the pool, at each round: all, or needed (by the strategies).", show_default="all"),
+        typer.Option(help="Scores of the pool in each round: all, or needed (by the strategies).", show_default="all"),
     ] = None,
     conf: Annotated[
         list[str] | None,
@@ -436,17 +471,17 @@ def simulate(
             "-c",
             "--set",
             metavar="KEY VALUE",
-            help="A setting; key=value means the same. May be repeated.",
+            help="A setting of the server (docs/settings.md). key=value means the same. May be repeated.",
             show_default=False,
         ),
     ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(help="Name of a variant of the settings; --conf is then its own.", show_default=False),
+        typer.Option(help="Name for the settings of this call, to compare them with others.", show_default=False),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; may differ between machines.")] = "auto",
 ) -> None:
-    """Play active-learning experiments without a server; the same call again goes on with them."""
+    """Play active-learning experiments without a server. The same call again goes on."""
     from sequal.commands.simulate import given_options, simulate_command
 
     options = {
@@ -502,7 +537,7 @@ def report(
     state: State = None,
     conf: Conf = None,
 ) -> None:
-    """One page, with tables and figures, of the finished rounds of an experiment, or of how a study stands."""
+    """Write one page with tables and figures, about an experiment or about how a study stands."""
     from sequal.commands.report import report_command
 
     report_command(the_study(studies, studies_option), out, app_folder, state, conf or ())
@@ -512,22 +547,22 @@ def report(
 def to_dicom(
     studies: Studies = None,
     studies_option: StudiesOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to, one below it for each image.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; each image gets a folder in it.")] = None,
     stow: Annotated[str | None, typer.Option(help="DICOMweb address of a PACS to send to.", show_default=False)] = None,
     salt: Annotated[
         str,
         typer.Option(
             envvar="SEQUAL_DICOM_SALT",
-            help="Replace names of patients and images by hashes with this secret.",
+            help="Secret: names of patients and images are replaced by codes made with it.",
             show_default=False,
         ),
     ] = "",
-    refined: Annotated[bool, typer.Option(help="Also refined labels, marked as automatic.")] = True,
+    refined: Annotated[bool, typer.Option(help="Also write refined labels, marked as automatic.")] = True,
     app_folder: AppFolder = APP,
     state: State = None,
     conf: Conf = None,
 ) -> None:
-    """Write images, labels and thickness as DICOM that OHIF can segment, into a folder or a PACS."""
+    """Write images, labels and thickness as DICOM for OHIF, into a folder or a PACS."""
     from sequal.commands.dicom_out.to_dicom import ToDicomOptions, to_dicom_command
     from sequal.commands.place import StudyPlace
 
@@ -542,8 +577,8 @@ def pacs(
     ] = None,
     studies_option: StudiesOption = None,
     folder: Annotated[Path, typer.Option(help="Folder of the PACS: database, log, DICOM objects.")] = Path("pacs"),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the server; OHIF's panel offers 8000.")] = 8000,
-    pacs_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the PACS.")] = 8042,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the server.")] = 8000,
+    pacs_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the PACS.")] = 8042,
     app_folder: AppFolder = APP,
     conf: Conf = None,
 ) -> None:
