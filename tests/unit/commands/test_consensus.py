@@ -186,7 +186,7 @@ def test_bad_input_ends_with_a_sentence_and_writes_nothing(run, two, tmp_path):
         "of different names": ["--reader", "anna", "--reader", f"anna={tmp_path / 'elsewhere'}"],
         "hold labels named as the images": ["--reader", "anna", "--reader", f"carl={tmp_path / 'empty'}"],
         "NAME=FOLDER": ["--reader", "anna", "--reader", "=x"],
-        "with no other": ["--weights", "1,2"],
+        "together with --method weights": ["--weights", "1,2"],
         "numbers with commas": ["--method", "weights", "--weights", "heavy"],
         "2 numbers over 0": ["--method", "weights", "--weights", "1,2,3"],
     }

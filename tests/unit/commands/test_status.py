@@ -140,7 +140,7 @@ def test_it_says_how_many_masks_of_the_unlabelled_are_good_and_plots_it(run, stu
     told = words(result.stdout)
     assert "Of the 4 images still unlabelled," in told
     assert "(95 % interval" in told
-    assert "8 labels judged a mask" in told
+    assert "8 labels were compared with the mask" in told
     assert "+0.050 mm" in told
     svg = (tmp_path / "new" / "trust.svg").read_text()
     assert "#1f6fb2" in svg
@@ -152,7 +152,7 @@ def test_without_a_label_that_judged_there_is_no_picture(run, studies, app_folde
     result = run("status", studies, "--app", app_folder, "--plot", tmp_path / "trust.png")
     assert result.exit_code == 2
     assert "got none yet" in words(result.stderr)
-    assert "0 labels have judged a mask, and 5 are needed" in words(result.stdout)
+    assert "0 labels could be compared with a mask, and 5 are needed" in words(result.stdout)
     assert not (tmp_path / "trust.png").exists()
 
 

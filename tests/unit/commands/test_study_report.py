@@ -34,7 +34,8 @@ def test_the_page_of_a_folder_shows_rounds_and_skips(run, studies, app_folder, s
     assert "<td>0.75</td><td>0.875</td><td>2</td>" in page
     assert page.count("data:image/png;base64,") == 2
     assert (
-        "2 labels judged a mask that its model had not learnt from: Dice 0.800 on average, 0.900 was predicted." in page
+        "2 labels were compared with the mask of a model that had not learned them: mean Dice 0.800, "
+        "0.900 was expected." in page
     )
     assert "+0.100 mm" in page
     assert "&lt;b&gt;anna&lt;/b&gt;" in page

@@ -145,8 +145,8 @@ def test_a_value_that_no_structure_has_is_named_with_its_file(study, left_atrium
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"size": "32x32"}, "--size` for frames alone"),
-        ({"noise": "none"}, "--noise` for frames alone"),
+        ({"size": "32x32"}, "--size` only with frames"),
+        ({"noise": "none"}, "--noise` only with frames"),
         ({"variants": {"other": {"labels": "liver"}}}, "the same `labels` in all variants"),
         ({"settings": {"models": "volume"}}, "Expected `labels` to name"),
     ],

@@ -44,8 +44,8 @@ def test_means_ages_and_thickness_are_told(state):
     assert [one["age"] for one in found["checks"]] == [2, 1, 0, 0, 0]
     assert [one["age"] for one in study_trust(state, "newer", pool({}))["checks"]] == [3, 2, 1, 1, 1]
     words = " ".join(trust_words(found))
-    assert "4 labels have judged a mask, and 5 are needed" in words
-    assert "5 labels judged a mask" in words
+    assert "4 labels could be compared with a mask, and 5 are needed" in words
+    assert "5 labels were compared with the mask" in words
     assert "+0.100 mm" in words
 
 
@@ -66,7 +66,7 @@ def test_a_new_study_has_nothing_to_tell_but_that(state):
     found = study_trust(state, None, pool({}))
     assert (found["checked"], found["dice"], found["thickness"], found["checks"]) == (0, None, None, [])
     assert trust_words(found) == [
-        "How many masks are good cannot be said yet: 0 labels have judged a mask, and 5 are needed."
+        "How many masks are good cannot be said yet: 0 labels could be compared with a mask, and 5 are needed."
     ]
 
 

@@ -43,11 +43,13 @@ def check_note(note: object, name: str = "params") -> None:
     if not isinstance(note, Mapping):
         raise SettingsError(f"{rule} a JSON object, got {type(note).__name__}. Send for example {{}}.")
     if _depth(note) > _DEEPEST:
-        raise SettingsError(f"{rule} nested at most {_DEEPEST} levels, got more. Send it flatter.")
+        raise SettingsError(f"{rule} nested at most {_DEEPEST} levels, got more. Use fewer levels.")
     try:
         text = json.dumps(note, ensure_ascii=False, allow_nan=False, default=str).encode()
     except UnicodeEncodeError as error:
-        raise SettingsError(f"{rule} text that UTF-8 can hold, got half of a surrogate pair. Send it whole.") from error
+        raise SettingsError(
+            f"{rule} text that UTF-8 can hold, got half of a surrogate pair. Send whole characters."
+        ) from error
     except ValueError as error:
         raise SettingsError(f"{rule} finite numbers of ordinary length, got {error}. Leave them out.") from error
     if len(text) > _LARGEST_NOTE:

@@ -47,9 +47,9 @@ def outgoing_segmentation(image: Path, label: Path, instances: Path, created: in
     identity = ImageIdentity(str(headers[0].get("PatientID") or ""), series, f"{series} {created}")
     if len(headers) == 1 and frame.grid[2] > 1:
         raise LabelError(
-            f"Expected series {series} to hold one frame an instance, got a clip in one instance, whose labels no "
-            "segmentation of this app can hold. The label stays here, and is used all the same; `cli.py import` and "
-            "`cli.py to-dicom` bring the clip into a form that the PACS takes labels of."
+            f"Expected series {series} to hold one frame in each instance, got a clip in one instance, whose labels "
+            "cannot be sent to the PACS. The label is kept at the server, and trainings use it. To have labels in the "
+            "PACS, bring the clip in with `cli.py import` and send it with `cli.py to-dicom`."
         )
     try:
         headers = completed_headers(headers, frame.calibration.spacing_mm)
@@ -61,7 +61,7 @@ def outgoing_segmentation(image: Path, label: Path, instances: Path, created: in
     except Exception as error:
         raise LabelError(
             f"Expected the images of series {series} to be fit for a DICOM segmentation, got "
-            f"{type(error).__name__} ({str(error).rstrip('.')}). The label stays here, and is used all the same."
+            f"{type(error).__name__} ({str(error).rstrip('.')}). The label is kept at the server, and trainings use it."
         ) from error
     segmentation.StationName = station
     return segmentation

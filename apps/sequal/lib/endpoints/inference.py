@@ -64,7 +64,9 @@ def inference_endpoints(app: MONAILabelApp) -> list[Endpoint]:
 
 def _check_form(label: UploadFile | None, output: str | None, values: Mapping[str, Any]) -> None:
     if label is not None:
-        raise SettingsError("Expected no `label` with an inference, got one. No model of this app starts from a label.")
+        raise SettingsError(
+            "Expected no `label` with an inference, got one. No model of this app starts from a label: leave it out."
+        )
     if output == "dicom_seg":
         raise SettingsError(
             "Expected `output` to be image, json or all, got 'dicom_seg'. A label that is submitted reaches the PACS "

@@ -81,7 +81,7 @@ def _serve(address: str, options: PacsOptions) -> None:
     finally:
         stop(process)
     if code:
-        raise ServerError(f"Expected the server to run, got its end with code {code}. What it printed says why.")
+        raise ServerError(f"Expected the server to run, got its end with code {code}. Read its messages above.")
 
 
 def _environment() -> dict[str, str]:

@@ -41,7 +41,7 @@ def show_status(
     _print_counts(study)
     _print_images("With an annotator now", study, study.leases, ("client", "until"), ("by", "until"))
     _print_images(
-        "Skipped: asked of nobody until taken back",
+        "Skipped: nobody is asked for these",
         study,
         study.skips,
         ("client", "skipped_at", "reason"),
@@ -54,7 +54,7 @@ def show_status(
             f"Next {len(study.next)} by {study.strategy}", study, study.next, ("score", "reason"), ("score", "reason")
         )
     else:
-        OUT.print("No unlabelled image is free.")
+        OUT.print("No image is left to ask for: all are labelled, skipped or with an annotator.")
     for sentence in trust_words(study.trust):
         OUT.print(sentence, markup=False)
     if plot is not None:
@@ -68,16 +68,19 @@ def _print_counts(study: StudyOverview) -> None:
     rows: list[tuple[str, object]] = [
         ("studies", study.studies),
         ("state", study.state),
-        ("checkpoint in service", study.checkpoint or "none: train once, or run `cli.py pretrain`"),
-        ("model in service", study.in_service),
+        ("file of the model in use", study.checkpoint or "none: train once, or run `cli.py pretrain`"),
+        ("model in use", study.in_service),
         ("images", str(study.images)),
         ("labelled", str(study.labelled)),
         ("of these without a layer", str(study.no_layer)),
         ("unlabelled", str(study.images - study.labelled)),
         ("skipped", str(len(study.skips))),
-        ("leased", str(len(study.leases))),
+        ("with an annotator now", str(len(study.leases))),
         ("refined labels", str(study.refined)),
-        ("mean part of pixels changed", "-" if study.pixels_changed is None else f"{study.pixels_changed:.4f}"),
+        (
+            "part of pixels that refining changed",
+            "-" if study.pixels_changed is None else f"{study.pixels_changed:.4f}",
+        ),
     ]
     for folder, meaning in (("rejected", "labels refused"), ("replaced", "labels, images replaced")):
         count, size = study.kept[folder]

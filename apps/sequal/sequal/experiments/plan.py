@@ -409,7 +409,7 @@ class Plan:
         for name in _OF_FRAMES:
             if name in given:
                 raise SettingsError(
-                    f"Expected `{option_name(name)}` for frames alone, got it with volumes, whose labels are the "
+                    f"Expected `{option_name(name)}` only with frames, got it with volumes, whose labels are the "
                     "truth. Leave it out."
                 )
 

@@ -98,14 +98,14 @@ def trust_words(trust: Mapping[str, Any]) -> list[str]:
         ]
     if trust["checked"]:
         said.append(
-            f"{trust['checked']} labels judged a mask that its model had not learnt from: Dice {trust['dice']:.3f} on "
-            "average"
-            + (f", {trust['predicted_dice']:.3f} was predicted." if trust["predicted_dice"] is not None else ".")
+            f"{trust['checked']} labels were compared with the mask of a model that had not learned them: mean Dice "
+            f"{trust['dice']:.3f}"
+            + (f", {trust['predicted_dice']:.3f} was expected." if trust["predicted_dice"] is not None else ".")
         )
     if trust["thickness"] is not None:
         found = trust["thickness"]
         said.append(
-            f"Thickness, predicted minus drawn: {found['bias']:+.3f} mm, limits of agreement "
+            f"Thickness of the mask minus that of the label: {found['bias']:+.3f} mm, limits of agreement "
             f"{found['limits'][0]:+.3f} to {found['limits'][1]:+.3f} mm."
         )
     return said
@@ -123,7 +123,7 @@ def _why_not(judged: int, unlabelled: int, predicted: int) -> str:
     if not unlabelled:
         return "no image is unlabelled"
     if judged < FEWEST:
-        return f"{judged} labels have judged a mask, and {FEWEST} are needed"
+        return f"{judged} labels could be compared with a mask, and {FEWEST} are needed"
     return "" if predicted else "the model in service has not scored the unlabelled images yet"
 
 

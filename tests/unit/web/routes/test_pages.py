@@ -67,7 +67,7 @@ def test_the_start_page_says_how_many_masks_are_good(study, store, folder):
     assert (
         "How many masks are good cannot be said yet: the model in service has not scored the unlabelled images" in page
     )
-    assert "8 labels judged a mask" in page
+    assert "8 labels were compared with the mask" in page
 
 
 def test_the_start_page_says_how_far_the_study_is(study, store, folder):

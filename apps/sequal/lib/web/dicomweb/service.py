@@ -247,7 +247,9 @@ def _warnings(page: Page, search: Search) -> dict[str, str]:
 
 
 def _missing(what: str, came: str) -> NoReturn:
-    raise HTTPException(status.HTTP_404_NOT_FOUND, f"Expected {what}, got {came[:_SHOWN]!r}. Search for what there is.")
+    raise HTTPException(
+        status.HTTP_404_NOT_FOUND, f"Expected {what}, got {came[:_SHOWN]!r}. Search for the objects that exist."
+    )
 
 
 def _not_acceptable(offered: str) -> HTTPException:

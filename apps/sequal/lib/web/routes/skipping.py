@@ -53,7 +53,7 @@ def skip_routes(
         if not was_skipped:
             raise HTTPException(
                 status_code=status.HTTP_404_NOT_FOUND,
-                detail=f"Expected `image` to be one that was skipped, got {image!r}. It is asked for as it is.",
+                detail=f"Expected `image` to be one that was skipped, got {image!r}. There is nothing to take back.",
             )
         return {"skipped": False, "image": image}
 

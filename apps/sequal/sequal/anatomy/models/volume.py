@@ -63,8 +63,8 @@ class Volume(Model):
         if min(patch) < stride or max(patch) <= stride:
             raise SettingsError(
                 f"Expected `volume_patch` to be {stride} voxels or more along each axis and over {stride} along one, "
-                f"because the networks make one value of {stride}, got {','.join(map(str, patch))}. Add --conf "
-                f"volume_patch {2 * stride},{2 * stride},{stride}."
+                f"because the networks reduce {stride} voxels to one value, got {','.join(map(str, patch))}. Add "
+                f"--conf volume_patch {2 * stride},{2 * stride},{stride}."
             )
         return patch
 

@@ -85,7 +85,9 @@ def annotate_command(options: AnnotateOptions) -> None:
         options, simulated = replace(options, studies=_simulated(options.demo, in_volumes), conf=conf), True
     truth_folder = options.truth or (options.studies / "truth" if options.studies else None)
     if truth_folder is None:
-        raise SettingsError("Expected --studies or --truth to be given, got neither. The annotator has to know truth.")
+        raise SettingsError(
+            "Expected --studies or --truth to be given, got neither. Name the study, or the folder of true masks."
+        )
     truth = Truth.open(truth_folder)
     patients = StudyFiles.open(options.studies).patients() if options.studies else {}
     with _server(options, simulated=simulated) as server:

@@ -198,7 +198,9 @@ class AnnotationClient:
                 "Start it (`make serve`), or name it with --server."
             ) from error
         if not reply.ok and reply.status_code not in accept:
-            raise ServerError(f"Expected {method} {path} to succeed, got {reply.status_code}: {_detail(reply)}")
+            raise ServerError(
+                f"Expected the server to accept {method} {path}, got {reply.status_code}: {_detail(reply)}"
+            )
         return reply
 
 

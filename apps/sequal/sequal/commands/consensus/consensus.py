@@ -83,7 +83,9 @@ def consensus_command(place: StudyPlace, options: ConsensusOptions) -> None:
     write_tables(options.out, result, options)
     print_result(result, options, len(readers.files))
     if not result.images:
-        raise StudyError("Expected at least one image to get a label, got none. The table says why.")
+        raise StudyError(
+            "Expected at least one image to get a label, got none. The table above gives the reason for each image."
+        )
 
 
 def _check(options: ConsensusOptions, readers: int, model: Model) -> None:
@@ -92,7 +94,9 @@ def _check(options: ConsensusOptions, readers: int, model: Model) -> None:
             f"Expected `--method` to be one of {', '.join(CONSENSUS_METHODS)}, got {options.method!r}. Name one."
         )
     if (options.method == "weights") != (options.weights is not None):
-        raise SettingsError("Expected --weights with --method weights, and with no other. Give both or neither.")
+        raise SettingsError(
+            "Expected --weights together with --method weights, got one of the two. Give both or neither."
+        )
     if options.weights is not None:
         fuse_readers([np.zeros(1, np.uint8)] * readers, "weights", options.weights)
     if options.remove_bias and model.spatial_dims != 2:

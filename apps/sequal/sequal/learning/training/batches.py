@@ -90,7 +90,9 @@ class TwoStreamBatches:
         f = int(self._rng.choice(drawn)) if drawn.size else int(self._rng.integers(label.shape[0]))
         frame = self._frames.get(item)
         if frame is None:  # read before, lost since: a study folder may change under us
-            raise StudyError(f"Expected the labelled image {item.id} to stay readable. Restore {item.image.name}.")
+            raise StudyError(
+                f"Expected the labelled image {item.id} to stay readable, got a damaged one. Restore {item.image.name}."
+            )
         return self._cut(self._on_structure if drawn.size else self._anywhere, frame.pixels[f], label[f])
 
     def _unlabelled_patch(self) -> tuple[Tensor, Tensor] | None:

@@ -115,7 +115,7 @@ class LabelsInUse:
         frame = self._frames.get(item)
         if frame is None:
             raise LabelError(
-                f"Expected the image of label {item.id} to be readable: {self._frames.unreadable[item.id]}"
+                f"Expected the image of label {item.id} to be readable, got: {self._frames.unreadable[item.id]}"
             )
         return frame
 

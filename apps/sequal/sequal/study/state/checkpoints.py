@@ -221,7 +221,9 @@ def _check_payload(path: Path, payload: Any) -> None:  # noqa: ANN401 - whatever
         )
     for part in ("model", "method"):
         if not isinstance(payload[part], str):
-            raise CheckpointError(f"Expected the {part} of `{path}` to be a name, got {payload[part]!r}.")
+            raise CheckpointError(
+                f"Expected the {part} of `{path}` to be a name, got {payload[part]!r}. Use another file."
+            )
     if not isinstance(payload["members"], Mapping) or not payload["members"]:
         raise CheckpointError(f"Expected `{path}` to hold networks by name, got none. Use another file.")
     pair = payload.get("query_pair")
@@ -231,22 +233,28 @@ def _check_payload(path: Path, payload: Any) -> None:  # noqa: ANN401 - whatever
     for name, member in {**payload["members"], **(pair or {}), **branch}.items():
         _check_member(path, name, member)
     if not isinstance(payload["meta"], Mapping):
-        raise CheckpointError(f"Expected the meta data of `{path}` to be a table of values. Use another file.")
+        raise CheckpointError(
+            f"Expected the meta data of `{path}` to be a table of values, got something else. Use another file."
+        )
 
 
 def _check_query_pair(path: Path, pair: object) -> None:
     if not isinstance(pair, Mapping) or pair.keys() != {"reference", "other"}:
-        raise CheckpointError(f"Expected the query pair of `{path}` to be reference and other. Use another file.")
+        raise CheckpointError(f"Expected the query pair of `{path}` to be two networks, got others. Use another file.")
 
 
 def _check_member(path: Path, name: str, member: object) -> None:
     if not isinstance(member, Mapping) or not {"architecture", "weights"} <= member.keys():
-        raise CheckpointError(f"Expected the {name} of `{path}` to be an architecture with weights. Use another file.")
+        raise CheckpointError(
+            f"Expected the {name} of `{path}` to have an architecture and weights, got another form. Use another file."
+        )
     architecture, weights = member["architecture"], member["weights"]
     if not isinstance(architecture, Mapping) or not {"name", "kwargs"} <= architecture.keys():
         raise CheckpointError(f"Expected `{path}` to name its architecture, got {architecture!r}. Use another file.")
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise CheckpointError(f"Expected the {name} of `{path}` to be tensors by name. Use another file.")
+        raise CheckpointError(
+            f"Expected the {name} of `{path}` to be tensors by name, got something else. Use another file."
+        )
 
 
 def _check_plain(path: Path, where: str, value: object) -> None:

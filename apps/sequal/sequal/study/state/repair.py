@@ -54,8 +54,8 @@ def repair_published(state: StudyState) -> bool:
             state.published.rename(aside)
         except OSError as error:
             raise PublishError(
-                f"Expected `{state.root}` to be writable, got: {error}. The published checkpoint is damaged; free some "
-                "space, or put another one there."
+                f"Expected `{state.root}` to be writable, got: {error}. The model in service is damaged and "
+                "could not be replaced. Free some space or change the rights of the folder, and start the server again."
             ) from error
     logger.error("published.pt was damaged and is kept as %s; no round is left, the starting weights serve", aside.name)
     return True

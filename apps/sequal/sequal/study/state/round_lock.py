@@ -48,8 +48,8 @@ class RoundLock:
         """
         if self._lost or time.monotonic() > self._until:
             raise PublishError(
-                "Expected this round to hold the study's lock, got one that ran out: the process stood still for more "
-                f"than {self._hold_s:g} s, or its ledger was away. Nothing was published; train again."
+                "Expected this training to keep the study's lock, got a lock that ran out: the process stood still for "
+                f"more than {self._hold_s:g} s, or the ledger was not reached. The new model is not used; train again."
             )
 
     def end(self) -> None:
