@@ -24,6 +24,7 @@ from lib.datastores import (
     open_archive,
     search_filter,
     viewed_pacs,
+    with_pacs_plan,
 )
 from lib.datastores.label_guard import MADE_BY
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
@@ -66,7 +67,7 @@ class SequalApp(MONAILabelApp):
             wait_without_spinning()
             watch_memory()
         try:
-            self._studies = Studies.open(app_dir, studies, conf)
+            self._studies = Studies.open(app_dir, studies, conf, partial(with_pacs_plan, studies, server_settings))
             self._claims = Claims(self._studies)
             super().__init__(
                 app_dir=app_dir,
@@ -102,7 +103,8 @@ class SequalApp(MONAILabelApp):
         if "://" in self.studies:
             if server_settings.MONAI_LABEL_DATASTORE:
                 return super().init_datastore()  # another kind of remote study
-            archive, found = open_archive(self.studies, server_settings), search_filter(server_settings)
+            archive = open_archive(self.studies, server_settings)
+            found = search_filter(server_settings, study.model.modalities)
             self._claims.make(found)
             return DicomWebStudy(archive, found, study.state, LabelGuard(study.state, study.settings))
         self._claims.make()

@@ -216,4 +216,4 @@ def test_the_servers_settings_are_used(caplog: pytest.LogCaptureFixture) -> None
     ],
 )
 def test_ultrasound_is_looked_for_unless_told_otherwise(given: dict[str, str], used: dict[str, str]) -> None:
-    assert search_filter(Settings(MONAI_LABEL_DICOMWEB_SEARCH_FILTER=given)) == used
+    assert search_filter(Settings(MONAI_LABEL_DICOMWEB_SEARCH_FILTER=given), ("US",)) == used

@@ -76,7 +76,7 @@ def test_ultrasound_alone_is_listed_and_the_rest_is_named(archive, state, opener
     study = opener(state)
     assert study.list_images() == study.get_unlabeled_images() == [image]
     assert f"Leaving out series {other}: expected Modality US, got CT" in caplog.text
-    with pytest.raises(HTTPException, match="to be ultrasound") as refused:
+    with pytest.raises(HTTPException, match="to be of Modality US, got CT") as refused:
         study.get_image_uri(other)
     assert refused.value.status_code == 400
     assert study.get_image_uri("1.2.3") == study.get_image_uri("../../etc/passwd") == ""
@@ -146,7 +146,7 @@ def test_an_empty_segmentation_of_another_program_is_no_label(archive, state, op
     archive.put(segmentation(archive.instances(archive.find(image)), mask(), LATER, ContentLabel="SEGMENTATION"))
     study = opener(state)
     assert study.get_labeled_images() == []
-    assert "to show the layer, got an empty one" in caplog.text
+    assert "to show intima-media, got an empty one" in caplog.text
 
 
 def test_the_edited_slice_is_the_label(archive, state, opener, tmp_path) -> None:

@@ -34,7 +34,7 @@ def archive(monkeypatch) -> _SilentArchive:
 
 
 def _lister(archive: FakeArchive, folder: Path, *, writes: bool) -> Lister:
-    return Lister(archive, {"Modality": "US"}, "salt", folder / "listing.json", writes=writes)
+    return Lister(archive, {"Modality": "US"}, "salt", folder / "listing.json", writes=writes, modalities=("US",))
 
 
 def test_the_server_works_with_the_last_list_while_the_pacs_is_silent(archive, tmp_path):

@@ -1,13 +1,14 @@
 """The studies of a server: one, or one for each of its models."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lib.configs.study import Study
 from sequal.errors import SequalError, SettingsError, StudyError
+from sequal.settings import Settings
 from sequal.study.folder import images_by_id
 from sequal.study.model_confs import confs_by_model
 from sequal.study.state import repair_published, state_warnings, study_warnings
@@ -35,8 +36,16 @@ class Studies:
     by_model: Mapping[str, Study]
 
     @classmethod
-    def open(cls, app_dir: str, place: str, conf: Mapping[str, str]) -> "Studies":
+    def open(
+        cls, app_dir: str, place: str, conf: Mapping[str, str], plan: Callable[[Settings, Path], Settings] | None = None
+    ) -> "Studies":
         """Check the settings and open the state of every study.
+
+        Args:
+            app_dir: folder of the app.
+            place: the studies folder, or the address of a PACS.
+            conf: as MONAI Label hands it over.
+            plan: as `Study.open` takes it.
 
         Raises:
             SettingsError: as `confs_by_model` and `Study.open`; of several models the message names the one.
@@ -45,7 +54,7 @@ class Studies:
         confs = confs_by_model(conf)
         if len(confs) == 1:
             ((model, own),) = confs.items()
-            return cls(place, {model: Study.open(app_dir, place, own)})
+            return cls(place, {model: Study.open(app_dir, place, own, plan)})
         _check_folders(place, list(confs))
         studies = {}
         for model, own in confs.items():

@@ -1,7 +1,7 @@
 """One study as the server holds it: settings, state, the model in service and the items of its datastore."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -63,8 +63,20 @@ class Study:
     _kept_patients: dict[PoolIndex, KeptFile[PatientNames]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def open(cls, app_dir: str, studies: str, conf: dict[str, str]) -> "Study":
+    def open(
+        cls,
+        app_dir: str,
+        studies: str,
+        conf: dict[str, str],
+        plan: Callable[[Settings, Path], Settings] | None = None,
+    ) -> "Study":
         """Check the settings and open the state of a study.
+
+        Args:
+            app_dir: folder of the app.
+            studies: folder or address.
+            conf: as MONAI Label hands it over.
+            plan: `with_plan` for a remote study, whose images are no files.
 
         Raises:
             SettingsError: an unknown key, a bad value, or CUDA asked for where there is none.
@@ -76,7 +88,11 @@ class Study:
         app = Path(app_dir)
         root = state_root(app, studies, settings)
         state = StudyState.open(root, settings)
-        settings = with_plan(settings, _files(studies), root / "volume_plan.json")
+        kept = root / "volume_plan.json"
+        if plan is not None and "://" in studies:
+            settings = plan(settings, kept)
+        else:
+            settings = with_plan(settings, _files(studies), kept)
         _ = model_of(settings).patch  # one that no network can learn from stops the start
         weights = starting_weights(app, settings)
         manifest = None if "://" in studies else Path(studies) / MANIFEST_NAME

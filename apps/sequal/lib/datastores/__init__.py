@@ -6,6 +6,7 @@ from lib.datastores.dicomweb import DicomWebStudy
 from lib.datastores.joined import JoinedFolders
 from lib.datastores.label_guard import WARNINGS, LabelGuard
 from lib.datastores.local import StudyFolder
+from lib.datastores.pacs_plan import with_pacs_plan
 from lib.datastores.served_images import ServedImages
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "open_archive",
     "search_filter",
     "viewed_pacs",
+    "with_pacs_plan",
 ]

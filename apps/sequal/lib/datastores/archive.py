@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -12,6 +13,7 @@ import requests
 from dicomweb_client import DICOMwebClient
 from monailabel.datastore.utils.dicom import dicom_web_download_series
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 
 from sequal.errors import ImageError, PacsError
@@ -27,6 +29,7 @@ _CONNECT_S, _READ_S = 5.0, 30.0
 #: After a failure, so long is not asked again: a list of a thousand series must not wait a thousand times.
 _REST_S: Final = 3.0
 _PAGE: Final = 500
+_MODALITY: Final = "Modality"
 _FIELDS: Final = (
     "PatientID",
     "IssuerOfPatientID",
@@ -84,10 +87,17 @@ class ImageArchive:
     def series(self, search_filter: dict[str, Any]) -> list[Series]:
         """Every series that a filter finds, sorted by UID.
 
+        Args:
+            search_filter: DICOM keyword to value; a list of modalities is asked for one after the other, because few
+                servers take several values.
+
         Raises:
             PacsError: no usable answer.
         """
-        return self._ask("list its series", lambda: self._pages(search_filter))
+        wanted = search_filter.get(_MODALITY)
+        filters = [{**search_filter, _MODALITY: one} for one in wanted] if isinstance(wanted, list) else [search_filter]
+        found = [series for one in filters for series in self._ask("list its series", partial(self._pages, one))]
+        return sorted({series.uid: series for series in found}.values(), key=lambda series: series.uid)
 
     def find(self, uid: str) -> Series | None:
         """One series of any modality, or None when the PACS does not have it.
@@ -125,6 +135,17 @@ class ImageArchive:
             PacsError: no usable answer.
         """
         return self._ask(f"send series {series.uid}", lambda: self.client.retrieve_series(series.study, series.uid))
+
+    def headers(self, series: Series) -> list[Dataset]:
+        """The instances of a series without their pixels.
+
+        Raises:
+            PacsError: no usable answer.
+        """
+        found = self._ask(
+            f"describe series {series.uid}", lambda: self.client.retrieve_series_metadata(series.study, series.uid)
+        )
+        return [Dataset.from_json(record) for record in found]
 
     def store(self, dataset: Dataset) -> None:
         """Send an object to the PACS.
@@ -166,7 +187,7 @@ class ImageArchive:
             code = error.response.status_code if error.response is not None else "an error"
             raise PacsError(self._no_answer(what, f"HTTP {code}")) from error
         # The client's own parsing of what a server sends fails in many ways.
-        except (ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, EOFError, InvalidDicomError) as error:
             raise PacsError(
                 f"Expected {self.client.base_url} to {what}, got an answer that cannot be understood "
                 f"({type(error).__name__}: {error}). Is this the address of a DICOMweb service?"

@@ -1,6 +1,7 @@
 """The connection to the PACS that the server's own settings describe."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 import requests
@@ -18,7 +19,6 @@ __all__ = ["open_archive", "search_filter", "viewed_pacs"]
 
 logger = logging.getLogger(__name__)
 
-_ULTRASOUND: Final = {"Modality": "US"}
 #: In the address of a PACS in Google's cloud.
 _GOOGLE: Final = "googleapis.com"
 _DEFAULT: Final = Settings.model_fields["MONAI_LABEL_DICOMWEB_SEARCH_FILTER"].default
@@ -74,13 +74,18 @@ def viewed_pacs(url: str, settings: Settings) -> PacsService | None:
     )
 
 
-def search_filter(settings: Settings) -> dict[str, Any]:
+def search_filter(settings: Settings, modalities: Sequence[str]) -> dict[str, Any]:
     """The filter of the images that the server's settings give.
 
-    MONAI Label's own default, which finds CT, counts as none: this app takes ultrasound alone.
+    MONAI Label's own default, which finds CT, counts as none: it cannot be told from a user's words.
+
+    Args:
+        settings: MONAI Label's.
+        modalities: of what is segmented, which are looked for by default.
     """
     given = dict(settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER)
-    return dict(_ULTRASOUND) if given == _DEFAULT else given
+    wanted = modalities[0] if len(modalities) == 1 else list(modalities)
+    return {"Modality": wanted} if given == _DEFAULT else given
 
 
 def _client(url: str, settings: Settings) -> DICOMwebClient:

@@ -1,4 +1,4 @@
-"""A PACS as a MONAI Label datastore: its ultrasound series are images, its segmentations and the app's own labels."""
+"""A PACS as a MONAI Label datastore: series are images; its segmentations and what was submitted here are labels."""
 
 import logging
 import time
@@ -56,7 +56,7 @@ class DicomWebStudy(PacsImages):
     ) -> None:
         super().__init__(archive, search_filter, state, guard)
         self._station, self._began = station_name(state.salt), time.time()
-        self._pacs_labels = PacsLabels(archive, self._folder / "segmentations")
+        self._pacs_labels = PacsLabels(archive, self._folder / "segmentations", guard.model)
         self._outbox = Outbox(self._waiting, self._send)
         if self._writes:
             self._outbox.start()
@@ -292,7 +292,8 @@ class DicomWebStudy(PacsImages):
             created = int(label.info.setdefault(_CREATED, int(label.info.get("ts", time.time()))))
             file = Path(LocalDatastore.get_label_uri(self, image_id, _FINAL))
         image = Path(self._fetch(image_id))
-        segmentation = outgoing_segmentation(image, file, self._instances(image_id), created, self._station)
+        model = self._guard.model
+        segmentation = outgoing_segmentation(model, image, file, self._instances(image_id), created, self._station)
         self._archive.store(segmentation)
         with self._exclusive():
             label.info[_SENT_AS] = str(segmentation.SeriesInstanceUID)

@@ -74,11 +74,14 @@ class LabelGuard:
     Args:
         state: of the study.
         settings: of the study: what is segmented says which labels there are.
+
+    Attributes:
+        model: what is segmented.
     """
 
     def __init__(self, state: StudyState, settings: Settings = _DEFAULTS) -> None:
         self._state = state
-        self._model = model_of(settings)
+        self.model = model_of(settings)
 
     @staticmethod
     def check_tag(tag: str) -> None:
@@ -148,12 +151,12 @@ class LabelGuard:
         frame = read_frame(image)
         seen = as_viewed(frame) if viewed else frame
         shown = self._state.shown.get(image_id) if seen.duplicated else None
-        labels = self._model.labels
+        labels = self.model.labels
         read = read_label(submitted, frame.grid, named=named, shown=shown, layout=seen.layout, labels=labels)
-        label, dropped = clean_label(read, self._model.classes)
+        label, dropped = clean_label(read, self.model.classes)
         if by_expert:
             # Before the check: a grey picture must not be told to draw the layer.
-            self._model.warnings(label, frame, dropped)
+            self.model.warnings(label, frame, dropped)
             check_label(label, frame, dropped, labels)
             self._check_no_review(image_id, label)
         if dropped:
@@ -230,7 +233,7 @@ class LabelGuard:
             return told
         frame = read_frame(image)
         label = read_label(checked.file, frame.grid, layout=frame.layout)
-        warnings = self._model.warnings(label, frame, checked.dropped)
+        warnings = self.model.warnings(label, frame, checked.dropped)
         return told | ({WARNINGS: list(warnings)} if warnings else {})
 
     def keep_rejected(self, image_id: str, submitted: Path, reason: str) -> None:

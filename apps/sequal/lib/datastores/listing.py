@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +23,8 @@ logger = logging.getLogger(__name__)
 _FRESH_S: Final = 2.0
 #: Nobody else is answered meanwhile: MONAI Label's handlers wait on the event loop.
 _PATIENCE_S: Final = 3.0
-_ULTRASOUND: Final = "US"
 _SEGMENTATION: Final = "SEG"
-#: Objects that stand beside images; that they are no ultrasound is not worth a word.
+#: Objects that stand beside images; that they are none is not worth a word.
 _BESIDE: Final = frozenset({_SEGMENTATION, "SR", "PR", "KO", "DOC", "REG", "RTSTRUCT", ""})
 
 
@@ -34,7 +33,7 @@ class Listing:
     """The series of a PACS that concern a study.
 
     Attributes:
-        images: ultrasound series that the search filter finds, by UID.
+        images: series of the model's modalities that the search filter finds, by UID.
         segmentations: every segmentation series, by UID.
         patients: patient by image UID, as a pseudonym; also of images that the PACS had once.
     """
@@ -53,12 +52,21 @@ class Lister:
         salt: of the pseudonyms, the study's own.
         file: where the last answer is kept, without names and ids of patients.
         writes: whether this process may write it, which is the server.
+        modalities: of images.
     """
 
     def __init__(
-        self, archive: ImageArchive, search_filter: dict[str, Any], salt: str, file: Path, *, writes: bool
+        self,
+        archive: ImageArchive,
+        search_filter: dict[str, Any],
+        salt: str,
+        file: Path,
+        *,
+        writes: bool,
+        modalities: Sequence[str],
     ) -> None:
         self._archive, self._filter, self._salt = archive, search_filter, salt
+        self._modalities = modalities
         self._file, self._writes = file, writes
         self._lock = threading.RLock()
         self._asked: float | None = None
@@ -110,8 +118,8 @@ class Lister:
 
     def _ask(self) -> Listing:
         found = self._archive.series(self._filter)
-        images = {series.uid: series for series in found if series.modality == _ULTRASOUND}
-        self._name_others(series for series in found if series.modality not in {_ULTRASOUND, *_BESIDE})
+        images = {series.uid: series for series in found if series.modality in self._modalities}
+        self._name_others(series for series in found if series.modality not in {*self._modalities, *_BESIDE})
         self._name_shared_ids(images.values())
         segmentations = {series.uid: series for series in self._archive.series({"Modality": _SEGMENTATION})}
         patients = {
@@ -126,8 +134,9 @@ class Lister:
             if series.uid not in self._warned:
                 self._warned.add(series.uid)
                 logger.warning(
-                    "Leaving out series %s: expected Modality US, got %s. Narrow the search filter to ultrasound.",
+                    "Leaving out series %s: expected Modality %s, got %s. Narrow the search filter to that.",
                     series.uid,
+                    " or ".join(self._modalities),
                     series.modality,
                 )
 

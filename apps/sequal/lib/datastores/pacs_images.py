@@ -46,10 +46,13 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         self._folder.mkdir(parents=True, exist_ok=True)
         self._client = archive.client
         self._archive = archive
-        self._images = SeriesCache(archive, self._folder)
+        self._images = SeriesCache(archive, self._folder, guard.model)
         super().__init__(str(self._folder), guard, auto_reload=False)
         listing = self._folder / "listing.json"
-        self._lister = Lister(archive, dict(search_filter), state.salt, listing, writes=self._writes)
+        modalities = guard.model.modalities
+        self._lister = Lister(
+            archive, dict(search_filter), state.salt, listing, writes=self._writes, modalities=modalities
+        )
 
     @property
     def pool_index(self) -> None:
@@ -60,8 +63,7 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         """The image's file, fetched from the PACS if it is not here; empty for an image that the PACS does not have.
 
         Raises:
-            HTTPException: 503 when the PACS does not answer, 400 when the series is no ultrasound image that the app
-                reads.
+            HTTPException: 503 when the PACS does not answer, 400 when the series is no image that the model reads.
         """
         try:
             return self._fetch(image_id)

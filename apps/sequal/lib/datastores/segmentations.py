@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from lib.datastores.archive import ImageArchive, Series
 from lib.datastores.listing import Listing
+from sequal.anatomy.model import Model
 from sequal.errors import LabelError, PacsError
 from sequal.files.dicom import is_refined
 from sequal.files.dicom.equipment import MANUFACTURER
@@ -65,10 +66,11 @@ class PacsLabels:
     Args:
         archive: the PACS.
         folder: what was looked at is kept here.
+        model: says which labels there are.
     """
 
-    def __init__(self, archive: ImageArchive, folder: Path) -> None:
-        self._archive, self._folder = archive, folder
+    def __init__(self, archive: ImageArchive, folder: Path, model: Model) -> None:
+        self._archive, self._folder, self._model = archive, folder, model
         self._known: dict[str, PacsLabel] = {}
 
     def of_images(self, listing: Listing) -> dict[str, list[PacsLabel]]:
@@ -113,8 +115,9 @@ class PacsLabels:
         frame = read_frame(image)
         segmentation = self._read(label.uid)
         try:
-            values = read_segmentation(segmentation, read_series_headers(instances))
-            mask = values.reshape(frame.shape)
+            headers = read_series_headers(instances)
+            values = read_segmentation(segmentation, headers, self._model.labels)
+            mask = values[:, :, self._model.planes(headers)].reshape(frame.shape)
         except (LabelError, ValueError) as error:
             self._keep(PacsLabel(label.uid, label.image, label.created, label.instances, str(error)))
             raise LabelError(f"Segmentation {label.uid} of image {label.image}: {error}") from error
@@ -141,7 +144,7 @@ class PacsLabels:
             return PacsLabel(series.uid, "", 0.0, series.instances, "It has no instance.")
         newest = max(instances, key=_created)
         image = referenced_series(newest) or ""
-        reason = _why_not(newest)
+        reason = _why_not(newest, self._model.labels)
         if not reason:
             with atomic_write(self._path(f"{series.uid}.dcm")) as file:
                 pydicom.dcmwrite(file, newest, write_like_original=False)
@@ -187,12 +190,12 @@ class PacsLabels:
         return self._folder / name
 
 
-def _why_not(segmentation: Dataset) -> str:
-    """Why a segmentation is no label of an expert for this app; empty when it is one."""
+def _why_not(segmentation: Dataset, labels: Mapping[str, int]) -> str:
+    """Why a segmentation is no label of an expert for this study; empty when it is one."""
     if is_refined(segmentation):
         return "It is a refined label, which no expert has approved."
     try:
-        check_segmentation(segmentation)
+        check_segmentation(segmentation, labels)
     except LabelError as error:
         return str(error)
     return ""

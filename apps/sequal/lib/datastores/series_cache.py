@@ -10,9 +10,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from lib.datastores.archive import ImageArchive, Series
+from sequal.anatomy.model import Model
 from sequal.errors import ImageError
 from sequal.files.imaging.calibration import calibration_note
-from sequal.files.imaging.dicom_series import read_series
 from sequal.files.imaging.writing import write_mask
 from sequal.study.state import atomic_write
 
@@ -21,7 +21,6 @@ __all__ = ["SeriesCache"]
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".nii.gz"
-_ULTRASOUND = "US"
 #: Raised when an image is made of its instances in another way; images of another form are made anew.
 _FORM, _FORM_NAME = "2", ".form"
 
@@ -35,10 +34,11 @@ class SeriesCache:
     Args:
         archive: the PACS.
         folder: of the study; may be shared with processes that train and score.
+        model: says what a series is as an image.
     """
 
-    def __init__(self, archive: ImageArchive, folder: Path) -> None:
-        self._archive, self._folder = archive, folder
+    def __init__(self, archive: ImageArchive, folder: Path, model: Model) -> None:
+        self._archive, self._folder, self._model = archive, folder, model
         self._notes = folder / "unusable"
         self._drop_other_forms()
 
@@ -81,12 +81,13 @@ class SeriesCache:
 
         Raises:
             PacsError: the PACS does not answer.
-            ImageError: the series is no ultrasound, or cannot be read; it counts as unusable until it changes.
+            ImageError: the series is of another modality than the model's images, or cannot be read; then it counts as
+                unusable until it changes.
         """
-        if series.modality != _ULTRASOUND:
+        if series.modality not in self._model.modalities:
             raise ImageError(
-                f"Expected series {series.uid} to be ultrasound (Modality US), got {series.modality or 'none'}. "
-                "Narrow the search filter to ultrasound."
+                f"Expected series {series.uid} to be of Modality {' or '.join(self._model.modalities)}, got "
+                f"{series.modality or 'none'}. Narrow the search filter to that."
             )
         known = self.unusable(series)
         if known:
@@ -127,7 +128,7 @@ class SeriesCache:
         return FileLock(self._folder / f".{uid}.lock")
 
     def _convert(self, uid: str) -> None:
-        image = read_series(self.instances(uid))
+        image = self._model.read_series(self.instances(uid))
         temporary = self._folder / f".{time.time_ns()}{_SUFFIX}"
         try:
             write_mask(temporary, image.pixels, image.affine, note=calibration_note(image.calibration))

@@ -1,7 +1,7 @@
 """What is segmented: everything that the library has to know of a structure, and nothing else may know."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +14,7 @@ from torch import Tensor
 from sequal.anatomy.measurement.comparison import Compared
 from sequal.errors import LabelError
 from sequal.files.imaging import Frame
+from sequal.files.imaging.dicom_series import SeriesImage
 from sequal.files.imaging.layout import Layout
 from sequal.labels import BACKGROUND, IGNORE
 from sequal.learning.networks import Architecture
@@ -56,10 +57,12 @@ class Model(ABC):
         streams_apart: patches with and without a label go through a network that learns its batch statistics one after
             the other. Together they may be told apart by these: of networks trained from random weights on simulated
             slices of two scanners, Dice 0.22 and 0.38 together, 0.75 and 0.71 apart (two structures, one seed).
+        modalities: of the DICOM series that are its images.
     """
 
     name: ClassVar[str]
     spatial_dims: ClassVar[int]
+    modalities: ClassVar[tuple[str, ...]]
     streams_apart: ClassVar[bool] = False
 
     def __init__(self, settings: Settings) -> None:
@@ -87,6 +90,28 @@ class Model(ABC):
         Raises:
             ImageError: it cannot be read.
         """
+
+    @abstractmethod
+    def read_series(self, folder: Path) -> SeriesImage:
+        """The image that a DICOM series is.
+
+        Args:
+            folder: holds `.dcm` files of one series and nothing else.
+
+        Raises:
+            ImageError: it is no image of this model.
+        """
+
+    def planes(self, headers: Sequence[Any]) -> list[int]:
+        """Which frame of a series each slice of its image is.
+
+        Args:
+            headers: of its instances, as `read_series_headers` sorts them.
+
+        Returns:
+            For each slice, its place among all frames of the series.
+        """
+        return list(range(sum(int(header.get("NumberOfFrames") or 1) for header in headers)))
 
     def read_label(self, path: Path, frame: WorkingFrame) -> NDArray[np.uint8]:
         """The expert's label in the array of its image: uint8, classes and 255, with the rule of supervision applied.

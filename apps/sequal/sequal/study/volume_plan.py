@@ -3,13 +3,14 @@
 import json
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sequal.errors import ImageError, SettingsError, StudyError
 from sequal.files.imaging import read_frame
@@ -17,9 +18,12 @@ from sequal.preparation.volume_grid import canonical_order, canonical_spacing
 from sequal.settings import Settings
 from sequal.study.state import atomic_write
 
-__all__ = ["with_plan"]
+__all__ = ["Geometry", "file_geometry", "with_plan"]
 
 logger = logging.getLogger(__name__)
+
+#: Shape of the array of a volume, and its affine (4, 4), voxel to RAS millimetres.
+Geometry = tuple[tuple[int, int, int], NDArray[np.float64]]
 
 #: Volumes that are looked at; the median of more is the same, and each is read.
 _LOOKED_AT: Final = 24
@@ -27,7 +31,24 @@ _LONGEST: Final = 96
 _STRIDE: Final = 16
 
 
-def with_plan(settings: Settings, volumes: Iterable[Path], kept: Path, *, keep: bool = True) -> Settings:
+def file_geometry(path: Path) -> Geometry:
+    """Shape and affine of the volume in a file.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    frame = read_frame(path)
+    return frame.grid, frame.affine
+
+
+def with_plan(
+    settings: Settings,
+    volumes: Iterable[Any],
+    kept: Path,
+    *,
+    keep: bool = True,
+    geometry: Callable[[Any], Geometry] = file_geometry,
+) -> Settings:
     """The settings of a study of volumes with `volume_spacing` and `volume_patch` as numbers.
 
     What is `auto` is taken from the study's volumes the first time, and kept: networks that were trained on one voxel
@@ -35,9 +56,10 @@ def with_plan(settings: Settings, volumes: Iterable[Path], kept: Path, *, keep: 
 
     Args:
         settings: of the server; those of another model come back as they are.
-        volumes: files of the study, in any order; only looked at the first time.
+        volumes: of the study, in any order, as `geometry` takes them; only looked at the first time.
         kept: file that the plan is kept in.
         keep: whether a plan that is made here is kept; a command that only looks leaves that to the server.
+        geometry: shape and affine of one of the volumes; raises ImageError where it is none.
 
     Raises:
         SettingsError: something is to be taken from the study, and it has no volume that can be read.
@@ -47,7 +69,7 @@ def with_plan(settings: Settings, volumes: Iterable[Path], kept: Path, *, keep: 
         return settings
     plan = _read(kept)
     if plan is None:
-        plan = _plan(volumes)
+        plan = _plan(volumes, geometry)
         if keep:
             _write(kept, plan)
     changes: dict[str, Any] = {key: value for key, value in plan.items() if getattr(settings, key) == "auto"}
@@ -77,17 +99,17 @@ def _read(kept: Path) -> dict[str, str] | None:
     return {"volume_spacing": settings.volume_spacing, "volume_patch": settings.volume_patch}
 
 
-def _plan(volumes: Iterable[Path]) -> dict[str, str]:
+def _plan(volumes: Iterable[Any], geometry: Callable[[Any], Geometry]) -> dict[str, str]:
     spacings, extents = [], []
-    for path in islice(volumes, 4 * _LOOKED_AT):
+    for volume in islice(volumes, 4 * _LOOKED_AT):
         try:
-            frame = read_frame(path)
-            spacing = np.array(canonical_spacing(frame.affine, path.name))
+            shape, affine = geometry(volume)
+            spacing = np.array(canonical_spacing(affine, "the volume"))
         except ImageError as error:
-            logger.warning("Planning without %s: %s", path.name, error)
+            logger.warning("Planning without a volume. %s", error)
             continue
         spacings.append(spacing)
-        extents.append(spacing * np.array(frame.grid)[canonical_order(frame.affine)])
+        extents.append(spacing * np.array(shape)[canonical_order(affine)])
         if len(spacings) == _LOOKED_AT:
             break
     if not spacings:

@@ -28,6 +28,7 @@ from sequal.anatomy.model import Model, NativePrediction, PriorLoss
 from sequal.anatomy.phantom.rehearsal import Rehearsal, rehearsal_frames
 from sequal.errors import LabelError
 from sequal.files.imaging import Frame, clean_label, read_frame, read_label, says_no_layer
+from sequal.files.imaging.dicom_series import SeriesImage, read_series
 from sequal.files.imaging.layout import Layout
 from sequal.labels import INTIMA_MEDIA, LABEL_NAMES
 from sequal.learning.refinement import FusionResult, fuse
@@ -58,6 +59,7 @@ class Carotid(Model):
 
     name: ClassVar[str] = "carotid"
     spatial_dims: ClassVar[int] = 2
+    modalities: ClassVar[tuple[str, ...]] = ("US",)
 
     @property
     def labels(self) -> Mapping[str, int]:
@@ -72,6 +74,10 @@ class Carotid(Model):
     def read(self, path: Path) -> WorkingFrame:
         """A still or a clip."""
         return to_working(read_frame(path), self.settings)
+
+    def read_series(self, folder: Path) -> SeriesImage:
+        """A still, perhaps as two identical instances, or a clip."""
+        return read_series(folder)
 
     def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
         """Uint8 (W, H, F) in {0, 1, 255}."""

@@ -1,6 +1,6 @@
 """Any labelled structures of a CT, MR or ultrasound volume."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,10 @@ from sequal.anatomy.measurement import Compared, compare_volumes, judge_volume
 from sequal.anatomy.model import Model, NativePrediction
 from sequal.errors import ImageError, LabelError, SettingsError
 from sequal.files.imaging import Frame, read_frame, read_label, says_no_layer
+from sequal.files.imaging.dicom_series import SeriesImage
 from sequal.files.imaging.layout import Layout
+from sequal.files.imaging.volume_series import read_volume_series
+from sequal.files.imaging.volume_slices import FEWEST_SLICES, volume_slices
 from sequal.labels import BACKGROUND, IGNORE
 from sequal.learning.refinement import FusionResult, fuse
 from sequal.preparation.augmentation import volume_geometry, volume_intensity
@@ -25,9 +28,6 @@ from sequal.preparation.working_frame import Grid, WorkingFrame
 
 __all__ = ["MODEL", "Volume", "label_volumes_ml"]
 
-#: A volume of fewer slices than this is a frame or a clip.
-_FEWEST_SLICES = 4
-
 
 class Volume(Model):
     """Structures by name (`labels`), each a class; arrays are those of the files, (X, Y, Z)."""
@@ -35,6 +35,7 @@ class Volume(Model):
     name: ClassVar[str] = "volume"
     spatial_dims: ClassVar[int] = 3
     streams_apart: ClassVar[bool] = True
+    modalities: ClassVar[tuple[str, ...]] = ("CT", "MR", "PT")
 
     @cached_property
     def labels(self) -> Mapping[str, int]:
@@ -78,15 +79,23 @@ class Volume(Model):
         """A volume of one channel."""
         return self.prepare(read_frame(path))
 
+    def read_series(self, folder: Path) -> SeriesImage:
+        """Slices in the order of their positions, in the unit of their modality."""
+        return read_volume_series(folder)
+
+    def planes(self, headers: Sequence[Any]) -> list[int]:
+        """By their positions."""
+        return volume_slices(headers, str(headers[0].SeriesInstanceUID)).planes
+
     def prepare(self, frame: Frame) -> WorkingFrame:
         """A volume that is read already.
 
         Raises:
             ImageError: it is no volume, or its voxels are not credible.
         """
-        if min(frame.grid) < _FEWEST_SLICES:
+        if min(frame.grid) < FEWEST_SLICES:
             raise ImageError(
-                f"Expected `{frame.source.name}` to be a volume of at least {_FEWEST_SLICES} slices along each axis, "
+                f"Expected `{frame.source.name}` to be a volume of at least {FEWEST_SLICES} slices along each axis, "
                 f"got {' x '.join(map(str, frame.grid))}. Leave frames and clips to --conf models carotid."
             )
         spacing = self._triple("volume_spacing", self.settings.volume_spacing_mm)

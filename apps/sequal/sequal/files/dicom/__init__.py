@@ -8,7 +8,7 @@ from sequal.files.dicom.images import image_series
 from sequal.files.dicom.labels import LabelKind, OutgoingLabel, final_label
 from sequal.files.dicom.report import imt_report
 from sequal.files.dicom.segmentation import is_refined, label_segmentation
-from sequal.files.dicom.source_headers import completed_headers
+from sequal.files.dicom.source_headers import completed_headers, completed_volume_headers
 from sequal.files.dicom.stow import Pacs
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Pacs",
     "bundle_image",
     "completed_headers",
+    "completed_volume_headers",
     "final_label",
     "frame_of_slice",
     "frames_to_slices",

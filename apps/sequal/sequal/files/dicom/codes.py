@@ -4,13 +4,16 @@ Where SNOMED CT or DICOM has a code that fits, it is taken. DICOM's context grou
 thickness nor the complex of both layers; those stand in a private scheme, which every object declares.
 """
 
+import hashlib
 from typing import Final
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 
 from sequal.files.imaging import Calibration
+from sequal.files.imaging.segment_names import same_name
 
 __all__ = [
     "ANATOMY",
@@ -31,6 +34,7 @@ __all__ = [
     "calibration_code",
     "declare_scheme",
     "private_code",
+    "structure_code",
 ]
 
 SCHEME: Final = "99SEQUAL"
@@ -49,6 +53,19 @@ PIXEL: Final = CodedConcept("{pixels}", "UCUM", "pixels")
 def private_code(value: str, meaning: str) -> CodedConcept:
     """A code of this app's own scheme; what is too long is cut."""
     return CodedConcept(value[:_LONGEST_VALUE], SCHEME, meaning[:_LONGEST_MEANING])
+
+
+def structure_code(name: str) -> CodedConcept:
+    """What a structure of a volume is: SNOMED CT's code where pydicom's dictionary has one of that name, else our own.
+
+    >>> structure_code("left_atrium").meaning, structure_code("lesion 2").scheme_designator
+    ('Left atrium', '99SEQUAL')
+    """
+    word = "".join(part.capitalize() for part in same_name(name).split("-"))
+    known = getattr(codes.SCT, word, None) if word.isidentifier() else None
+    if known is None:
+        return private_code(hashlib.sha256(same_name(name).encode()).hexdigest()[:_LONGEST_VALUE].upper(), name)
+    return CodedConcept(known.value, known.scheme_designator, known.meaning)
 
 
 def calibration_code(calibration: Calibration) -> CodedConcept:

@@ -19,12 +19,12 @@ SERIAL_NUMBER: Final = "0"
 SOFTWARE_VERSION: Final = FORM
 
 
-def highdicom_header(image: Dataset) -> Dataset:
+def highdicom_header(image: Dataset, step_mm: float = STEP_MM) -> Dataset:
     """An image's header as highdicom wants it: without pixels, with thickness and step, the name with its separator."""
     header = Dataset()
     # Elements are shared with the image: one that is to differ must be a new one.
     header.update({element.tag: element for element in image if element.keyword not in ("PixelData", "PatientName")})
-    header.SliceThickness = header.SpacingBetweenSlices = STEP_MM
+    header.SliceThickness = header.SpacingBetweenSlices = step_mm
     header.PatientName = f"{image.PatientName}^"
     return header
 

@@ -1,6 +1,7 @@
 """A label on its way to a PACS: whose it is, when it was made, what to say about it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,15 +24,17 @@ class OutgoingLabel:
 
     Attributes:
         kind: `final` is the expert's, `refined` what training made of it.
-        values: uint8 `(W, H, F)`: 0 background, 1 intima-media, 255 not annotated.
+        values: uint8 `(W, H, F)`: 0 background, 1 intima-media or numbers of `structures`, 255 not annotated.
         created_at: seconds since the epoch (UTC): when the expert's file was written, when the round refined it.
         provenance: of a refined label; None of the expert's.
+        structures: number of each structure of a volume by its name; None of a frame or a clip.
     """
 
     kind: LabelKind
     values: NDArray[np.uint8]
     created_at: float
     provenance: Provenance | None = None
+    structures: Mapping[str, int] | None = None
 
     @property
     def digest(self) -> str:
@@ -59,13 +62,16 @@ class OutgoingLabel:
     def title(self) -> str:
         """For the series description; at most 64 characters."""
         if self.provenance is None:
-            return "Label of the annotator" + (": no layer in this frame" if self.no_layer else "")
+            empty = "no layer in this frame" if self.structures is None else "nothing in this volume"
+            return "Label of the annotator" + (f": {empty}" if self.no_layer else "")
         return f"Refined label, automatic, round {self.provenance.round}"
 
     @property
     def story(self) -> str:
         """Where it came from, in a sentence; ASCII."""
         if self.provenance is None:
+            if self.no_layer and self.structures is not None:
+                return f"Submitted by the annotator: this volume does not show {' or '.join(self.structures)}."
             if self.no_layer:
                 return "Submitted by the annotator: this frame shows no intima-media layer."
             return "Submitted by the annotator: drawn by hand, or corrected from a prediction."

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from sequal.files.dicom.grid import FRAME_ORIENTATION, slice_position
 from sequal.files.dicom.uids import content_uid
 
-__all__ = ["completed_headers"]
+__all__ = ["completed_headers", "completed_volume_headers"]
 
 #: Elements that a segmentation takes over from its images, and that an image may lack.
 _EMPTY: Final = (
@@ -45,18 +45,36 @@ def completed_headers(headers: Sequence[Dataset], spacing_mm: Sequence[float] | 
         spacing_mm: (dx, dy) for those without PixelSpacing; None: 1 mm, which this app takes for none.
     """
     for header in headers:
-        for keyword in _EMPTY:
-            if keyword not in header:
-                setattr(header, keyword, "")
+        _complete(header)
         if len(_numbers(header, "PixelSpacing")) != 2:
             dx, dy = spacing_mm or (1.0, 1.0)
             header.PixelSpacing = [dy, dx]
-        if str(header.get("NumberOfFrames") or "1") == "1" and "NumberOfFrames" in header:
-            del header.NumberOfFrames
-        _complete_lossy(header)
     if not _in_one_frame_of_reference(headers):
         _place(headers)
     return list(headers)
+
+
+def completed_volume_headers(headers: Sequence[Dataset]) -> list[Dataset]:
+    """Complete the headers of a volume, in place: its slices have their places, and these stay.
+
+    Args:
+        headers: of the instances without pixels.
+    """
+    references = {str(header.get("FrameOfReferenceUID") or "") for header in headers}
+    for header in headers:
+        _complete(header)
+        if len(references) > 1 or not all(references):
+            header.FrameOfReferenceUID = content_uid("made-up frame of reference", str(header.SeriesInstanceUID))
+    return list(headers)
+
+
+def _complete(header: Dataset) -> None:
+    for keyword in _EMPTY:
+        if keyword not in header:
+            setattr(header, keyword, "")
+    if str(header.get("NumberOfFrames") or "1") == "1" and "NumberOfFrames" in header:
+        del header.NumberOfFrames
+    _complete_lossy(header)
 
 
 def _complete_lossy(header: Dataset) -> None:

@@ -1,5 +1,6 @@
 """DICOM ultrasound: single frame, multi-frame, grey, palette or colour, with its calibration."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -13,8 +14,7 @@ from sequal.files.imaging.dicom_calibration import dicom_calibration
 from sequal.files.imaging.dicom_codecs import grey_by_gdcm
 from sequal.files.imaging.frame import to_luma
 
-__all__ = ["read_dicom"]
-
+__all__ = ["read_dicom", "read_rescaled"]
 
 #: Transfer syntaxes whose pixels need no decoder: what fails there is damaged.
 _UNCOMPRESSED: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
@@ -36,19 +36,46 @@ def read_dicom(path: Path) -> tuple[NDArray[np.float32], Calibration]:
         ImageError: pydicom is missing, the file holds no image, or its compression cannot be decoded here.
         Exception: Whatever pydicom raises on a damaged file.
     """
-    pydicom = _pydicom()
-    dataset = pydicom.dcmread(path)
+    dataset = _with_pixels(path)
+    return np.ascontiguousarray(_decoded(path, dataset, _grey).T), dicom_calibration(dataset)
+
+
+def read_rescaled(path: Path) -> NDArray[np.float32]:
+    """Read the frames of a CT, MR or PET instance in the unit of its modality (Hounsfield units in CT).
+
+    Args:
+        path: The file; its pixels are grey.
+
+    Returns:
+        Float32 `(frames, rows, columns)`, the modality LUT or slope and intercept applied, those of each frame where an
+        enhanced instance has them.
+
+    Raises:
+        ImageError: as `read_dicom`.
+        Exception: as `read_dicom`.
+    """
+    dataset = _with_pixels(path)
+    values = _decoded(path, dataset, _rescaled)
+    return values.reshape(-1, *values.shape[-2:])
+
+
+def _with_pixels(path: Path) -> Any:  # noqa: ANN401 - pydicom's data set
+    dataset = _pydicom().dcmread(path)
     if "PixelData" not in dataset:
         raise ImageError(
             f"Expected {path.name} to be a DICOM image, got {dataset.get('Modality', 'an object')} "
             "without pixel data. "
             "Leave reports and presentation states out of the studies folder."
         )
-    return np.ascontiguousarray(_decoded(path, dataset).T), dicom_calibration(dataset)
+    return dataset
 
 
-def _decoded(path: Path, dataset: Any) -> NDArray[np.float32]:  # noqa: ANN401
-    """As `_grey`, of pixels that may be compressed."""
+def _decoded(
+    path: Path,
+    dataset: Any,  # noqa: ANN401
+    values_of: Callable[[Any, NDArray[Any]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """What `values_of` makes of the stored pixels, which may be compressed; what GDCM decodes it has rescaled too."""
     try:
         stored = dataset.pixel_array
     # Each decoder has its own exceptions; the next is tried whatever the first one raises.
@@ -63,7 +90,24 @@ def _decoded(path: Path, dataset: Any) -> NDArray[np.float32]:  # noqa: ANN401
             f"Expected {path.name} to be decodable, got transfer syntax {syntax} ({str(error).rstrip(' .')}). "
             "Convert it to uncompressed DICOM, for example with `dcmdjpeg` of DCMTK or `gdcmconv --raw`."
         ) from error
-    return _grey(dataset, stored)
+    return values_of(dataset, stored)
+
+
+def _rescaled(dataset: Any, stored: NDArray[Any]) -> NDArray[np.float32]:  # noqa: ANN401
+    """Values of the modality `(rows, columns)` or `(frames, rows, columns)`."""
+    from pydicom.pixel_data_handlers.util import apply_modality_lut
+
+    groups = dataset.get("PerFrameFunctionalGroupsSequence")
+    if not groups:
+        return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    frames = stored.reshape(-1, *stored.shape[-2:])
+    keyword = "PixelValueTransformationSequence"
+    rescaled = [
+        apply_modality_lut(frame, (group.get(keyword) or shared.get(keyword) or [dataset])[0])
+        for frame, group in zip(frames, groups, strict=True)
+    ]
+    return np.asarray(rescaled, dtype=np.float32)
 
 
 def _grey(dataset: Any, stored: NDArray[Any]) -> NDArray[np.float32]:  # noqa: ANN401

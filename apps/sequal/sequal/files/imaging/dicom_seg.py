@@ -1,6 +1,6 @@
 """Reading a DICOM segmentation onto the slices of the series that it was drawn on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -36,36 +36,41 @@ def referenced_series(segmentation: Any) -> str | None:  # noqa: ANN401 - pydico
     return None
 
 
-def known_segments(segmentation: Any) -> dict[int, int]:  # noqa: ANN401
-    """Label class by segment number of the segments whose name the app knows, in any case.
+def known_segments(segmentation: Any, labels: Mapping[str, int] = LABEL_NAMES) -> dict[int, int]:  # noqa: ANN401
+    """Label class by segment number of the segments whose name is one of `labels`, in any case.
 
     Other segments (a plaque, a marker) are none of its labels, whatever their number.
     """
     found = {}
     for segment in segmentation.get("SegmentSequence") or []:
         name = str(segment.get("SegmentLabel", ""))
-        value = IGNORE if same_name(name) == same_name(NOT_ANNOTATED) else class_named(name)
+        value = IGNORE if same_name(name) == same_name(NOT_ANNOTATED) else class_named(name, labels)
         if value is not None:
             found[int(segment.SegmentNumber)] = value
     return found
 
 
-def read_segmentation(segmentation: Any, images: Sequence[Any]) -> NDArray[np.uint8]:  # noqa: ANN401
+def read_segmentation(
+    segmentation: Any,  # noqa: ANN401
+    images: Sequence[Any],
+    labels: Mapping[str, int] = LABEL_NAMES,
+) -> NDArray[np.uint8]:
     """The label on every slice of its series; slices and frames that the segmentation leaves out are background.
 
     Args:
         segmentation: pydicom's dataset, with its pixels.
         images: the series' instances without pixels, in the order of their slices, as `read_series_headers` gives
             them.
+        labels: number of each label by its name.
 
     Returns:
-        Uint8 `(W, H, slices)`: 1 intima-media, 255 not annotated.
+        Uint8 `(W, H, slices)`: numbers of `labels`, 255 not annotated.
 
     Raises:
         LabelError: no segment has the name of a label; the grid or the orientation is another; a frame belongs to none
             of the images; the pixels cannot be decoded.
     """
-    classes = _classes(segmentation)
+    classes = _classes(segmentation, labels)
     rows, columns = int(images[0].Rows), int(images[0].Columns)
     planes = _planes(segmentation)
     if planes.shape[1:] != (rows, columns):
@@ -76,7 +81,7 @@ def read_segmentation(segmentation: Any, images: Sequence[Any]) -> NDArray[np.ui
     label = np.zeros((columns, rows, _slices(images)), dtype=np.uint8)
     by_uid = {str(image.SOPInstanceUID): index for index, image in enumerate(images)}
     groups = segmentation.PerFrameFunctionalGroupsSequence
-    # The layer is drawn over "not annotated", should both mark a pixel.
+    # A structure is drawn over "not annotated", should both mark a pixel.
     order = sorted(range(len(groups)), key=lambda index: classes.get(_segment(segmentation, groups[index])) != IGNORE)
     for index in order:
         value = classes.get(_segment(segmentation, groups[index]))
@@ -85,14 +90,14 @@ def read_segmentation(segmentation: Any, images: Sequence[Any]) -> NDArray[np.ui
     return label
 
 
-def check_segmentation(segmentation: Any) -> None:  # noqa: ANN401
-    """Refuse what is no label of this app, whatever image it belongs to.
+def check_segmentation(segmentation: Any, labels: Mapping[str, int] = LABEL_NAMES) -> None:  # noqa: ANN401
+    """Refuse what is no label of these names, whatever image it belongs to.
 
     Raises:
         LabelError: no segment has the name of a label, none of these has a pixel and it does not say that there is no
             layer, or the pixels cannot be decoded.
     """
-    classes = _classes(segmentation)
+    classes = _classes(segmentation, labels)
     planes = _planes(segmentation)
     groups = segmentation.get("PerFrameFunctionalGroupsSequence") or []
     layer = [
@@ -101,7 +106,9 @@ def check_segmentation(segmentation: Any) -> None:  # noqa: ANN401
         if _segment(segmentation, group) in {number for number, value in classes.items() if value != IGNORE}
     ]
     if not any(layer) and not segmentation_says_no_layer(segmentation):
-        raise LabelError("Expected the segmentation to show the layer, got an empty one. Draw the label again.")
+        raise LabelError(
+            f"Expected the segmentation to show {' or '.join(labels)}, got an empty one. Draw the label again."
+        )
 
 
 def segmentation_says_no_layer(segmentation: Any) -> bool:  # noqa: ANN401
@@ -109,13 +116,11 @@ def segmentation_says_no_layer(segmentation: Any) -> bool:  # noqa: ANN401
     return segmentation.get("ContentLabel") == NO_LAYER and not _planes(segmentation).any()
 
 
-def _classes(segmentation: Any) -> dict[int, int]:  # noqa: ANN401
-    classes = known_segments(segmentation)
+def _classes(segmentation: Any, labels: Mapping[str, int]) -> dict[int, int]:  # noqa: ANN401
+    classes = known_segments(segmentation, labels)
     if not any(value != IGNORE for value in classes.values()):
         names = [str(segment.get("SegmentLabel", "")) for segment in segmentation.get("SegmentSequence") or []]
-        raise LabelError(
-            f"Expected a segment named {' or '.join(LABEL_NAMES)}, got {names}. It is no label of this app."
-        )
+        raise LabelError(f"Expected a segment named {' or '.join(labels)}, got {names}. It is no label of this app.")
     return classes
 
 

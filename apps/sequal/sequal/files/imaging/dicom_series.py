@@ -1,6 +1,6 @@
 """A DICOM series as one image: its instances in the order in which viewers stack them, and its geometry."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ from sequal.files.imaging.claims import check_claim, check_pixels, claimed_pixel
 from sequal.files.imaging.dicom import read_dicom
 from sequal.files.imaging.dicom_calibration import series_calibration
 
-__all__ = ["SeriesImage", "read_series", "read_series_headers"]
+__all__ = ["SeriesImage", "read_instance", "read_series", "read_series_headers", "smallest_type"]
 
-_LARGEST_BYTE = 255
 #: Directions that miss unit length or a right angle by more are none.
 _RIGHT_ANGLE = 1e-3
 #: From DICOM's patient axes (left, back, head) to nibabel's (right, front, head).
@@ -29,12 +28,12 @@ class SeriesImage:
     """The pixels of a series.
 
     Attributes:
-        pixels: `(W, H, F)`, uint8 where all values are whole numbers from 0 to 255, else float32.
+        pixels: `(W, H, F)`, uint8 or int16 where all values are whole numbers that fit, else float32.
         affine: Float64 `(4, 4)`, pixel to RAS millimetres; spacing 1 where the series is not calibrated.
         calibration: That all instances share; none where they differ.
     """
 
-    pixels: NDArray[np.uint8] | NDArray[np.float32]
+    pixels: NDArray[Any]
     affine: NDArray[np.float64]
     calibration: Calibration
 
@@ -78,7 +77,7 @@ def read_series(folder: Path) -> SeriesImage:
     headers = read_series_headers(folder)
     files = [Path(str(header.filename)) for header in headers]
     check_pixels(f"series {folder.name}", sum(claimed_pixels(file) for file in files))
-    frames = [_pixels(Path(str(header.filename)), folder.name) for header in headers]
+    frames = [read_instance(file, folder.name, lambda path: read_dicom(path)[0]) for file in files]
     shapes = sorted({frame.shape for frame in frames})
     if len(shapes) > 1 or (len(frames) > 1 and len(shapes[0]) > 2):
         raise ImageError(
@@ -88,13 +87,18 @@ def read_series(folder: Path) -> SeriesImage:
         )
     stack = frames[0].reshape(*shapes[0][:2], -1) if len(frames) == 1 else np.stack(frames, axis=2)
     calibration = series_calibration(headers)
-    return SeriesImage(_smallest_type(stack), _affine(headers, calibration), calibration)
+    return SeriesImage(smallest_type(stack), _affine(headers, calibration), calibration)
 
 
-def _pixels(file: Path, series: str) -> NDArray[np.float32]:
+def read_instance(file: Path, series: str, read: Callable[[Path], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The pixels of one instance of a series, if it claims no more than it may.
+
+    Raises:
+        ImageError: it claims more, or `read` fails.
+    """
     try:
         check_claim(file, "dicom")
-        return read_dicom(file)[0]
+        return read(file)
     except ImageError as error:
         raise ImageError(f"Series {series}: {error}") from error
     except Exception as error:
@@ -104,9 +108,14 @@ def _pixels(file: Path, series: str) -> NDArray[np.float32]:
         ) from error
 
 
-def _smallest_type(stack: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.float32]:
-    whole = stack.min() >= 0 and stack.max() <= _LARGEST_BYTE and np.array_equal(stack, np.rint(stack))
-    return stack.astype(np.uint8) if whole else stack
+def smallest_type(stack: NDArray[np.float32]) -> NDArray[Any]:
+    """The same values as uint8 or int16 where these hold them."""
+    low, high = float(stack.min()), float(stack.max())
+    for kind in (np.uint8, np.int16):
+        limits = np.iinfo(kind)
+        if limits.min <= low and high <= limits.max and np.array_equal(stack, np.rint(stack)):
+            return stack.astype(kind)
+    return stack
 
 
 def _place(header: pydicom.FileDataset) -> tuple[float, float, str]:

@@ -1,0 +1,95 @@
+"""Volumes in a PACS: a series is an image, a label goes there as a segmentation and comes back voxel for voxel."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ct
+from lib.datastores import DicomWebStudy, LabelGuard
+from lib.datastores import listing as listing_module
+from lib.datastores.outbox import Outbox
+from sequal.files.imaging import read_frame, read_label
+from sequal.settings import Settings
+from sequal.study.state import StudyState
+from unit.datastores.fake_archive import FakeArchive
+
+CONF = {"models": "volume", "labels": ",".join(ct.LABELS), "volume_spacing": "4,4,4", "volume_patch": "32,32,32"}
+
+
+@pytest.fixture
+def archive() -> FakeArchive:
+    return FakeArchive()
+
+
+@pytest.fixture
+def opened(archive: FakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(listing_module, "_FRESH_S", 0.0)
+    monkeypatch.setattr(Outbox, "start", lambda outbox: None)
+    settings = Settings.from_conf(CONF)
+
+    def open_study(name: str = "state") -> DicomWebStudy:
+        state = StudyState.open(tmp_path / name, settings)
+        return DicomWebStudy(archive, {}, state, LabelGuard(state, settings))
+
+    return open_study
+
+
+def _file(folder: Path, label: NDArray[np.uint8], affine: NDArray[np.float64]) -> str:
+    nib.save(nib.Nifti1Image(label, affine), folder / "label.nii.gz")
+    return str(folder / "label.nii.gz")
+
+
+def _stored(study: DicomWebStudy, image: str) -> NDArray[np.uint8]:
+    return read_label(study.get_label_uri(image, "final"), ct.SHAPE, labels={"left atrium": 1, "lesion 2": 2})
+
+
+@pytest.mark.parametrize("form", ["instances", "enhanced"])
+def test_a_label_comes_back_from_the_pacs_voxel_for_voxel(archive, opened, tmp_path, form) -> None:
+    volume = ct.phantom()
+    image = archive.put(*(ct.series(volume) if form == "instances" else [ct.enhanced(volume)]))
+    study = opened()
+    frame = read_frame(study.get_image_uri(image))
+    np.testing.assert_array_equal(frame.pixels, volume.values)
+    np.testing.assert_allclose(frame.affine, volume.affine, atol=1e-3)
+
+    label = volume.truth.copy()
+    label[0, :, :] = 255
+    study.save_label(image, _file(tmp_path, label, volume.affine), "final", {})
+    assert study.delivery(image) == {"pacs": "stored"}
+    np.testing.assert_array_equal(_stored(study, image), label)
+
+    # A server that begins with an empty folder has it from the PACS alone.
+    other = opened("other")
+    assert other.get_labeled_images() == [image]
+    np.testing.assert_array_equal(_stored(other, image), label)
+    np.testing.assert_allclose(nib.load(other.get_label_uri(image, "final")).affine, volume.affine, atol=1e-3)
+
+    (sent,) = archive.labels_of(image)
+    assert [segment.SegmentLabel for segment in sent.SegmentSequence] == ["left atrium", "lesion 2", "not annotated"]
+    assert [
+        segment.SegmentedPropertyTypeCodeSequence[0].CodingSchemeDesignator for segment in sent.SegmentSequence
+    ] == [
+        "SCT",
+        "99SEQUAL",
+        "99SEQUAL",
+    ]
+    assert (str(sent.PatientName), sent.PatientID, sent.StudyDescription) == ("Phantom^p1", "p1", "Chest p1")
+    measures = sent.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert float(measures.SpacingBetweenSlices) == pytest.approx(ct.SPACING_MM[2], abs=1e-4)
+    assert [float(value) for value in measures.PixelSpacing] == [ct.SPACING_MM[1], ct.SPACING_MM[0]]
+
+
+def test_an_empty_label_says_that_nothing_is_there(archive, opened, tmp_path) -> None:
+    volume = ct.phantom()
+    image = archive.put(*ct.series(volume))
+    study = opened()
+    study.save_label(image, _file(tmp_path, np.zeros(ct.SHAPE, np.uint8), volume.affine), "final", {})
+    assert study.delivery(image) == {"pacs": "stored"}
+    other = opened("other")
+    assert other.get_label_info(image, "final")["no_layer"]
+    assert not _stored(other, image).any()
+    (sent,) = archive.labels_of(image)
+    assert sent.SeriesDescription == "Label of the annotator: nothing in this volume"
