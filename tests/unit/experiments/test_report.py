@@ -153,11 +153,11 @@ def test_the_confidence_that_was_stated_stands_beside_the_dice(experiment):
 def test_an_experiment_that_its_steps_bind_says_so(experiment):
     pages = [experiment / "report" / name for name in ("index.html", "report.md")]
     write_report(experiment, experiment / "report")
-    assert not any("bound by its steps" in page.read_text() for page in pages)
+    assert not any("too few training steps" in page.read_text() for page in pages)
     for number in (1, 2, 3):
         write(experiment, record("full", "on", 0, number, 0.79, 40))
     write_report(experiment, experiment / "report")
-    assert all("bound by its steps" in page.read_text() for page in pages)
+    assert all("too few training steps" in page.read_text() for page in pages)
 
 
 def test_unfinished_cells_do_not_count(experiment):

@@ -69,7 +69,7 @@ def test_what_is_worse_on_every_label_is_held_back():
 def test_what_is_a_little_worse_everywhere_is_held_back_and_chance_is_not():
     rng = np.random.default_rng(4)
     lower = [_label(f"im{i}", 0.9, 0.9, 0.85 + rng.normal(0, 0.01)) for i in range(10)]
-    assert "met worse" in _decide(lower).reason
+    assert "agrees less with the labels" in _decide(lower).reason
     same = [_label(f"im{i}", 0.9, 0.9, 0.9 + rng.normal(0, 0.03)) for i in range(10)]
     assert _decide(same).publish
     slight = [_label(f"im{i}", 0.9, 0.9, 0.895) for i in range(10)]

@@ -50,7 +50,7 @@ def test_the_newest_good_published_round_takes_its_place(state: StudyState) -> N
     assert repair_published(state)
     assert file_digest(state.published) == good
     assert [path.read_bytes() for path in state.root.glob("published.damaged-*.pt")] == [damaged]
-    assert any("published checkpoint was damaged" in warning for warning in state_warnings(state.root))
+    assert any("model in service was damaged" in warning for warning in state_warnings(state.root))
     assert not repair_published(state)
 
 

@@ -88,7 +88,7 @@ def _frame_warnings(frame: NDArray[np.uint8], calibration: Calibration) -> list[
     boundaries = boundaries_from_mask(frame)
     crowded, measured = boundaries.crowded, int(boundaries.measured.sum())
     if columns < _FEWEST_COLUMNS:
-        warnings.append(f"Only {columns} of {frame.shape[0]} columns show the layer. Look whether it was meant.")
+        warnings.append(f"Only {columns} of {frame.shape[0]} columns show the layer. Check whether you meant this.")
     elif measured < _MEASURED_SHARE * columns:
         warnings.append(
             f"Only {measured} of the {columns} columns that show the layer can be measured: in the others it touches "
@@ -101,7 +101,7 @@ def _frame_warnings(frame: NDArray[np.uint8], calibration: Calibration) -> list[
         )
     pieces = ndimage.label(layer, structure=_EIGHT_NEIGHBOURS)[1]
     if pieces > _MOST_PIECES:
-        warnings.append(f"The layer is drawn in {pieces} pieces that do not touch. Look whether these are all wall.")
+        warnings.append(f"The layer is drawn in {pieces} pieces that do not touch. Check whether all of them are wall.")
     if calibration.spacing_mm is not None and thickness * calibration.spacing_mm[1] > _THICKEST_MM:
         mean_mm = thickness * calibration.spacing_mm[1]
         warnings.append(

@@ -160,7 +160,7 @@ def _objection(figures: Sequence[LabelFigures], doubted: set[str], change: NDArr
     if change.size > 1 and change.mean() < -_SLIGHT:
         same = bool(np.ptp(change) < 1e-12)
         if same or ttest_1samp(change, -_SLIGHT, alternative="less").pvalue <= _ALPHA:
-            return "the labels are met worse than by the model in service"
+            return "the new model agrees less with the labels than the model in service"
     return ""
 
 

@@ -47,12 +47,12 @@ def _of_state(state: Path) -> Iterator[str]:
     names = sorted(path.name for path in state.iterdir())
     for name in (name for name in names if name.startswith(DAMAGED)):
         yield (
-            f"The published checkpoint was damaged and is kept as {name}; the newest good one took its place. Look at "
+            f"The model in service was damaged and is kept as {name}; the newest good one took its place. Look at "
             "the disk, and delete that file when you have seen it."
         )
     for name in (name for name in names if name.startswith(_CORRUPT_LEDGER) and name.endswith(".db")):
         yield (
-            f"The ledger was damaged and is kept as {name}; scores, leases and the history of rounds began afresh. "
+            f"The ledger was damaged and is kept as {name}; scores, leases and the history of rounds are lost. "
             "Look at the disk, and delete that file when you have seen it."
         )
     derived = [f"{place}/{name}".lstrip("/") for place in _DERIVED for name in damaged_files(state / place)]
