@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sequal.labels import REVIEW
+from sequal.labels import NO_READERS, REVIEW
 
 __all__ = [
     "Rule",
@@ -20,6 +20,7 @@ __all__ = [
     "number",
     "origins",
     "patient_regex",
+    "tags",
     "text",
     "triple",
     "url",
@@ -29,6 +30,7 @@ __all__ = [
 _MOST_NAMES = 100
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _ORIGIN = re.compile(rf"https?://({_HOST_NAME.pattern})(:[0-9]{{1,5}})?")
 
@@ -212,6 +214,26 @@ def origins() -> Rule:
     'https://viewer.example.org'
     """
     return _list_of(_ORIGIN, "origins (`https://NAME` or `http://NAME:PORT`), separated by commas, or empty")
+
+
+def tags() -> Rule:
+    """Names of label folders, separated by commas, each once, or nothing; capitals count.
+
+    >>> tags().parse("anna, Dr.Ben")
+    'anna,Dr.Ben'
+    """
+
+    def parse(raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError(raw)
+        parts = [part.strip() for part in raw.split(",")] if raw.strip() else []
+        if len(set(parts)) < len(parts) or not all(_TAG.fullmatch(part) for part in parts):
+            raise ValueError(raw)
+        if not set(NO_READERS).isdisjoint(parts):
+            raise ValueError(raw)
+        return ",".join(parts)
+
+    return Rule("names of letters, digits, `.`, `_` and `-`, each once, not final or original, or empty", parse)
 
 
 def _list_of(form: re.Pattern[str], meaning: str) -> Rule:

@@ -17,6 +17,7 @@ from sequal.rules import (
     number,
     origins,
     patient_regex,
+    tags,
     text,
     triple,
     url,
@@ -288,6 +289,11 @@ class Settings:
         number(0, 0.5),
         "part of the labelled patients whose labels only judge and are never learned; 0: all labels teach and judge",
     )
+    readers: str = _fixed(
+        "",
+        tags(),
+        "readers (folders in `labels/`) whose labels of a labelled image teach as well, without their own bias",
+    )
     patient_pattern: str = _fixed(
         "", patient_regex(), "finds the patient in an image's id where `patients.csv` does not"
     )
@@ -367,6 +373,11 @@ class Settings:
     def label_names(self) -> tuple[str, ...]:
         """`labels` one by one."""
         return tuple(self.labels.split(",")) if self.labels else ()
+
+    @property
+    def reader_tags(self) -> tuple[str, ...]:
+        """`readers` one by one."""
+        return tuple(self.readers.split(",")) if self.readers else ()
 
     @property
     def volume_spacing_mm(self) -> tuple[float, ...] | None:

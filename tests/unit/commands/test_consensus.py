@@ -146,6 +146,19 @@ def test_a_frame_that_one_reader_labelled_keeps_his_label_or_is_left_out(run, st
     assert "Lower --least" in words(result.output)
 
 
+def test_a_frame_that_nobody_labelled_gets_no_label_and_a_study_without_any_is_told_so(run, studies, tmp_path):
+    for name in ("anna", "ben"):
+        simulated(studies, name, CAREFUL, [0])
+    assert run("consensus", studies, "--out", tmp_path / "out").exit_code == 0
+    assert (studies / "im1.nii.gz").exists()
+    assert list(labels_in(tmp_path / "out")) == ["im0"]
+    for name in ("anna", "ben"):
+        (studies / "labels" / name / "im0.nii.gz").rename(studies / "labels" / name / "another.nii.gz")
+    result = run("consensus", studies, "--out", tmp_path / "none")
+    assert result.exit_code == 2
+    assert "to be named as images" in words(result.output)
+
+
 def test_readers_who_share_no_frame_are_joined_but_not_compared(run, studies, tmp_path):
     simulated(studies, "anna", CAREFUL, [0])
     simulated(studies, "ben", CAREFUL, [1])
@@ -220,6 +233,27 @@ def test_structures_of_volumes_are_fused_class_by_class(run, tmp_path):
     assert float(found["a", "c", "spleen"]["difference"]) == 0.0
     assert found["a", "c", "liver"]["unit"] == "ml"
     assert run("consensus", studies, *conf, "--remove-bias", "--out", tmp_path / "no").exit_code == 2
+
+
+def test_a_structure_that_one_reader_did_not_find_counts_as_background_of_his(run, tmp_path):
+    studies = tmp_path / "volumes"
+    (studies / "labels").mkdir(parents=True)
+    nib.save(
+        nib.Nifti1Image(np.random.default_rng(0).random((8, 8, 8)), np.diag([2.0, 2.0, 2.0, 1.0])), studies / "v.nii"
+    )
+    label = np.zeros((8, 8, 8), np.uint8)
+    label[1:4], label[5:7] = 1, 2
+    for name, drawn in (("a", label), ("b", label), ("c", np.where(label == 2, 0, label).astype(np.uint8))):
+        (studies / "labels" / name).mkdir()
+        write_label(studies / "labels" / name / "v.nii.gz", drawn)
+    conf = ("--conf", "models=volume", "--conf", "labels=liver,spleen")
+    assert run("consensus", studies, *conf, "--out", tmp_path / "out").exit_code == 0
+    made = read_label(tmp_path / "out" / "labels" / "v.nii.gz", (8, 8, 8), labels={"liver": 1, "spleen": 2})
+    assert np.array_equal(made, label)
+    found = {(row["first"], row["second"], row["label"]): row for row in rows(tmp_path / "out" / "pairs.csv")}
+    assert float(found["a", "c", "spleen"]["dice"]) == 0.0
+    assert float(found["a", "c", "spleen"]["difference"]) == pytest.approx(1.024)  # millilitres
+    assert float(found["a", "c", "liver"]["dice"]) == 1.0
 
 
 @pytest.mark.skipif(REAL is None, reason="the real carotid frames with second readings are not on this machine")

@@ -149,6 +149,9 @@ def test_a_branch_leaves_the_networks_as_they_were_and_goes_into_the_card(run, t
     again = run("pretrain", "--steps", 4, *arguments, "--out", out, "--branch-of", out)
     assert again.exit_code == 0
     assert out.with_suffix(".md").read_text().count("## Error branch") == 1
+    # A branch that is there is not gone on from: the seed says what comes out.
+    replaced = load_checkpoint(out).branch
+    assert all(torch.equal(value, replaced.weights[key]) for key, value in after.branch.weights.items())
 
 
 def test_a_branch_needs_weights_for_frames(run, tmp_path):

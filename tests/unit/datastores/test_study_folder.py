@@ -400,3 +400,22 @@ def test_of_two_files_with_one_id_the_first_by_name_counts_until_it_goes(
     (studies / "a.nii").unlink()
     folder.look()
     assert Path(folder.get_image_uri("a")).name == "a.nii.gz"
+
+
+def test_labels_of_the_readers_that_the_settings_name_come_with_an_image(
+    studies: Path, guard: LabelGuard, tmp_path: Path
+) -> None:
+    for place in ("final/a", "anna/a", "ben/a", "anna/b"):
+        _label(studies / "labels" / f"{place}.nii.gz")
+    folder = StudyFolder(str(studies), guard, auto_reload=False)
+    for readers, found in (("anna,ben", ["anna", "ben"]), ("ben", ["ben"]), ("", [])):
+        chosen = settings(readers=readers)
+        study = Study(chosen, StudyState.open(tmp_path / "state", chosen), None, Path(), None, None)
+        (item,) = study.labelled(folder)
+        assert item.id == "a"
+        assert [(reader, path.parent.name) for reader, path in item.readings] == [(name, name) for name in found]
+        assert all(not item.readings for item in study.unlabelled(folder))
+    folder.save_label("a", str(_label(tmp_path / "l.nii.gz")), "carla", {})
+    chosen = settings(readers="carla")
+    (item,) = Study(chosen, StudyState.open(tmp_path / "state", chosen), None, Path(), None, None).labelled(folder)
+    assert [path.parent.name for _, path in item.readings] == ["carla"]

@@ -1,7 +1,7 @@
 """One study as the server holds it: settings, state, the model in service and the items of its datastore."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -190,7 +190,8 @@ class Study:
         items = []
         for image in ids:
             try:
-                items.append(_item(datastore, image, patients[image], labelled=labelled))
+                readers = self.settings.reader_tags if labelled else ()
+                items.append(_item(datastore, image, patients[image], readers, labelled=labelled))
             except HTTPException as error:  # a remote image or label that cannot be had
                 logger.warning("Leaving out image %s: %s", image, error.detail)
         return items
@@ -224,7 +225,15 @@ class _KnowsPatients(Protocol):
         """Patient by image id, of those that are known."""
 
 
-def _item(datastore: Datastore, image: str, patient: str, *, labelled: bool) -> Item:
-    tag = DefaultLabelTag.FINAL
-    label = datastore.get_label_uri(datastore.get_label_by_image_id(image, tag), tag) if labelled else None
-    return Item(image, Path(datastore.get_image_uri(image)), Path(label) if label is not None else None, patient)
+def _item(datastore: Datastore, image: str, patient: str, readers: Sequence[str], *, labelled: bool) -> Item:
+    def file(tag: str) -> Path:
+        return Path(datastore.get_label_uri(datastore.get_label_by_image_id(image, tag), tag))
+
+    drawn_by = [reader for reader in readers if datastore.get_label_by_image_id(image, reader)]
+    return Item(
+        image,
+        Path(datastore.get_image_uri(image)),
+        file(DefaultLabelTag.FINAL) if labelled else None,
+        patient,
+        tuple((reader, file(reader)) for reader in drawn_by),
+    )

@@ -250,6 +250,21 @@ class Model(ABC):
         """
         return None
 
+    def moved(
+        self,
+        label: NDArray[np.uint8],
+        convention: Any,  # noqa: ANN401 - what `convention` gave
+        rng: np.random.Generator,
+    ) -> NDArray[np.uint8]:
+        """A label on the working grid (F, *working) as the reader of that convention would have drawn it.
+
+        Args:
+            label: uint8, classes and 255.
+            convention: None: the label stays as it is.
+            rng: source of the draw.
+        """
+        return label
+
     def rehearsal(
         self,
         cache: Path,

@@ -43,7 +43,7 @@ def branch_command(
     """Train a branch for starting weights, judge it on held-out frames, and write checkpoint and card.
 
     Args:
-        weights: checkpoint of frames, of any method.
+        weights: checkpoint of frames, of any method; a branch that it has is replaced.
         out: checkpoint to write; the card beside `weights` goes beside it, with a part about the branch.
         settings: `iterations_per_epoch` steps, `learning_rate`, `weight_decay` and `seed`.
         device: where to train.
@@ -59,6 +59,7 @@ def branch_command(
         raise SettingsError(
             f"Expected `--branch-of` to be weights for frames, got those of {loaded.model!r}. Its rounds train one."
         )
+    loaded.pair.branch = None  # an older one is replaced: what comes out depends on the seed alone
     steps = settings.iterations_per_epoch
     count, began = frames_for(steps), time.monotonic()
     with progress_bar() as bar:

@@ -37,6 +37,7 @@ _OWN_OPTION: Final = {
     "network": "--network",
     "device": "--device",
     "strategy": "--strategies",
+    "readers": "--readers",
     "state": "no option, because a cell keeps its own",
     "ledger": "no option, because a cell keeps its own",
 }

@@ -1,4 +1,4 @@
-"""MC-dropout of frames: several passes of one network with its dropout at work, and how they differ."""
+"""MC-dropout of images: several passes of one network with its dropout at work, and how they differ."""
 
 import logging
 from typing import Final
@@ -54,25 +54,29 @@ def dropout_dice(network: nn.Module, pixels: Tensor, grid: Grid, device: torch.d
     Roy et al., NeuroImage 195 (2019): masks that agree are trusted. Arguments and care are those of `bald_of_frames`.
     """
     with only_dropout_trains([network]), torch.random.fork_rng():
-        every = [_passes(network, frame, grid, device, seed).max(dim=1).indices > 0 for frame in torch.split(pixels, 1)]
+        every = [_passes(network, frame, grid, device, seed).max(dim=1).indices for frame in torch.split(pixels, 1)]
     return torch.stack([pairwise_dice(masks) for masks in every]).cpu()
 
 
 def pairwise_dice(masks: Tensor) -> Tensor:
-    """Mean Dice of every two masks, float64 (); of two empty ones it is 1.
+    """Mean Dice of every two masks, float64 (), each the mean over the classes of either; of two empty ones it is 1.
 
     Args:
-        masks: bool (K, *spatial), K ≥ 2.
+        masks: bool or integers (K, *spatial), 0 background, K ≥ 2.
 
-    >>> pairwise_dice(torch.tensor([[1, 1, 0], [0, 1, 1], [0, 0, 0]]).bool()).item()  # 1/2, 0 and 0
+    >>> pairwise_dice(torch.tensor([[1, 1, 0], [0, 1, 1], [0, 0, 0]])).item()  # 1/2, 0 and 0
     0.16666666666666666
+    >>> pairwise_dice(torch.tensor([[1, 2, 2], [1, 2, 0]])).item()  # 1 and 2/3
+    0.8333333333333333
     """
-    flat = masks.flatten(1).double()
-    shared, sizes = flat @ flat.T, flat.sum(dim=1)
-    total = sizes[:, None] + sizes[None, :]
-    dice = torch.where(total > 0, 2 * shared / total.clamp_min(1), torch.ones_like(total))
-    one, other = torch.triu_indices(len(masks), len(masks), offset=1)
-    return dice[one, other].mean()
+    flat, (one, other) = masks.flatten(1), torch.triu_indices(len(masks), len(masks), offset=1)
+    scores, classes = torch.zeros(2, len(one), dtype=torch.float64, device=masks.device)
+    for number in range(1, int(flat.max()) + 1):
+        mask = (flat == number).double()
+        total = mask.sum(dim=1)[one] + mask.sum(dim=1)[other]
+        scores += 2 * (mask @ mask.T)[one, other] / total.clamp_min(1)
+        classes += total > 0
+    return torch.where(classes > 0, scores / classes.clamp_min(1), torch.ones_like(scores)).mean()
 
 
 def _passes(network: nn.Module, frame: Tensor, grid: Grid, device: torch.device, seed: int) -> Tensor:

@@ -15,9 +15,11 @@ class Item:
         image: the image file.
         label: the expert's label file; None while unlabelled. Only ever read.
         patient: images of one patient are never split between training and validation.
+        readings: label files of further readers, each with the reader's name. Only ever read.
     """
 
     id: str
     image: Path
     label: Path | None = None
     patient: str = ""
+    readings: tuple[tuple[str, Path], ...] = ()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequal.anatomy.measurement import boundaries_from_mask
-from sequal.labels import INTIMA_MEDIA
+from sequal.labels import IGNORE, INTIMA_MEDIA
 
 __all__ = ["Convention", "offsets"]
 
@@ -63,6 +63,16 @@ class Convention:
         share = len(seen) / (len(seen) + _PRIOR_FRAMES)
         li, ma = np.clip(np.median(seen, axis=0) * share, -_MOST_PX, _MOST_PX)
         return cls(float(li), float(ma))
+
+    def move(self, label: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """As `draw`, of a label with unknown pixels: these stay unknown where the layer does not come to them.
+
+        Args:
+            label: uint8 (W, H) in {0, 1, 255}.
+            rng: source of the draw.
+        """
+        layer = self.draw((label == INTIMA_MEDIA).astype(np.uint8), rng)
+        return np.where((label == IGNORE) & (layer != INTIMA_MEDIA), np.uint8(IGNORE), layer)
 
     def draw(self, label: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """A mask as the reader would have drawn it: parts of a pixel are whole pixels in as many of the draws.

@@ -190,6 +190,15 @@ class Carotid(Model):
                     moved.append((scale * found[0], scale * found[1]))
         return Convention.of(moved)
 
+    def moved(
+        self,
+        label: NDArray[np.uint8],
+        convention: Any,  # noqa: ANN401 - a `Convention`
+        rng: np.random.Generator,
+    ) -> NDArray[np.uint8]:
+        """With LI and MA moved by the offsets of the convention."""
+        return label if convention is None else np.stack([convention.move(frame, rng) for frame in label])
+
     def rehearsal(self, cache: Path, seed: int, convention: Any) -> Rehearsal:  # noqa: ANN401 - a `Convention`
         """Simulated frames, labelled as the reader would."""
         return Rehearsal(rehearsal_frames(self.settings, cache), self.patch, seed, convention or Convention())

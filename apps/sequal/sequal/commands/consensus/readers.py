@@ -13,15 +13,13 @@ from sequal.anatomy.measurement import Departure
 from sequal.anatomy.model import Model
 from sequal.errors import LabelError, SettingsError
 from sequal.files.imaging import Frame
-from sequal.labels import IGNORE, INTIMA_MEDIA
+from sequal.labels import NO_READERS
 from sequal.study.folder import images_by_id
 
 __all__ = ["LABELS", "Readers", "corrections", "find_readers", "without_bias"]
 
 #: Where a study keeps labels, a folder for each tag.
 LABELS: Final = "labels"
-#: Tags under which no reader's labels are: submitted ones, and those of a model.
-_NO_READERS: Final = ("final", "original")
 #: Images that stand for no bias at all: few images say little of a reader.
 _PRIOR_IMAGES: Final = 2
 
@@ -77,7 +75,7 @@ def find_readers(studies: Path, named: Sequence[str] = ()) -> Readers:
         places = [_place(studies, text) for text in named]
     else:
         folders = sorted(path for path in (studies / LABELS).glob("*") if path.is_dir())
-        places = [(path.name, path) for path in folders if path.name not in _NO_READERS and images_by_id(path)]
+        places = [(path.name, path) for path in folders if path.name not in NO_READERS and images_by_id(path)]
     names = [name for name, _ in places]
     if len(names) < 2 or len(set(names)) < len(names):
         raise SettingsError(
@@ -134,8 +132,4 @@ def without_bias(
         return label
     li, ma = moved[found]
     convention = Convention(li / scale, ma / scale)
-    out = label.copy()
-    for f in range(label.shape[2]):
-        layer = convention.draw((label[:, :, f] == INTIMA_MEDIA).astype(np.uint8), rng)
-        out[:, :, f] = np.where((label[:, :, f] == IGNORE) & (layer != INTIMA_MEDIA), np.uint8(IGNORE), layer)
-    return out
+    return np.stack([convention.move(label[:, :, f], rng) for f in range(label.shape[2])], axis=2)

@@ -20,7 +20,7 @@ The masks are those of the app, pixel for pixel, clean-up included, for one grey
   with the app first (`cli.py import`).
 - Other hardware and other versions of PyTorch compute the last digits in another way: pixels whose probability is 0.5
   to that digit may differ.
-- Thickness, PLD and confidence are not part of a bundle.
+- Thickness, PLD, confidence and the map of expected errors are not part of a bundle.
 
 Run it in this folder, with MONAI, PyTorch, pytorch-ignite, nibabel, scipy and fire installed:
 

@@ -14,6 +14,7 @@ from sequal.errors import StudyError
 from sequal.labels import BACKGROUND, IGNORE
 from sequal.learning.batch import Batch
 from sequal.learning.training.labels_in_use import LabelsInUse
+from sequal.learning.training.readings import Readings
 from sequal.preparation.augmentation import IMAGE, LABEL, without_metadata
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
@@ -37,6 +38,7 @@ class TwoStreamBatches:
         seed: of the item draw, the geometry and both intensity perturbations.
         rehearsal: endless patches of simulated frames with their labels, of which `settings.rehearsal` come into every
             batch; None: none do.
+        readings: labels of further readers of the same images; None: there are none.
     """
 
     def __init__(
@@ -48,11 +50,12 @@ class TwoStreamBatches:
         settings: Settings,
         seed: int,
         rehearsal: Iterable[tuple[Tensor, Tensor]] | None = None,
+        readings: Readings | None = None,
     ) -> None:
         if not labelled:
             raise StudyError("Expected at least one labelled image that can be read, got none. Label an image first.")
         self._labelled, self._unlabelled = list(labelled), list(unlabelled)
-        self._frames, self._labels = frames, labels
+        self._frames, self._labels, self._readings = frames, labels, readings
         self._sizes = (settings.batch_labelled, settings.batch_unlabelled)
         seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(5)]
         self._rng = np.random.default_rng(seeds[0])
@@ -86,6 +89,8 @@ class TwoStreamBatches:
             self._queue = [self._labelled[i] for i in self._rng.permutation(len(self._labelled))]
         item = self._queue.pop()
         label = self._labels.working(item)
+        if self._readings is not None:
+            label = self._readings.drawn(item, label, self._rng)
         drawn = np.flatnonzero(((label != BACKGROUND) & (label != IGNORE)).reshape(len(label), -1).any(axis=1))
         f = int(self._rng.choice(drawn)) if drawn.size else int(self._rng.integers(label.shape[0]))
         frame = self._frames.get(item)

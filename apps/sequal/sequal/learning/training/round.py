@@ -32,6 +32,7 @@ from sequal.learning.training.early_learning import EarlyLearningHandler
 from sequal.learning.training.gate import Verdict, decide
 from sequal.learning.training.judging import LabelJudges, early_step
 from sequal.learning.training.labels_in_use import LabelsInUse
+from sequal.learning.training.readings import Readings
 from sequal.learning.training.refine import RefinementReport, refine_labels
 from sequal.learning.training.round_length import with_steps
 from sequal.learning.training.round_report import RoundReport
@@ -177,6 +178,7 @@ class _Round:
         by_id = {item.id: item for item in labelled}
         self.train_items = self.labels.usable([by_id[i] for i in parts.train_ids])
         self.validation = self.labels.usable([by_id[i] for i in parts.validation_ids])
+        self.readings = Readings(self.train_items, settings.reader_tags, self.frames, self.labels, self.model)
         self.labelled = sorted(labelled, key=lambda i: i.id)
         self.unlabelled = sorted(unlabelled, key=lambda i: i.id)
         self.pool = self.frames.readable(self.unlabelled)
@@ -311,6 +313,7 @@ class _Round:
             self.settings,
             self.seed,
             self._rehearsal() if known and self.settings.rehearsal else None,
+            self.readings,
         )
         trainer = self.method.trainer(
             self.pair,
@@ -430,7 +433,7 @@ class _Round:
         }
 
     def _left_out(self) -> dict[str, str]:
-        return {**self.frames.unreadable, **self.labels.unusable}
+        return {**self.frames.unreadable, **self.labels.unusable, **self.readings.unusable}
 
     def _record(self, report: RoundReport) -> None:
         metrics = {k: v for k, v in asdict(report).items() if k not in {"round", "published", "reason", "seconds"}}
