@@ -157,7 +157,7 @@ def test_the_clean_up_of_a_bundle_is_the_file_of_the_app(exported):
 def test_the_pages_say_first_where_the_masks_are_not_those_of_the_app(exported, page):
     path = exported.path / "docs" / "README.md" if page == "bundle" else REPOSITORY / "docs" / "export.md"
     text = path.read_text()
-    assert text.index("Where they are not") < text.index("```")
+    assert text.index("masks may differ from the app's") < text.index("```")
 
 
 def test_a_clip_and_a_frame_with_holes_are_refused(exported):

@@ -9,17 +9,16 @@ def bundle_readme(model: ExportedModel) -> str:
     """The content of `docs/README.md`."""
     return f"""# Carotid intima-media segmentation
 
-The network (`{model.name}`) of a SEQUAL study, checkpoint `{model.digest}`, as a MONAI Bundle.
-Research, not a medical device.
+A MONAI Bundle with the network (`{model.name}`) of a SEQUAL study, checkpoint `{model.digest}`.
+It is a research tool, not a medical device.
 
-The masks are those of the app, pixel for pixel, clean-up included, for one grey frame a file: NIfTI `(W, H)` or
-`(W, H, 1)` whose header states millimetres, or a grey picture. **Where they are not, or there are none:**
-- Clips, colour images and volumes of several slices are refused; the app takes them.
-- A file that the app reads in a way of its own is read here as MONAI reads it: a photograph with an orientation tag, a
-  slice along the second axis, a header in another unit or whose two forms contradict each other, DICOM. Convert these
-  with the app first (`cli.py import`).
-- Other hardware and other versions of PyTorch compute the last digits in another way: pixels whose probability is 0.5
-  to that digit may differ.
+- **It gives the masks of the app**, pixel for pixel and clean-up included, for one grey frame a file: NIfTI `(W, H)`
+  or `(W, H, 1)` whose header states millimetres, or a grey picture.
+- **It refuses** clips, colour images and volumes of several slices. The app takes clips and colour images.
+- **Its masks may differ from the app's** for DICOM, a photograph with an orientation tag, a slice along the second
+  axis, and a header in another unit or with two forms that contradict each other, because MONAI reads these in its
+  own way. Convert them with the app first (`cli.py import`). On other hardware or with another version of PyTorch, a
+  pixel with a probability of exactly 0.5 may differ.
 - Thickness, PLD, confidence and the map of expected errors are not part of a bundle.
 
 Run it in this folder, with MONAI, PyTorch, pytorch-ignite, nibabel, scipy and fire installed:
@@ -28,9 +27,9 @@ Run it in this folder, with MONAI, PyTorch, pytorch-ignite, nibabel, scipy and f
 python -m monai.bundle run --config_file configs/inference.json --dataset_dir IMAGES --output_dir MASKS
 ```
 
-`IMAGES` holds the frames (`--pattern '*.png'` for others than NIfTI). Each mask gets the name of its image with
-`_mask`, on the grid of the image. What the network wants and gives stands in `configs/metadata.json` under `sequal`;
-`scripts/` does it.
+`IMAGES` is the folder of frames (`--pattern '*.png'` for pictures). Each mask gets the name of its image with `_mask`,
+and the grid of the image. `configs/metadata.json`, key `sequal`, describes input and output of the network; `scripts/`
+prepares the one and turns the other into a mask.
 
 Verify it:
 
@@ -41,5 +40,5 @@ python -m monai.bundle verify_metadata --meta_file configs/metadata.json --filep
 ```
 
 `configs/metadata.schema.json` holds the rules of the MONAI Bundle specification as SEQUAL writes them down, so that
-this works without a network. With one, name a file that does not exist: MONAI then downloads its own schema to it.
+this works without the internet. If you name a file that does not exist, MONAI downloads its own schema to it.
 """
