@@ -96,6 +96,16 @@ def test_something_else_that_is_drawn_is_counted_and_not_measured() -> None:
     assert boundaries_from_mask(mask).crowded == 5
 
 
+def test_a_notch_in_the_rounded_end_of_a_wall_is_no_second_wall() -> None:
+    mask = np.zeros((40, 40), dtype=np.uint8)
+    mask[2:, 10:22] = 1
+    mask[1, 10:12] = mask[1, 15:22] = 1  # three free pixels, a quarter of the thickness
+    assert boundaries_from_mask(mask).crowded == 0
+    mask[1, 12:15], mask[1, 30:32], mask[2, 22:32] = 1, 1, 1
+    mask[1, 22:30] = 0  # eight: as far as a second wall
+    assert boundaries_from_mask(mask).crowded == 1
+
+
 def test_longest_run_of_a_forked_column_counts() -> None:
     mask = np.zeros((6, 20), dtype=np.uint8)
     mask[:, 8:14] = 1

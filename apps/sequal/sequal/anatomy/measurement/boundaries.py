@@ -17,7 +17,7 @@ _EIGHT_NEIGHBOURS: Final = np.ones((3, 3), dtype=bool)
 _STEEPEST_SLOPE: Final = 0.3
 #: Share of its columns that a component may have in common with the layer that it continues.
 _LARGEST_OVERLAP: Final = 0.1
-#: A hole may be this part of the layer's mean thickness high.
+#: A hole, or a notch in a ragged end, may be this part of the layer's mean thickness high.
 _LARGEST_HOLE: Final = 0.5
 #: Components looked at, widest first: a noisy map has tens of thousands, and the layer is not among the last.
 _MOST_COMPONENTS: Final = 2000
@@ -241,7 +241,7 @@ def _longest_runs(layer: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[n
 def _crowded(
     foreground: NDArray[np.bool_], layer: NDArray[np.bool_], columns: NDArray[np.intp], height: NDArray[np.intp]
 ) -> int:
-    """Columns with a drawn pixel that belongs to no measured run.
+    """Columns with something drawn beside the measured run, but for the notches of a ragged edge.
 
     Args:
         foreground: `(W, H)`, all that is drawn.
@@ -250,7 +250,11 @@ def _crowded(
         height: `(n,)`, pixels of the measured run in each.
     """
     crowded = (foreground & ~layer).any(axis=1)
-    crowded[columns] |= layer[columns].sum(axis=1) > height
+    if columns.size:
+        drawn = layer[columns]
+        extent = drawn.shape[1] - drawn.argmax(axis=1) - drawn[:, ::-1].argmax(axis=1)
+        # The rounded end of a slanting wall shows twice in a column or two, a few pixels apart: that is no second wall.
+        crowded[columns] |= extent - drawn.sum(axis=1) > max(_LARGEST_HOLE * height.mean(), 1.0)
     return int(crowded.sum())
 
 

@@ -35,13 +35,16 @@ const pieces = (pixels, width) => {
   return { number, found };
 };
 
+// A notch in a ragged end may be this part of the wall's mean thickness high, as in the server.
+const LARGEST_NOTCH = 0.5;
+
 // The wall in one frame.
 //
 // The widest piece counts first, as in the server; other pieces count in the columns that it leaves free, the wider ones
 // first. In each column the longest run counts.
 //
 // Returns `first` and `last`, the rows of the run in each column (-1: none), and `others`, the places of every pixel of
-// the layer beside it, which are shown in red.
+// the layer beside it, which are shown in red. What a notch parts from the wall's own end is not among them.
 export const wall = (pixels, width) => {
   const height = pixels.length / width;
   const { number, found } = pieces(pixels, width);
@@ -52,7 +55,7 @@ export const wall = (pixels, width) => {
   });
   const first = new Int32Array(width).fill(-1);
   const last = new Int32Array(width).fill(-1);
-  const others = [];
+  const beside = [];
   for (let x = 0; x < width; x += 1) {
     const runs = [];
     for (let y = 0; y < height; y += 1) {
@@ -78,11 +81,16 @@ export const wall = (pixels, width) => {
     runs
       .filter((run) => run !== best)
       .forEach((run) => {
-        for (let y = run.first; y <= run.last; y += 1) {
-          others.push(y * width + x);
-        }
+        const gap = Math.max(run.first - best.last, best.first - run.last) - 1;
+        beside.push({ ...run, x, gap: run.rank === best.rank ? gap : Infinity });
       });
   }
+  const rows = first.reduce((sum, row, x) => (row < 0 ? sum : sum + last[x] - row + 1), 0);
+  const columns = first.filter((row) => row >= 0).length;
+  const notch = columns ? Math.max(1, (LARGEST_NOTCH * rows) / columns) : 0;
+  const others = beside
+    .filter((run) => run.gap > notch)
+    .flatMap((run) => Array.from({ length: run.last - run.first + 1 }, (_, i) => (run.first + i) * width + run.x));
   return { first, last, others };
 };
 
