@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from sequal.study.state.part import LedgerPart
 from sequal.study.state.schema import label_checks
@@ -45,11 +45,21 @@ class LabelChecks(LedgerPart):
         """
 
         def replace(connection: Connection) -> None:
-            former = label_checks.c.study == self._study, label_checks.c.image == check.image
-            connection.execute(delete(label_checks).where(*former))
+            connection.execute(delete(label_checks).where(*self._check_of(check.image)))
             connection.execute(insert(label_checks).values(study=self._study, **asdict(check)))
 
         self._write(replace)
+
+    def forget_check(self, image: str) -> None:
+        """Drop the check of an image whose label is taken back; nothing where there is none.
+
+        Raises:
+            StudyError: the ledger cannot be written.
+        """
+        self._write(lambda connection: connection.execute(delete(label_checks).where(*self._check_of(image))))
+
+    def _check_of(self, image: str) -> tuple[ColumnElement[bool], ...]:
+        return label_checks.c.study == self._study, label_checks.c.image == image
 
     def checks(self) -> list[LabelCheck]:
         """All checks, the first one first."""
