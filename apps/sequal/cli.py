@@ -45,7 +45,7 @@ app = typer.Typer(
     "A research tool, not a medical device.",
 )
 
-Studies = Annotated[str | None, typer.Argument(help="The studies folder.", show_default=False)]
+Studies = Annotated[str | None, typer.Argument(metavar="STUDIES", help="The studies folder.", show_default=False)]
 #: Of commands that look at a study wherever it is.
 AnyStudies = Annotated[
     str | None,
@@ -91,7 +91,10 @@ def main(
 @app.command(cls=SettingsCommand)
 def annotate(
     studies: Annotated[
-        str | None, typer.Argument(help="The studies folder, with true masks and patients.csv.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="STUDIES", help="The studies folder, with true masks and patients.csv.", show_default=False
+        ),
     ] = None,
     studies_option: StudiesOption = None,
     server: Annotated[str, typer.Option(help="Address of a running server.")] = "http://127.0.0.1:8000",
@@ -180,7 +183,8 @@ def measure(
         Path | None, typer.Option(help="The model.", show_default="the one in use, else the starting weights")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Folder of labels, <image id>.nii.gz, to measure instead.")
+        Path | None,
+        typer.Option(help="Folder of labels to measure instead of masks; saved ones are in STUDIES/labels/final."),
     ] = None,
     spacing_mm: Annotated[
         str | None, typer.Option(help="Millimetres per pixel, X or X,Y, whatever the files say.")
@@ -189,7 +193,10 @@ def measure(
     app_folder: AppFolder = APP,
     conf: Conf = None,
 ) -> None:
-    """Measure the intima-media thickness in every image of a folder, a PACS or a running server."""
+    """Measure the intima-media thickness in every image of a folder, a PACS or a running server.
+
+    The masks of the model are measured, unless --labels names labels.
+    """
     from sequal.commands.measuring.measure import measure_command
 
     measure_command(
@@ -245,7 +252,7 @@ def consensus(
 def import_(
     source: Annotated[Path, typer.Argument(help="A folder of images, a DICOM or picture file.", show_default=False)],
     studies: Annotated[
-        str | None, typer.Argument(help="The studies folder to import into.", show_default=False)
+        str | None, typer.Argument(metavar="STUDIES", help="The studies folder to import into.", show_default=False)
     ] = None,
     studies_option: StudiesOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be done; write nothing.")] = False,
@@ -304,7 +311,10 @@ def import_(
 @app.command(cls=SettingsCommand)
 def export(
     studies: Annotated[
-        str | None, typer.Argument(help="The study whose model is exported.", show_default="the starting weights")
+        str | None,
+        typer.Argument(
+            metavar="STUDIES", help="The study whose model is exported.", show_default="the starting weights"
+        ),
     ] = None,
     studies_option: StudiesOption = None,
     form: Annotated[str, typer.Option("--format", help="bundle (a MONAI Bundle), onnx or torchscript.")] = "bundle",
@@ -327,9 +337,10 @@ def pretrain(
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 3000,
     batch: Annotated[int, typer.Option(min=1, help="Patches in a step; twelve come from one simulated frame.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Seed of simulated frames, network and batches.")] = 0,
-    out: Annotated[Path, typer.Option(help="File of weights to write. Its card (.md) is written beside it.")] = APP
-    / "model"
-    / "pretrained_carotid.pt",
+    out: Annotated[
+        Path,
+        typer.Option(help="File of weights to write. Its card (.md) is written beside it.", show_default="the app's"),
+    ] = APP / "model" / "pretrained_carotid.pt",
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that simulate frames; 0: this process simulates and trains.")
     ] = 1,
@@ -573,7 +584,8 @@ def to_dicom(
 @app.command(cls=SettingsCommand)
 def pacs(
     studies: Annotated[
-        str | None, typer.Argument(help="The study to load into the PACS.", show_default="sample-data")
+        str | None,
+        typer.Argument(metavar="STUDIES", help="The study to load into the PACS.", show_default="sample-data"),
     ] = None,
     studies_option: StudiesOption = None,
     folder: Annotated[Path, typer.Option(help="Folder of the PACS: database, log, DICOM objects.")] = Path("pacs"),

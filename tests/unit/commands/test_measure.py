@@ -31,6 +31,8 @@ def test_labels_are_measured_by_frame_and_by_patient(run, studies, tmp_path):
     assert float(patients[0]["imt_mean_mm"]) == pytest.approx(THICK_MM)
     assert patients[0]["frames_measured_px"] == ""
     assert sorted(path.name for path in out.glob("*.png")) == [f"im{index}.png" for index in range(6)]
+    assert "thickness of the labels in" in words(result.output)
+    assert "Saved labels were not measured" not in words(result.output)
 
 
 def test_sparse_labels_are_measured_where_they_are_drawn(run, studies, tmp_path):
@@ -117,6 +119,9 @@ def test_a_model_measures_too(run, studies, app_folder, tmp_path):
     frames = rows(tmp_path / "frames.csv")
     assert len(frames) == 6
     assert all(0 <= float(row["image_confidence"]) <= 1 and float(row["image_pld"]) > 0 for row in frames)
+    if result.exit_code == 0:
+        assert "thickness of the model's masks" in words(result.output)
+        assert "Saved labels were not measured. --labels" in words(result.output)
     # Random weights may find a layer or not; the exit code says which.
     assert result.exit_code == (0 if any(int(row["columns"]) for row in frames) else 2)
 
@@ -125,6 +130,11 @@ def test_a_model_measures_too(run, studies, app_folder, tmp_path):
 def test_a_spacing_is_one_or_two_numbers(text):
     with pytest.raises(SettingsError, match="--spacing-mm"):
         parse_spacing(text)
+
+
+def test_a_decimal_comma_is_not_taken_for_two_numbers():
+    with pytest.raises(SettingsError, match=r"a point in each number, got '0,06'\. .*--spacing-mm 0\.06\.$"):
+        parse_spacing("0,06")
 
 
 @pytest.mark.parametrize("command", ["measure", "export"])

@@ -76,7 +76,9 @@ def measure_command(
                 draw=write_overlay if overlays else None,
                 progress=lambda _: bar.update(task, advance=1),
             )
-    _print(result, out)
+    _print(result, out, labels)
+    if labels is None:
+        _say_where_labels_are(studies)
 
 
 @contextmanager
@@ -107,6 +109,11 @@ def parse_spacing(text: str) -> tuple[float, float]:
     >>> parse_spacing("0.06"), parse_spacing("0.06,0.05")
     ((0.06, 0.06), (0.06, 0.05))
     """
+    if "," in text and "." not in text:  # whole millimetres are no pixels
+        raise SettingsError(
+            f"Expected `--spacing-mm` to have a point in each number, got {text!r}. Write for example "
+            f"--spacing-mm {text.replace(',', '.', 1)}."
+        )
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
@@ -137,8 +144,10 @@ def _measurer(studies: str, app: Path, checkpoint: Path | None, labels: Path | N
     return from_model(checkpoint, settings)
 
 
-def _print(result: MeasureResult, out: Path) -> None:
-    rows = patient_rows(result.images)
+def _print(result: MeasureResult, out: Path, labels: Path | None) -> None:
+    rows = [
+        row | {"flags": str(row["flags"]).replace(" ", ", ").replace("_", " ")} for row in patient_rows(result.images)
+    ]
     keys = ["patient", "images", "frames"]
     keys += [
         f"{name}_{unit}"
@@ -149,7 +158,8 @@ def _print(result: MeasureResult, out: Path) -> None:
     keys.append("flags")
     cells = [tuple(row.get(key) for key in keys) for row in rows[:_SHOWN]]
     columns = [key.removeprefix("imt_").replace("_", " ") for key in keys]
-    OUT.print(table("Intima-media thickness", columns, cells))
+    whose = "the model's masks" if labels is None else f"the labels in {labels}"
+    OUT.print(table(f"Intima-media thickness of {whose}", columns, cells))
     if len(rows) > _SHOWN:
         OUT.print(f"... and {len(rows) - _SHOWN} more patients in patients.csv")
     if result.left_out:
@@ -159,3 +169,10 @@ def _print(result: MeasureResult, out: Path) -> None:
         f"pictures in {out}",
         markup=False,
     )
+
+
+def _say_where_labels_are(studies: str) -> None:
+    """Also in a labelled image the model's mask was measured: tell how its label is."""
+    folder = Path(studies) / "labels" / "final"
+    if "://" not in studies and folder.is_dir():
+        OUT.print(f"Saved labels were not measured. --labels {folder} measures those.", markup=False)
