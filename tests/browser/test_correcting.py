@@ -408,6 +408,38 @@ def test_the_buttons_stay_where_they_are_when_the_figures_come(anna: Annotator) 
     assert abs(after["y"] - before["y"]) < 2
 
 
+def test_the_picture_keeps_its_size_whatever_tool_is_chosen(anna: Annotator, pictures: Path) -> None:
+    anna.page.set_viewport_size({"width": 1280, "height": 720})
+    anna.open("p06_f1")
+    found = []
+    for tool in ("brush", "eraser", "curves", "lines"):
+        anna.choose(tool)
+        found.append([anna.part(name).bounding_box() for name in ("stage", "undo")])
+        anna.page.screenshot(path=pictures / f"small_{tool}.png")
+    assert all(boxes == found[0] for boxes in found)
+
+
+def test_brightness_lifts_the_dark_and_does_not_burn_out_the_bright(anna: Annotator) -> None:
+    anna.open("p06_f1")
+    before = anna.colours()[..., 0]
+    anna.part("bright").fill("200")  # a gamma of 2
+    anna.page.wait_for_function("() => sequal.view.light === 2 && !sequal.view.isDue")
+    after = anna.colours()[..., 0]
+    # Scaling to the screen mixes neighbours: where a patch is even, a grey value follows the curve.
+    for grey in (20, 80, 200):
+        assert np.median(after[abs(before - grey) <= 1]) == pytest.approx(255 * (grey / 255) ** 0.5, abs=12)
+    anna.part("bright").fill("100")
+    anna.page.wait_for_function("() => sequal.view.light === 1 && !sequal.view.isDue")
+    np.testing.assert_array_equal(anna.colours()[..., 0], before)
+
+
+def test_the_list_of_keys_is_read_from_its_first_line(anna: Annotator) -> None:
+    anna.page.set_viewport_size({"width": 1280, "height": 500})
+    anna.open("p06_f1")
+    anna.press("?")
+    expect(anna.part("dialog").get_by_text("Save and next")).to_be_in_viewport()
+
+
 def test_without_a_scale_the_thickness_is_in_pixels_and_in_words(anna: Annotator) -> None:
     anna.open("bare")
     anna.choose("brush")

@@ -41,12 +41,15 @@ def test_from_the_first_frame_to_the_trained_model_and_back(chromium: Browser, s
         expect(anna.part("who")).to_have_text("anna")
         first = anna.image
 
-        # The frame was asked for in words, and the model has run by itself.
-        expect(anna.part("frame-why")).to_have_text(f"asked because the model is unsure here: 1st of {len(FRAMES)}")
+        # Why this frame is in words, and the model has run by itself.
+        expect(anna.part("frame-why")).to_have_text(f"chosen because the model is unsure here: 1st of {len(FRAMES)}")
         anna.wait_for_model()
         assert anna.mask().any()
         anna.page.wait_for_timeout(500)
         anna.page.screenshot(path=pictures / "first.png")
+
+        anna.part("train").click()
+        expect(anna.part("train-text")).to_have_text("There is no label yet. Save one first.")
 
         # The mask is right: one key is the whole work on a frame.
         anna.press("Enter")
@@ -68,9 +71,11 @@ def test_from_the_first_frame_to_the_trained_model_and_back(chromium: Browser, s
         # Train: progress, what judged the new model.
         anna.part("train").click()
         expect(anna.part("train-bar")).to_be_visible()
-        expect(anna.part("train-text")).to_contain_text("s since the start")
+        expect(anna.part("train-text")).to_contain_text(" since the start")
         anna.page.context.set_offline(True)
-        expect(anna.part("train-text")).to_contain_text("The server does not answer. The training goes on there.")
+        expect(anna.part("train-text")).to_contain_text(
+            "The server does not answer. If it still runs, the training goes on there."
+        )
         anna.page.context.set_offline(False)
         expect(anna.part("train-text")).to_contain_text("labels of 2 patients judged it", timeout=TRAIN_MS)
         assert server.stats()["round"] == 1

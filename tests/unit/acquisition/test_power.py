@@ -37,5 +37,5 @@ def test_without_a_score_there_is_no_draw():
 
 def test_the_annotator_reads_that_chance_was_at_work():
     reason = PowerStrategy()._reason(Candidate("a", -1.2, False), 3, 34, None)
-    assert "by chance" in reason
+    assert "at random" in reason
     assert "place 3 of 34" in reason

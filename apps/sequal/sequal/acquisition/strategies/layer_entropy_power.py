@@ -1,4 +1,4 @@
-"""Queries by chance, in which images that the model is unsure of are drawn more often."""
+"""Queries at random, in which images that the model is unsure of are chosen more often."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class PowerStrategy(ScoredStrategy):
     def _reason(self, candidate: Candidate, rank: int, count: int, cold: str | None) -> str:
         if candidate.score is None or candidate.last or cold is not None:
             return super()._reason(candidate, rank, count, cold)
-        return f"drawn by chance, of frames that the model is unsure of more often: place {rank} of {count} unlabelled"
+        return f"chosen at random, more often where the model is unsure: place {rank} of {count} unlabelled"
 
     def _cold_start(self, failed: bool) -> str:
         if failed:

@@ -60,6 +60,7 @@ export const saveLabel = async (page, { say, changed, drafts, outbox }) => {
   const params = { client_id: me(), edited: work.isEdited() };
   const reply = await deliver(work, work.mask.voxels, params, { drafts, outbox });
   work.info.state = "labelled";
+  work.isWaiting = !reply;
   const words = reply ? toldBy(reply).filter(Boolean) : [];
   say(words.length ? `${words.join(" ")} Enter opens the next frame.` : reply ? `Saved: ${work.info.name}.` : "Kept in this browser for now.",
     words.length || !reply ? "bad" : "good", !words.length && Boolean(reply));
@@ -67,11 +68,11 @@ export const saveLabel = async (page, { say, changed, drafts, outbox }) => {
 };
 
 const isSure = async (work, title, text) => {
-  const lost = work.history.isUnsaved() && !work.mask.isEmpty() ? " What is drawn on it goes." : "";
+  const lost = work.history.isUnsaved() && !work.mask.isEmpty() ? " What is drawn on it is removed." : "";
   return ask({
     title,
     text: `${text}${lost}`,
-    field: { placeholder: "Reason, if one is wanted" },
+    field: { placeholder: "Reason (optional)" },
     answers: [
       ["yes", title],
       ["no", "Cancel"],
@@ -94,7 +95,7 @@ export const sayNoWall = async (page, { say, changed, drafts, outbox, takeBack }
 
 export const skipFrame = async (page, { say, drafts, takeBack }) => {
   const { work } = page;
-  const { answer, text } = await isSure(work, "Skip this frame", "It is asked of nobody, until that is taken back.");
+  const { answer, text } = await isSure(work, "Skip this frame", "Nobody is asked for it, until you take this back.");
   if (answer !== "yes") {
     return false;
   }

@@ -116,12 +116,13 @@ const showTools = () => {
   });
   element("size").value = tools.sizes[tools.name];
   element("size-text").textContent = `${tools.size} ${tools.unit}`;
-  element("size-label").hidden = tools.name === "lines";
+  element("size-label").style.visibility = tools.name === "lines" ? "hidden" : ""; // the buttons beside it stay
   element("undo").disabled = !(work && (work.history.canUndo() || tools.isDrawing()));
   element("redo").disabled = !(work && (tools.isDrawing() ? tools.canRedoPoint() : work.history.canRedo()));
   const isUnsaved = Boolean(work && (work.lines || work.history.isUnsaved()));
   document.title = `${isUnsaved ? "* " : ""}${work ? work.info.name : "SEQUAL"}`;
-  element("frame-state").textContent = work ? (isUnsaved ? "not saved" : work.info.state) : "";
+  const state = work && (isUnsaved ? "not saved" : work.isWaiting ? "not sent yet" : work.info.state);
+  element("frame-state").textContent = state || "";
   element("frame-state").dataset.state = element("frame-state").textContent;
 };
 
@@ -137,7 +138,7 @@ const showFrame = async () => {
   element("film-place").value = work.index;
   element("film-text").textContent = `${work.index + 1} of ${work.info.frames}`;
   if (view.info === work.info) {
-    view.picture = picture;
+    view.turn(picture);
   } else {
     view.show(work.info, picture);
   }
@@ -211,8 +212,11 @@ const open = async (image, why = "") => {
   }
   await showFrame();
   takeBack.refresh();
-  numbers.changed();
   const isOpen = work.info.state === "open";
+  const isForModel = element(AUTO_RUN).checked && isOpen && !work.isLabelled && !work.isRestored;
+  if (!isForModel) {
+    numbers.changed(); // else what the model draws is measured
+  }
   const lease = isOpen ? await server.lease(image, me()).catch(() => ({ held: true })) : { held: true };
   const chosen = work.newer ? await settle(work, work.newer, work.info, { say, changed }) : null;
   if (chosen === "theirs") {
@@ -224,7 +228,7 @@ const open = async (image, why = "") => {
   } else if (work.info.notes.length) {
     say(`This image: ${work.info.notes.join("; ")}.`);
   }
-  if (element(AUTO_RUN).checked && isOpen && !work.isLabelled && !work.isRestored) {
+  if (isForModel) {
     await run();
   } else {
     await page.lastModel(work);
@@ -409,7 +413,7 @@ const wire = () => {
   };
   Object.entries(clicks).forEach(([id, act]) => (element(id).onclick = act));
   element("size").oninput = () => tools.setSize(Number(element("size").value));
-  element("bright").oninput = () => { view.light = element("bright").value / 100; view.draw(); };
+  element("bright").oninput = () => view.brighten(element("bright").value / 100);
   element("film-place").oninput = () => turnPage(Number(element("film-place").value));
   element(AUTO_RUN).checked = remembered(AUTO_RUN) !== "no";
   element(AUTO_RUN).onchange = () => remember(AUTO_RUN, element(AUTO_RUN).checked ? "yes" : "no");
@@ -444,6 +448,8 @@ const start = async () => {
     sent: (image, stamp, name) => {
       if (page.work && page.work.info.image === image) {
         page.work.base = stamp;
+        page.work.isWaiting = false;
+        changed({ onlyTools: true });
       }
       say(`The server answers again. Saved: ${name}.`, "good", true);
       numbers.changed();
@@ -452,6 +458,7 @@ const start = async () => {
     refused: (image, error) => {
       say(error, "bad", true);
       if (page.work && page.work.info.image === image) {
+        page.work.isWaiting = false;
         page.work.history.saved(null); // no step of it is
         changed({ onlyTools: true });
       }

@@ -35,7 +35,8 @@ export const ask = ({ title, text, answers, field, parts = [] }) =>
       }
     };
     element.showModal();
-    (input || buttons.firstChild).focus();
+    (input || buttons.firstChild).focus({ preventScroll: true });
+    element.scrollTop = 0; // a long list is read from its first line
   });
 
 export const isAsking = () => element.open;

@@ -63,7 +63,7 @@ const choose = async (work, label, row) => {
   const text =
     work.drawnAt < row.when
       ? `Your drawing${drawn} is older than the label that ${who} saved at ${saved}.`
-      : `Your drawing${drawn} does not contain the label that ${who} saved at ${saved}.`;
+      : `While you had this frame open, ${who} saved another label of it at ${saved}.`;
   const pair = document.createElement("div");
   pair.className = "pair";
   const picture = await work.picture(index);

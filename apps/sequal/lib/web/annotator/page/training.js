@@ -1,5 +1,6 @@
 // Training: progress, what judged the new model, and the way back to a former one.
 import { server } from "./api.js";
+import { timeOf } from "./words.js";
 
 const POLL_MS = 2000;
 const STARTS_WITHIN_MS = 8000; // until then, "not running" does not mean that it has ended
@@ -43,6 +44,9 @@ export class Training {
   async start() {
     element("train").disabled = true;
     try {
+      if (!(await server.labels()).labels) {
+        throw new Error("There is no label yet. Save one first.");
+      }
       const { train_stats } = await server.info();
       const before = JSON.stringify(train_stats.carotid || {});
       await server.train();
@@ -76,7 +80,7 @@ export class Training {
       const isListed = await server.isTraining();
       const known = await server.info().catch(() => null);
       if (!known) {
-        element("train-text").textContent = "The server does not answer. The training goes on there.";
+        element("train-text").textContent = "The server does not answer. If it still runs, the training goes on there.";
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
         continue;
       }
@@ -98,15 +102,29 @@ export class Training {
   #show({ doing, epoch, total_epochs: total }, since) {
     const bar = element("train-bar");
     bar.hidden = false;
-    const seconds = Math.round((Date.now() - since) / 1000);
     const part = doing === "Training" ? `: ${epoch} of ${total} parts are done` : "";
-    element("train-text").textContent = `${doing || "Starting the training program"}${part}. ${seconds} s since the start.`;
+    const left = part ? this.#left(epoch, total) : "";
+    const time = `${timeOf(Date.now() - since)} since the start${left}`;
+    element("train-text").textContent = `${doing || "Starting the training program"}${part}. ${time}.`;
     if (part) {
       bar.max = total;
       bar.value = epoch;
     } else {
       bar.removeAttribute("value");
     }
+  }
+
+  // How long the parts that are left take, if each takes as long as those whose end this page saw.
+  #left(epoch, total) {
+    const now = Date.now();
+    if (!this.seen || epoch < this.seen.last) {
+      this.seen = { first: epoch, last: epoch, from: now, to: now };
+    }
+    if (epoch > this.seen.last) {
+      Object.assign(this.seen, { last: epoch, to: now });
+    }
+    const { first, last, from, to } = this.seen;
+    return last > first ? `, about ${timeOf(((to - from) / (last - first)) * (total - epoch))} of training left` : "";
   }
 
   // The models to choose from, and what the labels come from.

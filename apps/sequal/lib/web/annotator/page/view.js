@@ -1,4 +1,5 @@
 // The frame on the screen: picture, mask, lines, in the proportions of the tissue; zoomed by the wheel.
+import { lit } from "./light.js";
 import { paintMask, paintReview } from "./overlay.js";
 
 const LINE = { li: "#4fd8ff", ma: "#ffd84f" };
@@ -12,7 +13,7 @@ export class View {
     this.zoom = 1;
     this.origin = [0, 0]; // of the image, in CSS pixels
     this.isFitted = true;
-    this.light = 1;
+    this.light = 1; // over 1: brighter
     this.hidden = false;
     this.overlay = document.createElement("canvas");
     this.shade = document.createElement("canvas");
@@ -26,14 +27,25 @@ export class View {
     const least = Math.min(dx, dy);
     this.scale = [dx / least, dy / least];
     this.info = info;
-    this.picture = picture;
+    this.turn(picture);
     [this.overlay, this.shade].forEach((canvas) => Object.assign(canvas, { width: info.width, height: info.height }));
     this.fit();
   }
 
-  clear() {
-    this.picture = null;
+  // Show another picture of the same frame or clip.
+  turn(picture) {
+    this.original = picture;
+    this.brighten(this.light);
+  }
+
+  brighten(light) {
+    this.light = light;
+    this.picture = this.original && lit(this.original, light);
     this.draw();
+  }
+
+  clear() {
+    this.turn(null);
   }
 
   fit() {
@@ -123,9 +135,7 @@ export class View {
     }
     const [w, h] = [this.info.width * this.scale[0] * this.zoom, this.info.height * this.scale[1] * this.zoom];
     context.imageSmoothingEnabled = this.zoom < 4;
-    context.filter = this.light === 1 ? "none" : `brightness(${this.light})`;
     context.drawImage(this.picture, ...this.origin, w, h);
-    context.filter = "none";
     context.imageSmoothingEnabled = false;
     if (!this.hidden) {
       context.drawImage(this.overlay, ...this.origin, w, h);

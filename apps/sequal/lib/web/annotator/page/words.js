@@ -23,18 +23,17 @@ export const flagsOf = (imt) => {
   return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
 };
 
-// What the model says of its own mask. Where it found nothing there is no confidence: a missed wall and a frame without
-// one look alike.
+// How sure the model is of its own mask; the flags stand with what is drawn. Where it found nothing there is no
+// confidence: a missed wall and a frame without one look alike.
 export const modelWords = ({ imt, confidence }) => {
   if (!imt.columns) {
     return "Nothing found: please look.";
   }
-  const sure = typeof confidence === "number" ? `The model expects ${Math.round(100 * confidence)} % overlap with yours.` : "";
-  return [sure, flagsOf(imt)].filter(Boolean).join(" ");
+  return typeof confidence === "number" ? `The model expects ${Math.round(100 * confidence)} % overlap with yours.` : "";
 };
 
 // Ways to choose in which a place in the order means nothing.
-const DRAWN = ["random", "layer_entropy_power"];
+const RANDOM = ["random", "layer_entropy_power"];
 
 const ordinal = (number) => {
   const tens = number % 100;
@@ -43,36 +42,36 @@ const ordinal = (number) => {
 };
 
 const WHY = {
-  pld: "asked because the model is unsure here",
-  pld_diverse: "asked because the model is unsure here, and the frame is unlike the others",
-  layer_entropy_power: "drawn by chance, and frames that the model is unsure of are drawn more often",
-  layer_entropy: "asked because the model is unsure here",
-  random: "asked by chance",
-  entropy: "asked because the model is unsure here",
-  least_confidence: "asked because the model is unsure here",
-  margin: "asked because the model is unsure here",
-  bald: "asked because the model contradicts itself here",
-  coreset: "asked because no labelled frame is like it",
-  badge: "asked because it would change the model most",
+  pld: "chosen because the model is unsure here",
+  pld_diverse: "chosen because the model is unsure here, and the frame is unlike the others",
+  layer_entropy_power: "chosen at random; frames that the model is unsure of are chosen more often",
+  layer_entropy: "chosen because the model is unsure here",
+  random: "chosen at random",
+  entropy: "chosen because the model is unsure here",
+  least_confidence: "chosen because the model is unsure here",
+  margin: "chosen because the model is unsure here",
+  bald: "chosen because the model contradicts itself here",
+  coreset: "chosen because no labelled frame is like it",
+  badge: "chosen because it would change the model most",
 };
 
 // How a way to choose frames is called in the list; others stand by their own name.
 const CHOICES = {
-  layer_entropy_power: "chance, unsure ones more often",
-  layer_entropy: "the model is most unsure of the wall",
-  pld: "the two networks disagree most (PLD)",
+  layer_entropy_power: "random, unsure ones more often",
+  layer_entropy: "most unsure of the wall",
+  pld: "networks disagree most (PLD)",
   pld_diverse: "PLD, and frames unlike each other",
-  random: "chance alone",
+  random: "random",
 };
 
 export const choiceOf = (strategy) => CHOICES[strategy] || strategy.replace(/_/g, " ");
 
-// Why a strategy asked for a frame: "asked because the model is unsure here: 1st of 34".
+// Why a strategy asked for a frame: "chosen because the model is unsure here: 1st of 34".
 export const whyOf = (strategy, reason) => {
   const rank = /(?:rank|place) (\d+) of (\d+)/.exec(reason || "");
-  const place = rank && !DRAWN.includes(strategy) ? `: ${ordinal(Number(rank[1]))} of ${rank[2]}` : "";
+  const place = rank && !RANDOM.includes(strategy) ? `: ${ordinal(Number(rank[1]))} of ${rank[2]}` : "";
   if (/^cold start[^;]*$/.test(reason || "")) {
-    return "asked by chance: the model has not looked at the frames yet";
+    return "chosen at random: the model has not looked at the frames yet";
   }
   const known = WHY[strategy];
   return known && (rank || strategy === "random") ? `${known}${place}` : reason || "";
@@ -87,3 +86,6 @@ export const clockOf = (seconds) => {
   const isToday = when.toDateString() === new Date().toDateString();
   return when.toLocaleString([], { ...(isToday ? {} : { dateStyle: "short" }), timeStyle: "short" });
 };
+
+// A while in words: "45 s", "12 min".
+export const timeOf = (ms) => (ms < 100_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`);

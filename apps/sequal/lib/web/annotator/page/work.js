@@ -31,6 +31,7 @@ export class Work {
     work.history = new History(mask, { unsaved: Boolean(draft) });
     work.isLabelled = isLabelled || Boolean(waiting);
     work.isRestored = Boolean(draft);
+    work.isWaiting = Boolean(waiting);
     if (draft) {
       work.newer = label && draft.base !== labelStamp(info) ? label : null;
       work.drawnAt = draft.drawnAt;
@@ -51,6 +52,7 @@ export class Work {
     this.index = 0; // of the frame of a clip
     this.lines = null; // LI and MA that are being clicked (see tools.js)
     this.base = labelStamp(info); // the label that the drawing goes on from
+    this.isWaiting = false; // saved here, and the server does not have it yet
     this.newer = null; // a label that somebody saved since
     this.drawnAt = null; // seconds since 1970, of the last change
     this.pictures = [Promise.resolve(picture)];
