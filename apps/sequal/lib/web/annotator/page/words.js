@@ -53,6 +53,7 @@ const WHY = {
   bald: "chosen because the model contradicts itself here",
   coreset: "chosen because no labelled frame is like it",
   badge: "chosen because it would change the model most",
+  sqa: "chosen because the model expects its mask to be bad here",
 };
 
 // How a way to choose frames is called in the list; others stand by their own name.
@@ -62,6 +63,13 @@ const CHOICES = {
   pld: "networks disagree most (PLD)",
   pld_diverse: "PLD, and frames unlike each other",
   random: "random",
+  entropy: "most unsure pixels (entropy)",
+  least_confidence: "most unsure pixels (confidence)",
+  margin: "most unsure pixels (margin)",
+  bald: "model contradicts itself (BALD)",
+  coreset: "least like the labelled frames",
+  badge: "would change the model most",
+  sqa: "worst mask expected",
 };
 
 export const choiceOf = (strategy) => CHOICES[strategy] || strategy.replace(/_/g, " ");
