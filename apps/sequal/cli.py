@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from sequal.commands.spelling import SettingsCommand, the_study
-from sequal.errors import SequalError
+from sequal.errors import SequalError, SettingsError
 from sequal.processor import wait_without_spinning
 from sequal.settings import Settings
 from sequal.version import VERSION
@@ -154,9 +154,14 @@ def status(
     conf: Conf = None,
 ) -> None:
     """Show how a study stands: labels, who has which image, rounds, model in use, next images. Changes nothing."""
+    from sequal.commands.place import each_model
     from sequal.commands.status import show_status
 
-    show_status(the_study(studies, studies_option), app_folder, state, conf or (), strategy, plot)
+    found = each_model(the_study(studies, studies_option), state, conf or ())
+    if plot is not None and len(found) > 1:
+        raise SettingsError("Expected `--plot` for one model, got several. Name one of `--models` and its folder.")
+    for place, own_state, own in found:
+        show_status(place, app_folder, own_state, own, strategy, plot)
 
 
 @app.command(cls=SettingsCommand)
@@ -168,10 +173,11 @@ def score(
     conf: Conf = None,
 ) -> None:
     """Score the unlabelled images that the model in use has not scored yet, as the server does."""
-    from sequal.commands.place import StudyPlace
+    from sequal.commands.place import StudyPlace, each_model
     from sequal.commands.score import show_scores
 
-    show_scores(StudyPlace.find(the_study(studies, studies_option), app_folder, state, conf or ()))
+    for place, own_state, own in each_model(the_study(studies, studies_option), state, conf or ()):
+        show_scores(StudyPlace.find(place, app_folder, own_state, own))
 
 
 @app.command(cls=SettingsCommand)

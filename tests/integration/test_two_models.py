@@ -5,7 +5,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+import cli
 from integration.data import make_study
 from integration.server import QUICK, running
 from sequal.experiments.volume_folder import make_volumes
@@ -68,6 +70,10 @@ def test_a_server_of_both_models_keeps_them_apart(tmp_path: Path) -> None:
         status = {model: server.request("GET", "/sequal/status", params={"model": model}).json() for model in images}
         assert {model: one["images"] for model, one in status.items()} == {m: len(i) for m, i in images.items()}
         assert status["volume"]["labelled"] == 2
+
+        asked = CliRunner().invoke(cli.app, ["status", server.url, "--models", "volume"])
+        assert asked.exit_code == 0, asked.output
+        assert f"Next {len(images['volume']) - 2} by random" in asked.stdout
 
         # A training without a name is one of each.
         assert server.request("POST", "/train/", json=TRAINING).status_code == 200

@@ -316,3 +316,8 @@ def test_the_command_leaves_table_json_and_picture(run, server, study, studies, 
     with Image.open(out / "annotate.png") as picture:
         assert picture.width > 1000
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 100
+
+
+def test_a_server_of_several_models_is_not_annotated():
+    with pytest.raises(ServerError, match=r"one of carotid, volume\. Start one on the folder of a model"):
+        served_model({"trainers": {"carotid": {}, "volume": {}}, "labels": ["intima-media", "liver"]})

@@ -1,5 +1,6 @@
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -161,3 +162,30 @@ def test_a_picture_that_cannot_be_written_is_named(run, studies, app_folder, sta
     result = run("status", studies, "--app", app_folder, "--state", state.root, "--plot", tmp_path / "trust.doc")
     assert result.exit_code == 2
     assert "Name a .png" in words(result.stderr)
+
+
+def test_each_model_of_a_server_has_its_own_study(run, studies, app_folder):
+    place = studies.parent / "both"
+    place.mkdir()
+    studies.rename(place / "carotid")
+    (place / "volume").mkdir()
+    nib.save(nib.Nifti1Image(np.zeros((32, 32, 32), np.int16), np.diag([2, 2, 2, 1])), place / "volume" / "ct.nii.gz")
+    both = (
+        "--app",
+        app_folder,
+        "--models",
+        "carotid,volume",
+        "--labels",
+        "liver",
+        "--conf",
+        "volume.strategy",
+        "random",
+    )
+    shown = run("status", place, *both).stdout
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in shown.splitlines()]
+    assert [row[1] for row in rows if row[0] == "images"] == ["6", "1"]
+    assert shown.count("by random") == 1
+    assert run("status", place, *both, "--plot", "trust.png").exit_code == 2
+    refused = run("report", place / "carotid", *both)
+    assert refused.exit_code == 2
+    assert "`STUDIES/volume --models volume`" in refused.stderr.replace("\n", " ")

@@ -133,6 +133,12 @@ def test_a_request_for_all_trainers_that_names_one_trains_that(client, started, 
     assert started == [("train", {"model": "volume", "epochs": 2})]
 
 
+def test_an_image_for_one_of_several_models_is_no_image_for_a_server_of_one(client):
+    reply = client.put("/datastore/image?image=a&model=volume", files={"file": ("a.nii.gz", b"")})
+    assert reply.status_code == 400
+    assert "got 'volume'" in reply.json()["detail"]
+
+
 def test_a_scoring_may_be_of_one_model(client, started):
     assert client.post("/scoring/pld", json={"model": "volume"}).status_code == 200
     assert started == [("scoring", {"method": "pld", "model": "volume"})]

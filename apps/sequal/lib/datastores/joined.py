@@ -4,6 +4,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from typing import Any, Final
 
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
@@ -67,11 +68,10 @@ class JoinedFolders(Datastore):
     def _share_out(self) -> None:
         """Let each folder leave out what another one has noted for longer."""
         noted = {model: folder.noted() for model, folder in self._folders.items()}
-        counted = Counter(image for images in noted.values() for image in images)
-        shared = {image for image, count in counted.items() if count > 1}
+        shared: set[str] = set().union(*(one & other for one, other in combinations(noted.values(), 2)))
         left_out: dict[str, str] = {}
         for model, folder in self._folders.items():
-            others = {image for image in shared & noted[model].keys() if self.model_of(image) != model}
+            others = {image for image in shared & noted[model] if self.model_of(image) != model}
             folder.leave_out(others)
             left_out |= dict.fromkeys(others, model)
         new = left_out.keys() - self._left_out.keys()

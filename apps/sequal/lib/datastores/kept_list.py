@@ -99,15 +99,18 @@ class KeptList(LocalDatastore):
         with self._turn:
             return next((image for image in objects if not image.isascii() and same_text(image) == wanted), name)
 
-    def noted(self) -> dict[str, float]:
-        """Every image, and when it was noted first, in seconds since the epoch; 0 where that is not known."""
+    def noted(self) -> set[str]:
+        """Every image, those that are left out as well."""
         with self._turn:
-            return {image: _noted_at(entry) for image, entry in self._datastore.objects.items()}
+            return set(self._datastore.objects)
 
     def noted_at(self, image: str) -> float | None:
-        """As `noted`, of one image; None where the folder has none of this id."""
+        """When an image was noted first, in seconds since the epoch; 0 where that is not known, None for no image."""
         entry = self._datastore.objects.get(image)
-        return None if entry is None else _noted_at(entry)
+        if entry is None:
+            return None
+        at = entry.image.info.get("ts")
+        return float(at) if isinstance(at, int | float) else 0.0
 
     def leave_out(self, images: Collection[str]) -> None:
         """Ask for none of these and list none of them, until it is said anew; what is noted of them stays.
@@ -428,11 +431,6 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _noted_at(entry: ImageLabelModel) -> float:
-    noted = entry.image.info.get("ts")
-    return float(noted) if isinstance(noted, int | float) else 0.0
 
 
 def _entry(known: DataModel | None, stem: str, suffix: str) -> DataModel:

@@ -15,6 +15,7 @@ from lib.datastores import JoinedFolders
 from lib.endpoints.answering import ADMIN, ANNOTATOR, Endpoint, json_object, reasons
 from lib.endpoints.received import received, received_label
 from lib.web.dicomweb import is_viewed
+from sequal.errors import SettingsError
 from sequal.files.imaging import image_stem, image_suffix
 
 __all__ = ["submission_endpoints"]
@@ -59,6 +60,10 @@ def submission_endpoints(app: MONAILabelApp) -> list[Endpoint]:
             sent = received(file, folder, "image", image_suffix(name) or Path(name).suffix[:16] or None)
             store: Any = app.datastore()
             whose = {"model": model} if isinstance(store, JoinedFolders) else {}
+            if model is not None and not whose:
+                raise SettingsError(
+                    f"Expected no `model` with an image for a server of one model, got {model[:80]!r}. Leave it out."
+                )
             return {"image": store.add_image(image or image_stem(name), str(sent), info, overwrite=overwrite, **whose)}
 
     def delete_image(id: str) -> dict[str, Any]:

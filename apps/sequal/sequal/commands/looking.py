@@ -11,6 +11,7 @@ from sequal.acquisition import STRATEGIES, Query
 from sequal.commands.address import is_server, series_at_server
 from sequal.commands.annotating.client import AnnotationClient
 from sequal.commands.place import StudyPlace
+from sequal.commands.spelling import setting_pairs
 from sequal.errors import SettingsError
 from sequal.files.dicom.series_list import series_names
 from sequal.files.imaging import stored_label_says_no_layer
@@ -32,11 +33,11 @@ def look_at_study(
         studies: a folder, the DICOMweb address of a PACS, or the address of a server.
         app: folder of the app, for the state of a folder or a PACS.
         state: the state folder; None: as the server finds it.
-        conf: `key=value` settings of the server.
+        conf: `key=value` settings of the server; of a running one `models` alone, to look at one of its models.
         strategy: for the next images; None: the one in the settings.
 
     Raises:
-        SettingsError: a setting is wrong, there is no such strategy, or a running server was given settings.
+        SettingsError: a setting is wrong, there is no such strategy, or a running server was given other settings.
         SequalError: the study, its state, the PACS or the server cannot be read.
     """
     if strategy is not None and strategy not in STRATEGIES:
@@ -46,13 +47,15 @@ def look_at_study(
         return _of_place(StudyPlace.find(studies, app, state, conf), strategy)
     if not is_server(studies):
         return _of_place(StudyPlace.in_pacs(studies, app, state, conf), strategy)
-    if state is not None or conf:
+    settings = setting_pairs(conf)
+    model = settings.pop("models", None)
+    if state is not None or settings:
         raise SettingsError(
-            f"Expected no --state and no settings for {studies}, got some. A running server has its own; leave them "
-            "out."
+            f"Expected no --state and no settings but `models` for {studies}, got some. A running server has its own; "
+            "leave them out."
         )
     with tempfile.TemporaryDirectory() as folder:
-        overview = AnnotationClient(studies, "status", Path(folder)).overview(strategy)
+        overview = AnnotationClient(studies, "status", Path(folder)).overview(strategy, model)
     return replace(overview, names=series_names(series_at_server(studies)))
 
 

@@ -9,6 +9,7 @@ from sequal.commands.spelling import setting_pairs
 from sequal.errors import SettingsError, StudyError
 from sequal.settings import Settings
 from sequal.study.folder import StudyFiles, images_by_id
+from sequal.study.model_confs import confs_by_model
 from sequal.study.starting_weights import starting_weights
 from sequal.study.state import state_root
 from sequal.study.volume_plan import with_plan
@@ -16,7 +17,7 @@ from sequal.study.volume_plan import with_plan
 if TYPE_CHECKING:
     from sequal.commands.pacs_study import PacsStudy
 
-__all__ = ["StudyPlace", "output_folder"]
+__all__ = ["StudyPlace", "each_model", "output_folder"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,13 @@ class StudyPlace:
         Raises:
             SettingsError: a pair is malformed, a key unknown, or a value breaks its rule.
         """
-        return Settings.from_conf(setting_pairs(conf))
+        confs = confs_by_model(setting_pairs(conf))
+        if len(confs) > 1:
+            raise SettingsError(
+                f"Expected `models` to name one model, got {','.join(confs)}. A server of several has a study for "
+                f"each: name one of them and its folder, as in `STUDIES/{list(confs)[-1]} --models {list(confs)[-1]}`."
+            )
+        return Settings.from_conf(next(iter(confs.values())))
 
     @property
     def published(self) -> Path:
@@ -129,6 +136,28 @@ class StudyPlace:
         if self.pacs is not None:
             return self.pacs.patients()
         return self.files.patients(self.settings.patient_pattern)
+
+
+def each_model(studies: str, state: Path | None, conf: Sequence[str]) -> list[tuple[str, Path | None, list[str]]]:
+    """The study, the state folder and the settings of each model of `models`, as a server of them has it.
+
+    Raises:
+        SettingsError: as `confs_by_model`.
+
+    >>> each_model("study", None, ["models=carotid,volume", "labels=liver"])
+    [('study/carotid', None, ['models=carotid']), ('study/volume', None, ['models=volume', 'labels=liver'])]
+    """
+    confs = confs_by_model(setting_pairs(conf))
+    if len(confs) == 1:
+        return [(studies, state, list(conf))]
+    return [
+        (
+            studies if "://" in studies else str(Path(studies) / model),
+            None if state is None else state / model,
+            [f"{key}={value}" for key, value in own.items()],
+        )
+        for model, own in confs.items()
+    ]
 
 
 def output_folder(folder: Path) -> Path:

@@ -31,6 +31,11 @@ def _client(study, **access):
     return TestClient(app)
 
 
+def test_a_model_that_is_not_served_is_refused(study):
+    assert _client(study).get(MODELS_PATH, params={"model": "carotid"}).status_code == 200
+    assert _client(study).get(MODELS_PATH, params={"model": "volume"}).status_code == 404
+
+
 def _round(files, **changes):
     return run_round(files.labelled, files.unlabelled, files.state, settings(epochs=1, **changes))
 

@@ -92,7 +92,7 @@ def serve_studies(
     if service is not None:
         take_series_uids(server, service.study, service.uids)
     names = [one.study.model.name for one in served]
-    own = access.with_dependency(names_a_model(names)) if len(names) > 1 else access
+    own = access.with_dependency(names_a_model(names))
     routes = {name: _of_study(one, predictions, own, service) for name, one in zip(names, served, strict=True)}
     whole = [
         *dicomweb_routes(service, access.read, root=root),

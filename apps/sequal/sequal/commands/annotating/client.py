@@ -73,13 +73,14 @@ class AnnotationClient:
         """What the server says of itself: models, strategies, train stats."""
         return dict(self._json("GET", "/info/"))
 
-    def overview(self, strategy: str | None = None) -> StudyOverview:
+    def overview(self, strategy: str | None = None, model: str | None = None) -> StudyOverview:
         """How the study stands.
 
         Args:
             strategy: by which the next images are ranked; None: the server's own.
+            model: whose study, of a server of several; None: that of the first.
         """
-        params = {} if strategy is None else {"strategy": strategy}
+        params = {key: value for key, value in (("strategy", strategy), ("model", model)) if value is not None}
         return StudyOverview.from_json(self._json("GET", "/sequal/status", params=params))
 
     def labelled(self) -> dict[str, bool]:

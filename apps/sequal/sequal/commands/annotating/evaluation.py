@@ -87,16 +87,21 @@ def served_model(info: Mapping[str, Any]) -> Model:
         info: what the server says of itself.
 
     Raises:
-        ServerError: it trains none that this app knows.
+        ServerError: it trains none that this app knows, or several.
     """
     trained = list(info.get("trainers") or ())
-    name = next((name for name in trained if name in MODELS), None)
-    if name is None:
+    known = [name for name in trained if name in MODELS]
+    if len(known) > 1:
+        raise ServerError(
+            f"Expected a server of one model to annotate for, got one of {', '.join(known)}. Start one on the folder "
+            f"of a model, as with `--studies STUDIES/{known[0]} --conf models {known[0]}`."
+        )
+    if not known:
         raise ServerError(
             f"Expected the server to train one of {', '.join(MODELS)}, got {', '.join(trained) or 'no model'}. "
             "Start it with this app."
         )
-    return MODELS[name](Settings(models=name, labels=",".join(info.get("labels") or ())))
+    return MODELS[known[0]](Settings(models=known[0], labels=",".join(info.get("labels") or ())))
 
 
 def evaluate(

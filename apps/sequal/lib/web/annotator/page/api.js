@@ -96,6 +96,6 @@ export const server = {
   train: () => json("/train/carotid", {}, post({})),
   // The server answers 404 when nothing runs.
   isTraining: () => ask("/train/", { check_if_running: true }).then(Boolean, () => false),
-  models: () => json("/sequal/models"),
-  useModel: (round) => json(`/sequal/models/${round}`, {}, { method: "PUT" }),
+  models: () => json("/sequal/models", { model: "carotid" }),
+  useModel: (round) => json(`/sequal/models/${round}`, { model: "carotid" }, { method: "PUT" }),
 };
