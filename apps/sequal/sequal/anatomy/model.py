@@ -158,8 +158,15 @@ class Model(ABC):
     def to_native(self, log_p: Tensor, grid: Grid) -> NativePrediction:
         """Log-softmax (F, C, *working) of every frame on the image's own grid."""
 
-    def clean(self, prediction: NativePrediction, frame: Frame) -> NativePrediction:
-        """What annotators are shown of a prediction of an image: without what cannot be."""
+    def clean(self, prediction: NativePrediction, frame: Frame, *, known: bool = True) -> NativePrediction:
+        """What annotators are shown of a prediction of an image: without what cannot be.
+
+        Args:
+            prediction: as the networks give it.
+            frame: the image.
+            known: whether the labels show the structure that the starting weights know. Of another one, rules that
+                follow from its place in the body do not hold.
+        """
         return prediction
 
     @abstractmethod

@@ -107,7 +107,7 @@ def _of_pool(
             found[BALD] = bald_of_frames(teacher, pixels, grid, device, settings.seed)
         for index, (item, frame) in enumerate(group):
             truth = dataset.truth("pool", item.id)
-            shown = _shown(model, log_p[teacher][index : index + 1], frame.grid, item)
+            shown = _shown(model, loaded, log_p[teacher][index : index + 1], frame.grid, item)
             yield item.id, 1.0 - dice(shown.classes, truth, on=truth), {n: float(v[index]) for n, v in found.items()}
 
 
@@ -143,16 +143,16 @@ def _of_test(
             truth, known = dataset.truth("test", item.id), dataset.frames["test"][item.id]
             if (truth == IGNORE).all():
                 continue
-            shown = _shown(model, one, frame.grid, item)
+            shown = _shown(model, loaded, one, frame.grid, item)
             figures = model.judge(shown, truth, known.spacing_mm)
             expected = expected_dice(shown.foreground)
             said = None if expected is None else loaded.confidence.of(expected)
             yield {"id": item.id, "kind": known.kind, "confidence": said, **figures}
 
 
-def _shown(model: Model, log_p: Tensor, grid: Grid, item: Item) -> NativePrediction:
+def _shown(model: Model, loaded: LoadedPair, log_p: Tensor, grid: Grid, item: Item) -> NativePrediction:
     """Of one image (1, C, *working), without what an annotator is not shown either."""
-    return model.clean(model.to_native(log_p, grid), read_frame(item.image))
+    return model.clean(model.to_native(log_p, grid), read_frame(item.image), known=loaded.knows_structure)
 
 
 def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor, thin_px: float) -> dict[str, Tensor]:

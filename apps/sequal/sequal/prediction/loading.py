@@ -55,6 +55,11 @@ class LoadedPair:
         return self.pair.shown
 
     @property
+    def knows_structure(self) -> bool:
+        """Whether it segments what the starting weights know: as their round found, and as they do themselves."""
+        return bool(self.meta.get("knows_structure", self.meta.get("round", 0) == 0))
+
+    @property
     def networks(self) -> tuple[nn.Module, nn.Module, nn.Module]:
         """What is shown, and the two that PLD compares; some may be the same."""
         return self.shown, self.reference, self.other

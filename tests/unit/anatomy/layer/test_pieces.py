@@ -1,10 +1,16 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from sequal.anatomy.layer.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
+from sequal.anatomy.layer.pieces import (
+    drop_pieces_at_margin,
+    drop_short_pieces,
+    drop_without_lumen,
+    keep_one_layer,
+)
 
 
 def _wall(*pieces):
@@ -139,3 +145,42 @@ def test_no_mask_and_a_flat_picture():
     assert drop_pieces_at_margin(nothing, _picture(0)[:10, :10], 0.1) is nothing
     everything = np.ones((10, 40), np.float32)
     assert drop_pieces_at_margin(everything, np.zeros((10, 40), np.float32), 0.1) is everything
+
+
+def _bands(above, below):
+    """A layer of 0.8 mm across a picture of 100 by 120 pixels of 0.1 mm, between grey values over a black of 10."""
+    pixels = np.full((100, 120), 10.0, np.float32)
+    pixels[:, 20:70] += above
+    pixels[:, 70:78] += 60
+    pixels[:, 78:110] += below
+    return pixels
+
+
+def _layer(p):
+    probability = np.full((100, 120), 0.01, np.float32)
+    probability[:, 70:78] = p
+    return probability
+
+
+@pytest.mark.parametrize(
+    ("above", "p", "kept"), [(60, 0.8, False), (60, 0.97, True), (10, 0.8, True), (25, 0.6, False)]
+)
+def test_an_unsure_layer_without_a_lumen_above_it_is_no_wall(above, p, kept):
+    probability = _layer(p)
+    found = drop_without_lumen(probability, _bands(above, 100), 0.1)
+    assert (found is probability) == kept
+    assert (found > 0.5).any() == kept
+
+
+def test_grey_values_on_another_scale_say_the_same():
+    pixels = _bands(60, 100)
+    for scaled in (pixels / 255, 200 * pixels - 3000):
+        assert not drop_without_lumen(_layer(0.8), scaled, 0.1).any()
+
+
+def test_a_layer_at_the_edge_of_the_picture_and_an_empty_mask_stay_as_they_are():
+    at_top = np.full((100, 120), 0.01, np.float32)
+    at_top[:, :3] = 0.8
+    at_bottom = at_top[:, ::-1].copy()
+    for probability in (at_top, at_bottom, np.full((100, 120), 0.3, np.float32)):
+        assert drop_without_lumen(probability, _bands(60, 100), 0.1) is probability

@@ -17,7 +17,7 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from sequal.anatomy.layer import pieces
-from sequal.anatomy.phantom import HOSPITAL, draw_hospital_frames, simulate_hospital_frame
+from sequal.anatomy.phantom import HOSPITAL, draw_hospital_frames, simulate_frame, simulate_hospital_frame
 from sequal.errors import ExportError
 from sequal.files.exporting import ExportedModel, bundle_metadata, export_bundle, largest_difference
 from sequal.files.exporting import bundle as bundle_module
@@ -121,9 +121,13 @@ def test_monai_runs_it_and_finds_the_masks_of_the_app(exported, model, tmp_path)
     pixels = read_frame(images / "a.nii.gz").pixels
     write_image(images / "b.nii.gz", pixels[:200, 20:], (0.12, 0.09))
     write_image(images / "c.nii.gz", pixels[50:], (1.0, 1.0))
+    fascia = simulate_frame(np.random.default_rng([77001, 32]), kind="no_wall")  # without a lumen above it
+    write_image(images / "d.nii.gz", fascia.pixels[:, :, None], fascia.spacing_mm)
     _run(exported.path, images, tmp_path / "masks")
     assert _assert_the_masks_are_those_of_the_app(images, tmp_path / "masks", model)
     assert np.asanyarray(nib.load(tmp_path / "masks" / "a_mask.nii.gz").dataobj).sum() > 1000
+    assert not np.asanyarray(nib.load(tmp_path / "masks" / "d_mask.nii.gz").dataobj).any()
+    assert _of_the_app(images / "d.nii.gz", model, min_piece_mm=0.0).any()
 
 
 @pytest.mark.timeout(600)
@@ -213,7 +217,9 @@ def test_the_metadata_say_how_the_input_is_made(exported, model):
 def test_an_architecture_that_monai_lacks_comes_as_torchscript(tmp_path):
     torch.manual_seed(0)
     network = create_network(Architecture("unetplusplus")).eval()
-    model = ExportedModel(network, "unetplusplus", Architecture("unetplusplus"), "0123", {}, Settings())
+    model = ExportedModel(
+        network, "unetplusplus", Architecture("unetplusplus"), "0123", {}, Settings(), knows_structure=True
+    )
     exported = export_bundle(model, tmp_path / "bundle")
     traced = torch.jit.load(exported.path / "models" / "model.ts")
     assert exported.difference <= 1e-4

@@ -1,4 +1,4 @@
-"""Pieces of a predicted layer that cannot be a wall: specks, a second layer, and the upper edge of the scan."""
+"""What of a predicted layer cannot be a wall: specks, a second layer, the edge of the scan, a layer without a lumen."""
 
 from typing import Any, Final
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-__all__ = ["drop_pieces_at_margin", "drop_short_pieces", "keep_one_layer"]
+__all__ = ["drop_pieces_at_margin", "drop_short_pieces", "drop_without_lumen", "keep_one_layer"]
 
 #: A piece is also short beside a longer one: when it has less than this part of its length.
 _PART_OF_LONGEST: Final = 0.25
@@ -17,6 +17,13 @@ _SAME_GREY: Final = 0.008
 _SCAN_ABOVE_MM: Final = 2.0
 #: A deeper layer with this part of the evidence of the one above it is the artery's wall.
 _COMPARABLE: Final = 0.6
+#: A layer is doubted when its probabilities promise a Dice that is lower than 1 by at least this.
+_DOUBTED: Final = 0.113
+#: A doubted layer goes when this is exceeded by the doubt times the brightness of what should be its lumen.
+_NO_WALL: Final = 0.032
+#: Where the lumen is looked for, above the layer, and the tissue, below it, mm.
+_LUMEN_MM: Final = (0.3, 3.5)
+_TISSUE_MM: Final = 0.6
 _NEIGHBOURS: Final = np.ones((3, 3), dtype=np.uint8)
 
 
@@ -150,3 +157,40 @@ def _at_edge(piece: NDArray[np.bool_], before: NDArray[np.intp], first_row: int,
     below = np.minimum(end + max(1, round(reach)), height)
     part = (before[columns, below] - before[columns, end]) / np.maximum(below - end, 1)
     return bool(np.median(before[columns, top]) < reach and np.median(part) > 0.5)
+
+
+def drop_without_lumen(
+    probability: NDArray[np.float32], pixels: NDArray[np.float32], pixel_mm: float
+) -> NDArray[np.float32]:
+    """The probability, or none at all of a layer that the network is unsure of and that no lumen lies above.
+
+    The far wall of an artery lies under its lumen, which is dark. Fog and gain can hide that, so a network that is sure
+    is believed. Sheaths of muscle are bright bands with tissue on both sides, and networks that take them for a wall
+    are unsure of it (`docs/command-line.md`, *pretrain*). The doubt is 1 minus the Dice that the probabilities promise,
+    and brightness the grey value above the layer over that below it, both above black. The more doubt, the darker the
+    lumen has to be.
+
+    Args:
+        probability: float32 (W, H), of the layer.
+        pixels: float32 (W, H), grey values on any scale.
+        pixel_mm: height of a pixel.
+
+    Returns:
+        Zeros, or the given array.
+    """
+    mask = probability > 0.5
+    pixels_of_both = float(probability.sum()) + np.count_nonzero(mask)
+    doubt = 1.0 - 2.0 * float(probability[mask].sum()) / pixels_of_both if mask.any() else 0.0
+    if doubt < _DOUBTED:
+        return probability
+    height = mask.shape[1]
+    top, end = mask.argmax(axis=1)[:, None], height - mask[:, ::-1].argmax(axis=1)[:, None]
+    rows, columns = np.arange(height), mask.any(axis=1)[:, None]
+    near, far = (mm / pixel_mm for mm in _LUMEN_MM)
+    above = columns & (rows >= top - far) & (rows < top - near)
+    below = columns & (rows >= end) & (rows < end + max(1.0, _TISSUE_MM / pixel_mm))
+    if not (above.any() and below.any()):
+        return probability
+    black = np.percentile(pixels, 0.5)
+    lumen, tissue = pixels[above].mean() - black, pixels[below].mean() - black
+    return np.zeros_like(probability) if doubt * lumen > _NO_WALL * tissue else probability

@@ -14,7 +14,12 @@ from sequal.anatomy.layer.convention import Convention, offsets
 from sequal.anatomy.layer.extent import ColumnExtent
 from sequal.anatomy.layer.far_background import far_background
 from sequal.anatomy.layer.fusion import continue_layer
-from sequal.anatomy.layer.pieces import drop_pieces_at_margin, drop_short_pieces, keep_one_layer
+from sequal.anatomy.layer.pieces import (
+    drop_pieces_at_margin,
+    drop_short_pieces,
+    drop_without_lumen,
+    keep_one_layer,
+)
 from sequal.anatomy.layer.supervision import apply_supervision
 from sequal.anatomy.measurement import (
     Compared,
@@ -99,8 +104,8 @@ class Carotid(Model):
         probability = np.ascontiguousarray(np.moveaxis(grid.to_native(log_p[:, INTIMA_MEDIA].exp()), 0, 2))
         return _native(probability)
 
-    def clean(self, prediction: NativePrediction, frame: Frame) -> NativePrediction:
-        """Frame by frame without pieces that cannot be a wall (`min_piece_mm`)."""
+    def clean(self, prediction: NativePrediction, frame: Frame, *, known: bool = True) -> NativePrediction:
+        """Frame by frame without pieces that cannot be a wall (`min_piece_mm`); an artery's lies under a lumen."""
         settings = self.settings
         if settings.min_piece_mm == 0:
             return prediction
@@ -108,7 +113,8 @@ class Carotid(Model):
         cleaned = []
         for probability, pixels in zip(self._frames(prediction.foreground), self._frames(frame.pixels), strict=True):
             inside = drop_pieces_at_margin(probability, pixels, dy)
-            cleaned.append(keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm)))
+            layer = keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm))
+            cleaned.append(drop_without_lumen(layer, pixels, dy) if known else layer)
         return _native(np.stack(cleaned, axis=2))
 
     def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:

@@ -42,7 +42,7 @@ def inference_config(model: ExportedModel) -> dict[str, Any]:
             "num_workers": 0,
         },
         "inferer": {"_target_": "SimpleInferer"},
-        "postprocessing": {"_target_": "Compose", "transforms": _postprocessing(grid, model.settings.min_piece_mm)},
+        "postprocessing": {"_target_": "Compose", "transforms": _postprocessing(grid, model)},
         "handlers": [
             {
                 "_target_": "CheckpointLoader",
@@ -72,10 +72,11 @@ def _preprocessing(grid: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _postprocessing(grid: dict[str, Any], min_piece_mm: float) -> list[dict[str, Any]]:
+def _postprocessing(grid: dict[str, Any], model: ExportedModel) -> list[dict[str, Any]]:
     cleaning = {
         "frame_key": _FRAME,
-        "min_piece_mm": min_piece_mm,
+        "min_piece_mm": model.settings.min_piece_mm,
+        "known": model.knows_structure,
         "pixel_mm": grid["spacing_mm"][1],
         "credible_mm": grid["credible_mm"],
     }
