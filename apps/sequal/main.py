@@ -41,7 +41,7 @@ from lib.scoring import AutoScoring, EachModel, LabelChecks, PldScoring, SqaScor
 from lib.trainers import RoundTrain
 from lib.web.access import exposure, protect, start_address
 from lib.web.dicomweb import FolderService
-from lib.web.ohif import LastPredictions, serve_pacs, serve_study_list
+from lib.web.ohif import STUDY_LIST, VOLUME_LABELS, LastPredictions, serve_app_config, serve_pacs
 from lib.web.routes import Access, Served, serve_studies
 from sequal.acquisition import STRATEGIES
 from sequal.errors import SequalError
@@ -317,9 +317,10 @@ class SequalApp(MONAILabelApp):
             warnings=self._other_warnings if len(self._studies.by_model) > 1 else tuple,
             root=root,
         )
-        frames = self._studies.of_frames
-        if frames is not None and frames.settings.ohif_bridge:
-            serve_study_list(server.app, Path(server.static_dir) / "ohif")
+        shown = self._studies.of_frames or self._studies.first
+        if shown.settings.ohif_bridge:
+            script = VOLUME_LABELS if shown.model.spatial_dims == 3 else STUDY_LIST
+            serve_app_config(server.app, Path(server.static_dir) / "ohif", script)
         # The stock viewer needs it as much: what hangs is the server.
         pacs = viewed_pacs(self.studies, server_settings) if isinstance(self._datastore, DicomWebStudy) else None
         if pacs is not None:

@@ -310,7 +310,10 @@ class Settings:
         "when a server with another state works on the same images of a PACS: `refuse` stops queries and trainings",
     )
     ohif_bridge: bool = _fixed(
-        True, boolean(), "OHIF's study list opens ultrasound in the page to annotate; false: OHIF without changes"
+        True,
+        boolean(),
+        "OHIF's study list opens ultrasound in the page to annotate, and its MONAI Label mode saves labels of volumes; "
+        "false: OHIF without changes",
     )
     allowed_hosts: str = _fixed(
         "", host_names(), "names of the server for browsers, beside localhost, 127.0.0.1 and [::1]"

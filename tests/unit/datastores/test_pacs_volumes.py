@@ -5,16 +5,19 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from fastapi import HTTPException
 from numpy.typing import NDArray
 
 import ct
 from lib.datastores import DicomWebStudy, LabelGuard
 from lib.datastores import listing as listing_module
 from lib.datastores.outbox import Outbox
+from sequal.files.dicom import ImageIdentity, OutgoingLabel, label_segmentation
 from sequal.files.imaging import read_frame, read_label
+from sequal.files.imaging.volume_slices import volume_slices
 from sequal.settings import Settings
 from sequal.study.state import StudyState
-from unit.datastores.fake_archive import FakeArchive
+from unit.datastores.fake_archive import FakeArchive, ultrasound
 
 CONF = {"models": "volume", "labels": ",".join(ct.LABELS), "volume_spacing": "4,4,4", "volume_patch": "32,32,32"}
 
@@ -80,6 +83,63 @@ def test_a_label_comes_back_from_the_pacs_voxel_for_voxel(archive, opened, tmp_p
     measures = sent.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     assert float(measures.SpacingBetweenSlices) == pytest.approx(ct.SPACING_MM[2], abs=1e-4)
     assert [float(value) for value in measures.PixelSpacing] == [ct.SPACING_MM[1], ct.SPACING_MM[0]]
+
+
+def test_a_segmentation_of_another_program_counts_and_is_never_replaced(archive, opened, tmp_path) -> None:
+    """Its segments have other numbers and another order; one that the study does not know is left out."""
+    volume = ct.phantom()
+    instances = ct.series(volume)
+    image = archive.put(*instances)
+    strange = volume.truth.copy()
+    strange[:3, :3, :3] = 3
+    label = OutgoingLabel("final", strange, 1_700_000_000.0, structures={"Lesion-2": 2, "vessel": 3, "LEFT ATRIUM": 1})
+    headers = sorted(instances, key=lambda one: float(one.ImagePositionPatient[2]))
+    foreign = label_segmentation(headers, label, ImageIdentity("p", "other", "station"), step_mm=ct.SPACING_MM[2])
+    foreign.Manufacturer = "other"
+    uid = archive.put(foreign)
+    before = list(archive.contents[uid])
+    study = opened()
+    assert study.get_labeled_images() == [image]
+    expected = np.where(strange == 3, 0, volume.truth)
+    np.testing.assert_array_equal(_stored(study, image), expected)
+
+    study.save_label(image, _file(tmp_path, volume.truth[::-1].copy(), volume.affine), "final", {})
+    np.testing.assert_array_equal(_stored(study, image), volume.truth[::-1])
+    assert (archive.contents[uid], len(archive.labels_of(image))) == (before, 2)
+
+
+def test_a_segmentation_that_names_no_image_lies_by_its_positions(archive, opened) -> None:
+    volume = ct.phantom()
+    for instances in (ct.series(volume), [ct.enhanced(volume)]):
+        image = archive.put(*instances)
+        slices = volume_slices(instances, image)
+        frames = np.empty_like(volume.truth)
+        frames[:, :, slices.planes] = volume.truth
+        label = OutgoingLabel("final", frames, 1_700_000_000.0, structures={"left atrium": 1, "lesion 2": 2})
+        identity = ImageIdentity("p", "other", image)
+        foreign = label_segmentation(instances, label, identity, step_mm=ct.SPACING_MM[2])
+        for group in foreign.PerFrameFunctionalGroupsSequence:
+            del group.DerivationImageSequence
+        archive.put(foreign)
+        np.testing.assert_array_equal(_stored(opened(), image), volume.truth)
+
+
+def test_what_makes_no_volume_is_left_out_and_the_rest_goes_on(archive, opened, caplog) -> None:
+    good = archive.put(*ct.series(ct.phantom()))
+    broken = archive.put(*ct.series(ct.phantom(1))[:-5])
+    of_ultrasound = archive.put(*ultrasound(1))
+    study = opened()
+    assert study.list_images() == sorted([good, broken])
+    assert f"Leaving out series {of_ultrasound}: expected Modality CT or MR or PT, got US" in caplog.text
+    with pytest.raises(HTTPException, match="as where a slice is missing") as refused:
+        study.get_image_uri(broken)
+    assert refused.value.status_code == 400
+    assert study.list_images() == [good]
+    assert read_frame(study.get_image_uri(good)).grid == ct.SHAPE
+    # Sent again, whole.
+    archive.contents[broken] = []
+    archive.put(*ct.series(ct.phantom(1), uid=broken))
+    assert read_frame(study.get_image_uri(broken)).grid == ct.SHAPE
 
 
 def test_an_empty_label_says_that_nothing_is_there(archive, opened, tmp_path) -> None:

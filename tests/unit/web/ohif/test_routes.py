@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from lib.web.ohif import APP_CONFIG_PATH, serve_study_list
+from lib.web.ohif import APP_CONFIG_PATH, VOLUME_LABELS, serve_app_config
 
 STOCK = "window.config = { modes: [], extensions: [] };"
 
@@ -28,7 +28,7 @@ def server() -> FastAPI:
 
 
 def test_our_configuration_comes_before_the_servers_and_the_rest_stays(server, ohif):
-    serve_study_list(server, ohif)
+    serve_app_config(server, ohif)
     client = TestClient(server)
 
     reply = client.get(APP_CONFIG_PATH)
@@ -39,9 +39,16 @@ def test_our_configuration_comes_before_the_servers_and_the_rest_stays(server, o
     assert client.get("/ohif/app.bundle.js").json() == "stock app.bundle.js"
 
 
+def test_volumes_have_a_script_of_their_own(server, ohif):
+    serve_app_config(server, ohif, VOLUME_LABELS)
+
+    served = TestClient(server).get(APP_CONFIG_PATH).text
+    assert served == f"{STOCK}\n{VOLUME_LABELS.read_text(encoding='utf-8')}"
+
+
 def test_serving_again_replaces_the_route(server, ohif):
-    serve_study_list(server, ohif)
+    serve_app_config(server, ohif)
     count = len(server.router.routes)
-    serve_study_list(server, ohif)
+    serve_app_config(server, ohif)
 
     assert len(server.router.routes) == count

@@ -3,21 +3,25 @@
 from pathlib import Path
 from typing import Final
 
-__all__ = ["STUDY_LIST", "app_config"]
+__all__ = ["STUDY_LIST", "VOLUME_LABELS", "app_config"]
 
 #: Our script: a button in OHIF's study list.
 STUDY_LIST: Final = Path(__file__).parent / "study_list.js"
 
+#: For volumes: brush, eraser and a button that saves, in OHIF's MONAI Label mode.
+VOLUME_LABELS: Final = Path(__file__).parent / "volume_labels.js"
 
-def app_config(stock: Path) -> str:
-    """OHIF's `app-config.js` with a button that opens ultrasound in the annotator's page.
+
+def app_config(stock: Path, script: Path = STUDY_LIST) -> str:
+    """OHIF's `app-config.js` with a script of ours behind it.
 
     The browser runs it as a plain script before OHIF itself.
 
     Args:
         stock: the file that MONAI Label serves.
+        script: ours.
 
     Raises:
         OSError: one of the files cannot be read.
     """
-    return "\n".join(path.read_text(encoding="utf-8") for path in (stock, STUDY_LIST))
+    return "\n".join(path.read_text(encoding="utf-8") for path in (stock, script))

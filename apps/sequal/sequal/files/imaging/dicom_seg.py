@@ -26,6 +26,8 @@ NOT_ANNOTATED: Final = "not annotated"
 NO_LAYER: Final = "NO_LAYER"
 #: A fractional segmentation holds shares of this; half of it is inside.
 _DEFAULT_FULL: Final = 255
+#: Positions in files are decimal numbers of few digits.
+_NEAR_MM: Final = 0.01
 
 
 def referenced_series(segmentation: Any) -> str | None:  # noqa: ANN401 - pydicom is not typed
@@ -80,13 +82,13 @@ def read_segmentation(
         )
     label = np.zeros((columns, rows, _slices(images)), dtype=np.uint8)
     by_uid = {str(image.SOPInstanceUID): index for index, image in enumerate(images)}
-    groups = segmentation.PerFrameFunctionalGroupsSequence
+    places, groups = _places(images), segmentation.PerFrameFunctionalGroupsSequence
     # A structure is drawn over "not annotated", should both mark a pixel.
     order = sorted(range(len(groups)), key=lambda index: classes.get(_segment(segmentation, groups[index])) != IGNORE)
     for index in order:
         value = classes.get(_segment(segmentation, groups[index]))
         if value is not None and planes[index].any():
-            label[:, :, _slice(groups[index], by_uid, images)][planes[index].T] = value
+            label[:, :, _slice(groups[index], by_uid, places)][planes[index].T] = value
     return label
 
 
@@ -148,21 +150,35 @@ def _slices(images: Sequence[Any]) -> int:
     return len(images) if len(images) > 1 else int(images[0].get("NumberOfFrames") or 1)
 
 
-def _slice(group: Any, by_uid: dict[str, int], images: Sequence[Any]) -> int:  # noqa: ANN401
+def _places(images: Sequence[Any]) -> NDArray[np.float64]:
+    """Where each slice lies, (slices, 3); NaN for one that does not say."""
+    frames = images if len(images) > 1 else images[0].get("PerFrameFunctionalGroupsSequence") or images
+    return np.array([_position(frame) or [np.nan] * 3 for frame in frames])
+
+
+def _position(holder: Any) -> list[float]:  # noqa: ANN401 - an image, or a group of functions of a frame
+    """Empty where it says none."""
+    for item in (holder, *(holder.get("PlanePositionSequence") or [])):
+        position = [float(value) for value in item.get("ImagePositionPatient") or []]
+        if len(position) == 3:
+            return position
+    return []
+
+
+def _slice(group: Any, by_uid: dict[str, int], places: NDArray[np.float64]) -> int:  # noqa: ANN401
     """Which slice a frame lies on: the image that it names, else the one at its position."""
     for derivation in group.get("DerivationImageSequence") or []:
         for source in derivation.get("SourceImageSequence") or []:
             uid = str(source.get("ReferencedSOPInstanceUID", ""))
-            if uid in by_uid and len(images) > 1:
+            if uid in by_uid and len(by_uid) > 1:
                 return by_uid[uid]
-            if uid in by_uid:
+            if uid in by_uid and (source.get("ReferencedFrameNumber") or np.isnan(places).all()):
                 return int(np.atleast_1d(source.get("ReferencedFrameNumber") or 1)[0]) - 1
-    for plane in group.get("PlanePositionSequence") or []:
-        position = [float(value) for value in plane.get("ImagePositionPatient") or []]
-        for index, image in enumerate(images):
-            own = [float(value) for value in image.get("ImagePositionPatient") or []]
-            if own and np.allclose(own, position, atol=0.01):
-                return index
+    position = _position(group)
+    if position:
+        near = np.flatnonzero(np.abs(places - position).max(axis=1) <= _NEAR_MM)
+        if near.size:
+            return int(near[0])
     raise LabelError(
         "Expected every frame of the segmentation to lie on an image of the series, got one that does not. "
         "Draw the label again."
