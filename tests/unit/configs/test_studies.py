@@ -73,7 +73,11 @@ def test_images_beside_the_folders_are_named_until_they_are_moved(tmp_path: Path
     assert studies.warnings() == []
     stray = write_image(place / "stray.nii.gz", np.zeros((*SIZE, 1)))
     (told,) = studies.warnings()
-    assert "(stray.nii.gz). Move each to `study/carotid` or `study/volume`" in told
+    assert "(stray.nii.gz). Move each into `study/carotid` or `study/volume`" in told
+    (place / "labels" / "final").mkdir(parents=True)
+    label = write_image(place / "labels" / "final" / "frame.nii.gz", np.zeros((*SIZE, 1)))
+    assert "(labels/final/frame.nii.gz, stray.nii.gz)" in studies.warnings()[0]
+    label.unlink()
     stray.rename(place / "carotid" / stray.name)
     assert studies.warnings() == []
 

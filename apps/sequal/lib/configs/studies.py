@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from lib.configs.study import Study
 from sequal.errors import SequalError, SettingsError, StudyError
 from sequal.settings import Settings
-from sequal.study.folder import images_by_id
+from sequal.study.folder import FINAL_LABELS, images_by_id
 from sequal.study.model_confs import confs_by_model
 from sequal.study.state import repair_published, state_warnings, study_warnings
 
@@ -103,12 +103,14 @@ class Studies:
         """What is not well with how the images are shared out."""
         if len(self.by_model) == 1:
             return []
-        stray = sorted(path.name for path in images_by_id(Path(self.place)).values())
+        place = Path(self.place)
+        found = [*images_by_id(place).values(), *images_by_id(place / FINAL_LABELS).values()]
+        stray = sorted(str(path.relative_to(place)) for path in found)
         if not stray:
             return []
         shown = ", ".join(stray[:3]) + (", …" if len(stray) > 3 else "")
-        folders = " or ".join(f"`{Path(self.place).name}/{model}`" for model in self.by_model)
-        return [f"Images that lie beside the folders of the models are not used ({shown}). Move each to {folders}."]
+        folders = " or ".join(f"`{place.name}/{model}`" for model in self.by_model)
+        return [f"Files that lie beside the folders of the models are not used ({shown}). Move each into {folders}."]
 
 
 def chosen(by_model: Mapping[str, T], request: Mapping[str, Any]) -> dict[str, T]:

@@ -6,14 +6,12 @@ from typing import Final
 
 from sequal.errors import SettingsError
 from sequal.files.imaging.claims import SETTING as LARGEST_IMAGE
-from sequal.settings import MODEL_NAMES, Settings, setting_keys
+from sequal.settings import MODEL_NAMES, Settings
 
 __all__ = ["confs_by_model"]
 
 #: Of the process, whatever it serves.
 _OF_SERVER: Final = frozenset({"models", "allowed_hosts", "allowed_origins", "sessions", LARGEST_IMAGE})
-#: Named structures are those of volumes; a layer has a name already.
-_OF_VOLUMES: Final = ("labels", "volume")
 
 
 def confs_by_model(conf: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -34,8 +32,8 @@ def confs_by_model(conf: Mapping[str, str]) -> dict[str, dict[str, str]]:
     confs = {model: {"models": model, **shared} for model in models}
     if len(models) > 1:
         for model, own in confs.items():
-            if model != _OF_VOLUMES[1]:
-                own.pop(_OF_VOLUMES[0], None)
+            if model != "volume":  # a layer has a name already
+                own.pop("labels", None)
             if own.get("state"):
                 own["state"] = str(Path(own["state"]) / model)
     for name, value in conf.items():
@@ -73,7 +71,7 @@ def _served(model: str, key: str, models: list[str]) -> str:
 
 def _own_key(name: str) -> str:
     key = name.partition(".")[2]
-    if key in _OF_SERVER and key in setting_keys():
+    if key in _OF_SERVER:
         raise SettingsError(
             f"Expected `{key}` to be set for the whole server, got it for one model (`{name}`). Use `--conf {key} "
             "VALUE`."
