@@ -68,9 +68,17 @@ export class FrameList {
     this.mark(this.current);
   }
 
+  // Show which frame is open. Another one comes into sight; else the list stays where the annotator scrolled it.
   mark(image) {
+    const isOther = image !== this.current;
     this.current = image;
-    [...element("list").children].forEach((row) => row.setAttribute("aria-current", String(row.dataset.image === image)));
+    [...element("list").children].forEach((row) => {
+      const isOpen = row.dataset.image === image;
+      row.setAttribute("aria-current", String(isOpen));
+      if (isOpen && isOther) {
+        row.scrollIntoView({ block: "nearest" });
+      }
+    });
   }
 
   #row(frame, isDrawn) {
