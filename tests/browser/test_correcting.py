@@ -440,6 +440,13 @@ def test_the_list_of_keys_is_read_from_its_first_line(anna: Annotator) -> None:
     expect(anna.part("dialog").get_by_text("Save and next")).to_be_in_viewport()
 
 
+def test_the_open_frame_is_in_sight_in_the_list(anna: Annotator) -> None:
+    anna.page.set_viewport_size({"width": 1280, "height": 400})
+    anna.open("p16_clip")
+    expect(anna.page.locator("#list li[data-image=p16_clip]")).to_be_in_viewport()
+    expect(anna.page.locator("#list li[data-image=bare]")).not_to_be_in_viewport()
+
+
 def test_without_a_scale_the_thickness_is_in_pixels_and_in_words(anna: Annotator) -> None:
     anna.open("bare")
     anna.choose("brush")

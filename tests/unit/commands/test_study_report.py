@@ -29,7 +29,7 @@ def test_the_page_of_a_folder_shows_rounds_and_skips(run, studies, app_folder, s
     out = tmp_path / "out"
     result = run("report", studies, "--app", app_folder, "--state", state.root, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "2 of 6 images have a label, 1 rounds were trained." in result.stdout
+    assert "Images with a label: 2 of 6. Rounds of training: 1." in result.stdout
     page = (out / "index.html").read_text()
     assert "<td>0.75</td><td>0.875</td><td>2</td>" in page
     assert page.count("data:image/png;base64,") == 2

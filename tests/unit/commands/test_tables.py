@@ -86,7 +86,7 @@ def test_every_row_of_annotate(screen):
     console.OUT.print(
         table("Annotated", names, [start_row(8, Evaluation(0.8123, {}, -0.0123, 0.04, {})), round_row(12, played)])
     )
-    check(screen.getvalue(), "0.8673", "0.9412", "-0.0312", "0.8123", "-0.0123", "1234")
+    check(screen.getvalue(), "0.867", "0.941", "-0.031", "0.812", "-0.012", "1234", "filled", "failed")
 
 
 def test_rows_of_volumes_have_the_error_in_millilitres(screen):
@@ -107,7 +107,7 @@ def test_thickness_in_millimetres_and_in_pixels(screen, monkeypatch, tmp_path):
     row = {"patient": LONG, "images": 12, "frames": 1234, "flags": "not_calibrated possible_plaque short_length"}
     row |= {"imt_mean_mm": 0.7123, "imt_max_mm": 1.2345, "imt_mean_px": 11.71, "imt_max_px": 21.34}
     monkeypatch.setattr(measure, "patient_rows", lambda _: [row])
-    measure._print(measure.MeasureResult([], {LONG: "Expected a frame, got text."}), tmp_path)
+    measure._print(measure.MeasureResult([], {LONG: "Expected a frame, got text."}), tmp_path, None)
     check(screen.getvalue().rsplit("\n", 3)[0], "0.7123", "1.234", "11.71", "21.34")
 
 

@@ -78,11 +78,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     result = Table(title=title, title_justify="left")
     shown = [[_cell(value) for value in row] for row in rows]
     for index, column in enumerate(columns):
+        word = max(map(len, column.split()), default=0)  # a header breaks at blanks alone
         if any(isinstance(row[index], int | float) for row in rows):
             widest = max(row[index].cell_len for row in shown)
-            result.add_column(column, justify="right", overflow="fold", min_width=widest)
+            result.add_column(column, justify="right", overflow="fold", min_width=max(widest, word))
         else:
-            result.add_column(column, overflow="fold")
+            result.add_column(column, overflow="fold", min_width=word)
     for row in shown:
         result.add_row(*row)
     return result

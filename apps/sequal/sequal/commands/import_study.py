@@ -128,12 +128,16 @@ def _summary(report: ImportReport, studies: Path, dry_run: bool) -> str:
     plain = sum(image.calibration.spacing_mm is None for image in report.imported)
     expert = sum("final" in image.tags for image in report.imported)
     parts = [
-        f"{new} images {'would be ' if dry_run else ''}imported into {studies}",
+        f"{_count(new, 'image')} {'would be ' if dry_run else ''}imported into {studies}",
         f"{expert} of them with an expert's label",
         f"{plain} not calibrated",
         f"{report.known} imported before",
     ]
-    parts += [f"{added} labels added to those"] if added else []
-    parts += [f"{len(report.problems)} files left out"] if report.problems else []
-    parts += [f"{len(report.others)} files that are no images"] if report.others else []
+    parts += [f"{_count(added, 'label')} added to those"] if added else []
+    parts += [f"{_count(len(report.problems), 'file')} left out"] if report.problems else []
+    parts += [f"{_count(len(report.others), 'file')} without an image"] if report.others else []
     return "; ".join(parts) + "."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -52,7 +52,7 @@ def report_command(studies: str, out: Path | None, app: Path, state: Path | None
 def _report_study(studies: str, out: Path, app: Path, state: Path | None, conf: Sequence[str]) -> None:
     study = look_at_study(studies, app, state, conf)
     write_study_report(study, out)
-    OUT.print(f"{study.labelled} of {study.images} images have a label, {len(study.rounds)} rounds were trained.")
+    OUT.print(f"Images with a label: {study.labelled} of {study.images}. Rounds of training: {len(study.rounds)}.")
     OUT.print(f"{out / 'index.html'} is written.", markup=False)
 
 

@@ -32,7 +32,7 @@ def test_it_tells_what_came_in_and_what_did_not(source, tmp_path):
     result = run("import", source, "--studies", tmp_path / "s", "--spacing-mm", "0.06,0.05")
     assert result.exit_code == 0, result.output
     assert "3 images imported" in words(result.stdout)
-    assert "1 of them with an expert's label; 0 not calibrated; 0 imported before; 1 files left out" in words(
+    assert "1 of them with an expert's label; 0 not calibrated; 0 imported before; 1 file left out" in words(
         result.stdout
     )
     left_out = words(result.stdout.split("Left out")[1])
@@ -40,7 +40,7 @@ def test_it_tells_what_came_in_and_what_did_not(source, tmp_path):
     assert "got CT" in left_out
     assert "notes.pdf" in left_out
     assert "got a .pdf file" in left_out
-    assert "1 files that are no images" in words(result.stdout)
+    assert "1 file without an image" in words(result.stdout)
     again = run("import", source, "--studies", tmp_path / "s", "--spacing-mm", "0.06,0.05")
     assert again.exit_code == 0
     assert "0 images imported" in words(again.stdout)

@@ -112,4 +112,4 @@ def _draw_curve(figure: Axes, result: Play) -> None:
     axes.set_ylim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")  # a learning curve is high there

@@ -12,20 +12,20 @@ from sequal.errors import StudyError
 
 __all__ = ["columns", "play_as_json", "round_row", "start_row", "write_json"]
 
-_COLUMNS: Final = ("round", "labels", "Dice on labels", "in use", "refined", "test Dice", "failed")
+_COLUMNS: Final = ("round", "labels", "Dice on labels", "used", "filled in", "test Dice", "failed")
 
 Row = tuple[object, ...]
 
 
 def columns(in_volumes: bool) -> tuple[str, ...]:
     """Names of what a row holds."""
-    return (*_COLUMNS, "volume error ml" if in_volumes else "IMT bias mm", "seconds")
+    return (*_COLUMNS, "volume error ml" if in_volumes else "IMT bias mm", "time s")
 
 
 def start_row(labels: int, before: Evaluation) -> Row:
     """The row of the model that was in service at the start."""
     served = "no" if before is NOTHING_SEEN else "yes"
-    return ("start", labels, None, served, None, before.dice, before.failures, _size(before), None)
+    return ("start", labels, None, served, None, _three(before.dice), before.failures, _size(before), None)
 
 
 def round_row(number: int, played: PlayedRound) -> Row:
@@ -35,18 +35,23 @@ def round_row(number: int, played: PlayedRound) -> Row:
     return (
         number,
         played.labels,
-        stats.get("best_metric"),
+        _three(stats.get("best_metric")),
         "yes" if stats.get("published") else "no",
         refinement.get("images"),
-        played.evaluation.dice,
+        _three(played.evaluation.dice),
         played.evaluation.failures,
         _size(played.evaluation),
-        played.seconds,
+        round(played.seconds),
     )
 
 
 def _size(evaluation: Evaluation) -> float | None:
-    return evaluation.imt_bias_mm if evaluation.volume_error_ml is None else evaluation.volume_error_ml
+    return _three(evaluation.imt_bias_mm if evaluation.volume_error_ml is None else evaluation.volume_error_ml)
+
+
+def _three(value: float | None) -> float | None:
+    """Three decimals: the columns of a table of 80 characters have room for no more."""
+    return None if value is None else round(value, 3)
 
 
 def play_as_json(result: Play, how: Mapping[str, Any]) -> dict[str, Any]:
