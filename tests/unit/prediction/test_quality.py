@@ -29,11 +29,12 @@ from sequal.prediction import (
     score_items,
     score_pool,
 )
+from sequal.prediction.label_check import check_label
 from sequal.prediction.quality import layer_quality
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
 from sequal.study.state import StudyState, load_checkpoint, save_checkpoint
-from unit.synthetic_study import band, settings, write_image
+from unit.synthetic_study import band, settings, write_image, write_label
 
 CPU = torch.device("cpu")
 
@@ -116,6 +117,15 @@ def test_a_volume_in_windows(tmp_path):
     assert without.pld == found.pld
     assert found.quality.error.shape == voxels.shape
     assert 0 < found.quality.predicted_dice < 1
+    # In volumes the branch tells the Dice to expect of any mask: annotators, the ledger and the check of a label.
+    assert (without.predicted_dice, found.predicted_dice) == (without.confidence, found.quality.predicted_dice)
+    state = StudyState.open(tmp_path / "state", values)
+    label = write_label(tmp_path / "label.nii.gz", np.ones(voxels.shape))
+    item = Item("v", tmp_path / "v.nii.gz", label)
+    for loaded, told in ((plain, without.confidence), (branched, found.quality.predicted_dice)):
+        score_pool([item], loaded, state.ledger, values, CPU)
+        assert state.ledger.scores(loaded.digest, PREDICTED_DICE)["v"] == pytest.approx(told, abs=0.02)
+        assert check_label(item, loaded, values, CPU).predicted_dice == told
 
 
 def test_the_pool_is_scored_by_it_and_asked_for_lowest_first(tmp_path, both):
@@ -191,6 +201,6 @@ def test_a_checkpoint_with_a_strange_branch_is_refused(tmp_path, both):
     save_checkpoint(tmp_path / "d.pt", damaged)
     with pytest.raises(CheckpointError, match="to fit the architecture"):
         load_pair(tmp_path / "d.pt", CPU)
-    with pytest.raises(CheckpointError, match=r"branch of .* to be an architecture with weights"):
+    with pytest.raises(CheckpointError, match=r"branch of .* to have an architecture and weights"):
         save_checkpoint(tmp_path / "e.pt", {**payload, "branch": "yes"})
     assert load_checkpoint(tmp_path / "plain.pt").branch is None

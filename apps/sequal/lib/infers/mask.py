@@ -22,7 +22,7 @@ from sequal.errors import ImageError, SequalError, SettingsError, StudyError
 from sequal.files.imaging import Frame, read_frame
 from sequal.files.imaging.claims import large_images_take_turns
 from sequal.files.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
-from sequal.prediction import Quality, dice_to_expect
+from sequal.prediction import Quality
 from sequal.processor import Threads
 
 __all__ = ["IMAGE_ID", "VIEWED", "MaskInfer", "Predicted", "result_file"]
@@ -70,7 +70,7 @@ class MaskInfer(InferTask, ABC):
 
     Attributes:
         is_label: whether the mask may become a label.
-        with_errors: whether the map of expected errors is wanted of any mask; it takes time.
+        with_errors: whether the map of expected errors is wanted of any mask; it takes time. Of volumes it always is.
     """
 
     is_label: ClassVar[bool] = True
@@ -124,7 +124,7 @@ class MaskInfer(InferTask, ABC):
         params: dict[str, Any] = {
             "pld": prediction.pld,
             "confidence": prediction.confidence,
-            "predicted_dice": dice_to_expect(prediction.confidence, prediction.quality),
+            "predicted_dice": prediction.of.predicted_dice,
             **prediction.params,
             "label_names": self.labels,
             "centroids": {},

@@ -18,6 +18,6 @@ class VolumeInfer(MaskInfer):
         """A volume of any size, spacing and orientation."""
         study = self._study
         loaded, settings = study.served.load(), study.settings
-        found = predict_volume(frame, loaded, settings, study.device, with_errors=self.with_errors)
+        found = predict_volume(frame, loaded, settings, study.device)
         params = {"volumes_ml": found.volumes_ml}
         return Predicted(found.mask, found.pld, found.confidence, found.quality, params, found)

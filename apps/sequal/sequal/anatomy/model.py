@@ -57,6 +57,8 @@ class Model(ABC):
         streams_apart: patches with and without a label go through a network that learns its batch statistics one after
             the other. Together they may be told apart by these: of networks trained from random weights on simulated
             slices of two scanners, Dice 0.22 and 0.38 together, 0.75 and 0.71 apart (two structures, one seed).
+        branch_tells: the Dice to expect of a mask is what the error branch says, where there is one; else it is the
+            calibrated confidence, and the branch speaks of empty masks alone (`benchmarks/quality`).
         modalities: of the DICOM series that are its images.
     """
 
@@ -64,6 +66,7 @@ class Model(ABC):
     spatial_dims: ClassVar[int]
     modalities: ClassVar[tuple[str, ...]]
     streams_apart: ClassVar[bool] = False
+    branch_tells: ClassVar[bool] = False
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

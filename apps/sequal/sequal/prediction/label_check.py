@@ -13,7 +13,6 @@ from sequal.errors import LabelError
 from sequal.files.imaging import Frame, read_frame
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.prediction import Prediction, predict_frame
-from sequal.prediction.quality import dice_to_expect
 from sequal.prediction.volume_prediction import VolumePrediction, predict_volume
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -55,7 +54,7 @@ def check_label(
     found = _predict(frame, loaded, settings, device, model.spatial_dims)
     mask: NDArray[Any] = found.mask
     if predicted is None or not math.isfinite(predicted):
-        predicted = dice_to_expect(found.confidence, found.quality)
+        predicted = found.predicted_dice
     sizes = [
         {"label": one.label, "unit": one.unit, "predicted": one.first, "drawn": one.second}
         for one in model.compare(mask, label, frame)
@@ -66,5 +65,6 @@ def check_label(
 def _predict(
     frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device, dimensions: int
 ) -> Prediction | VolumePrediction:
-    predict = predict_frame if dimensions == 2 else predict_volume
-    return predict(frame, loaded, settings, device, with_errors=False)
+    if dimensions == 2:
+        return predict_frame(frame, loaded, settings, device, with_errors=False)
+    return predict_volume(frame, loaded, settings, device)

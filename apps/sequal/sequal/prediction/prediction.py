@@ -13,7 +13,7 @@ from sequal.anatomy.models.carotid import to_working
 from sequal.files.imaging import Frame
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.quality import Quality, layer_quality
+from sequal.prediction.quality import Quality, dice_to_expect, layer_quality
 from sequal.settings import Settings
 
 __all__ = ["Prediction", "predict_frame"]
@@ -39,6 +39,11 @@ class Prediction:
     confidence: float | None
     imt: tuple[ImtMeasurement, ...]
     quality: Quality | None = None
+
+    @property
+    def predicted_dice(self) -> float | None:
+        """The Dice to be expected of the mask, 0..1, which annotators are told; see `dice_to_expect`."""
+        return dice_to_expect(self.confidence, self.quality)
 
 
 def predict_frame(

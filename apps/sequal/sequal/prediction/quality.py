@@ -27,23 +27,25 @@ class Quality:
     error: NDArray[np.float32]
 
 
-def dice_to_expect(confidence: float | None, quality: Quality | None) -> float | None:
+def dice_to_expect(confidence: float | None, quality: Quality | None, *, branch_tells: bool = False) -> float | None:
     """The Dice to be expected of a mask, 0..1, which annotators are told.
 
     That is the calibrated confidence where something was found: on real frames it is nearer to the Dice with the
     expert's label than what follows from the branch's map (`benchmarks/quality`), and the labels of a study correct it.
-    Of an empty mask only the branch says something, the chance that there is nothing.
+    Of an empty mask only the branch says something, the chance that there is nothing. In volumes, whose networks learn
+    from random weights, the branch is the nearer one for every mask.
 
     Args:
         confidence: of the mask; None where nothing was found.
         quality: what the error branch says; None without one.
+        branch_tells: see `Model`.
 
     Returns:
         None for an empty mask of a model without an error branch.
     """
-    if confidence is not None:
-        return confidence
-    return None if quality is None else quality.predicted_dice
+    if quality is not None and (branch_tells or confidence is None):
+        return quality.predicted_dice
+    return confidence
 
 
 def layer_quality(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sequal.acquisition import BALD, SQA, score_all
 from sequal.acquisition.scores.sqa import score as score_sqa
+from sequal.anatomy.models import model_of
 from sequal.distributed import spread
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
@@ -54,8 +55,9 @@ def score_items(
 
     Returns:
         `{image id: {acquisition name: score}}`, higher is asked for first; and `predicted_dice`, the Dice to be
-        expected of the mask, 0..1: as the probabilities say, calibrated by the labels, and of an empty mask as the
-        error branch says, NaN without one (`dice_to_expect` has the reason).
+        expected of the mask, 0..1: as the probabilities say, calibrated by the labels, and of an empty mask, or where
+        the model says so (`Model.branch_tells`), as the error branch says; NaN for an empty mask without one
+        (`dice_to_expect` has the reason).
     """
     result: Scores = {}
     for image, found in spread(_scored, items, loaded, frames, settings, device, frozenset(acquisitions)):
@@ -76,9 +78,10 @@ def _scored(
     acquisitions: frozenset[str],
 ) -> Iterator[tuple[str, dict[str, float] | str]]:
     """Scores by image, and last for each unreadable image the reason."""
+    by_branch = model_of(settings).branch_tells
 
     def score(pixels: Tensor, grid: Grid) -> dict[str, Tensor]:
-        looked = loaded.look(pixels, grid, device, with_errors=SQA in acquisitions)
+        looked = loaded.look(pixels, grid, device, with_errors=by_branch or SQA in acquisitions)
         scores = score_all(loaded.seen(looked, settings))
         if SQA not in acquisitions:
             del scores[SQA]
@@ -105,6 +108,8 @@ def _predicted_dice(
     looked: Looked, pixels: Tensor, grid: Grid, loaded: LoadedPair, settings: Settings, device: torch.device
 ) -> Tensor:
     """Float64 (B,)."""
+    if looked.wrong is not None and model_of(settings).branch_tells:
+        return 1.0 - score_sqa(loaded.seen(looked, settings)).double().cpu()
     foreground = 1.0 - looked.log_p[loaded.shown][:, 0].exp()
     expected = [expected_dice(frame) for frame in foreground.cpu().numpy()]
     said = [math.nan if one is None else loaded.confidence.of(one) for one in expected]

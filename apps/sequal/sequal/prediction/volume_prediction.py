@@ -11,7 +11,7 @@ from sequal.anatomy.models.volume import Volume, label_volumes_ml
 from sequal.files.imaging import Frame
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.quality import Quality, volume_quality
+from sequal.prediction.quality import Quality, dice_to_expect, volume_quality
 from sequal.settings import Settings
 
 __all__ = ["VolumePrediction", "predict_volume"]
@@ -35,10 +35,13 @@ class VolumePrediction:
     volumes_ml: dict[str, float]
     quality: Quality | None = None
 
+    @property
+    def predicted_dice(self) -> float | None:
+        """The Dice to be expected of the mask, 0..1, which annotators are told; see `dice_to_expect`."""
+        return dice_to_expect(self.confidence, self.quality, branch_tells=Volume.branch_tells)
 
-def predict_volume(
-    frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device, *, with_errors: bool = True
-) -> VolumePrediction:
+
+def predict_volume(frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device) -> VolumePrediction:
     """Segment a volume, in windows where it is larger than the patch of the training.
 
     Args:
@@ -46,18 +49,15 @@ def predict_volume(
         loaded: the networks.
         settings: of the study.
         device: where the networks are.
-        with_errors: whether `quality` is wanted of any mask; else of an empty one alone, of which nothing else speaks.
 
     Raises:
         ImageError: it is no volume, or its voxels are not credible.
     """
     model = Volume(settings)
     working = model.prepare(frame)
-    looked = loaded.look(working.pixels, working.grid, device, with_errors=with_errors)
+    looked = loaded.look(working.pixels, working.grid, device)
     divergence = pld.score(loaded.seen(looked, settings))
     native = model.to_native(looked.log_p[loaded.shown], working.grid)
-    if not (with_errors or native.classes.any()):
-        looked = loaded.look(working.pixels, working.grid, device)
     expected = expected_dice(native.foreground)
     return VolumePrediction(
         native.classes,

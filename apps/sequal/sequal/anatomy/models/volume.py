@@ -35,6 +35,7 @@ class Volume(Model):
     name: ClassVar[str] = "volume"
     spatial_dims: ClassVar[int] = 3
     streams_apart: ClassVar[bool] = True
+    branch_tells: ClassVar[bool] = True
     modalities: ClassVar[tuple[str, ...]] = ("CT", "MR", "PT")
 
     @cached_property
