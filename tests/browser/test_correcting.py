@@ -673,11 +673,13 @@ def test_a_label_saved_without_a_connection_is_sent_when_it_is_back(
     anna.part("save").click()
     anna.says(re.compile("Kept in this browser"))
     expect(anna.part("waiting")).to_contain_text("1 not sent yet")
+    expect(anna.part("frame-state")).to_have_text("not sent yet")
     assert not np.array_equal(_stored(server, "p08_f1"), drawn)
 
     anna.page.context.set_offline(False)
     expect(anna.part("waiting")).to_be_empty(timeout=15_000)
     anna.says("The server answers again. Saved: p08_f1.")
+    expect(anna.part("frame-state")).to_have_text("labelled")
     np.testing.assert_array_equal(_stored(server, "p08_f1"), drawn)
     assert anna.thickness()[2] == "mm"
 
