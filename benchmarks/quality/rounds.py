@@ -124,7 +124,7 @@ def aponeurosis(folder: Path, labels: Path) -> Data:
     )
 
 
-def play(out: Path, data: Data, variant: str, seed: int, labelled: Sequence[str] = ()) -> LoadedPair:
+def play(out: Path, data: Data, variant: str, seed: int) -> LoadedPair:
     """What one round gives; it is run once.
 
     Args:
@@ -132,17 +132,16 @@ def play(out: Path, data: Data, variant: str, seed: int, labelled: Sequence[str]
         data: of the round.
         variant: of the settings.
         seed: of split, networks and batches.
-        labelled: the images to learn from; none: all that the split gives.
     """
     settings = replace(data.settings, seed=seed, **VARIANTS[variant])  # type: ignore[arg-type]
     folder = out / "states" / f"{variant}-{seed}"
     if not StudyState.open(folder, settings).checkpoint_of(1).exists():
         shutil.rmtree(folder)  # of a round that was stopped
     state = StudyState.open(folder, settings)
-    drawn, unlabelled, _ = data.split(seed)
+    labelled, unlabelled, _ = data.split(seed)
     if not state.checkpoint_of(1).exists():
         run_round(
-            [Item(image, *data.images[image], data.patients[image]) for image in labelled or drawn],
+            [Item(image, *data.images[image], data.patients[image]) for image in labelled],
             [Item(image, data.images[image][0], None, data.patients[image]) for image in unlabelled],
             state,
             settings,
