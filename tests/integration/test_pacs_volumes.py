@@ -102,6 +102,7 @@ def test_the_loop_runs_and_a_broken_series_is_passed_over(remote: Remote, tmp_pa
     assert (refused.status_code, "as where a slice is missing" in refused.text) == (400, True)
     assert server.request("POST", "/train/volume", json=QUICK).status_code == 200
     assert server.finished("train")["status"] == "DONE", server.log[-3000:]
+    assert '<a href="/ohif/">OHIF</a> in the mode <em>MONAI Label</em>' in server.request("GET", "/").text
     asked = {client.next_sample("random", {})["id"] for _ in range(len(remote.volumes) + 1)}
     assert asked == set(remote.volumes) - {first}
 

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from lib.datastores.archive import Series
 from sequal.errors import PacsError
 from sequal.files.dicom import ImageIdentity, OutgoingLabel, image_series, label_segmentation
+from sequal.files.dicom.series_list import one_by_one
 from sequal.files.imaging import Calibration, Frame
 
 WIDTH, HEIGHT = 24, 16
@@ -47,7 +48,7 @@ class FakeArchive:
         found = []
         for uid in sorted(self.contents):
             first = dcmread(io.BytesIO(self.contents[uid][0]), stop_before_pixels=True)
-            if all(str(first.get(keyword, "")) == value for keyword, value in search_filter.items()):
+            if any(_matches(first, one) for one in one_by_one(search_filter)):
                 found.append(
                     Series(
                         uid=uid,
@@ -73,6 +74,10 @@ class FakeArchive:
         self._answer(f"instances {series.uid}")
         return [dcmread(io.BytesIO(content)) for content in self.contents[series.uid]]
 
+    def headers(self, series: Series) -> list[Dataset]:
+        self._answer(f"headers {series.uid}")
+        return [dcmread(io.BytesIO(content), stop_before_pixels=True) for content in self.contents[series.uid]]
+
     def store(self, dataset: Dataset) -> None:
         self._answer("store")
         if not self.takes:
@@ -92,6 +97,10 @@ class FakeArchive:
         self.asked.append(what)
         if not self.up:
             raise PacsError("Expected http://pacs/dicom-web to answer, got ConnectionError. Start the PACS.")
+
+
+def _matches(dataset: Dataset, search_filter: dict[str, Any]) -> bool:
+    return all(str(dataset.get(keyword, "")) == value for keyword, value in search_filter.items())
 
 
 def pixels(seed: int, frames: int = 1) -> NDArray[np.float32]:

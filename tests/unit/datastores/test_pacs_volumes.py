@@ -6,12 +6,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 from fastapi import HTTPException
+from monailabel.config import Settings as ServerSettings
 from numpy.typing import NDArray
 
 import ct
-from lib.datastores import DicomWebStudy, LabelGuard
+from lib.datastores import DicomWebStudy, LabelGuard, pacs_plan, with_pacs_plan
 from lib.datastores import listing as listing_module
 from lib.datastores.outbox import Outbox
+from sequal.errors import PacsError, SettingsError
 from sequal.files.dicom import ImageIdentity, OutgoingLabel, label_segmentation
 from sequal.files.imaging import read_frame, read_label
 from sequal.files.imaging.volume_slices import volume_slices
@@ -140,6 +142,31 @@ def test_what_makes_no_volume_is_left_out_and_the_rest_goes_on(archive, opened, 
     archive.contents[broken] = []
     archive.put(*ct.series(ct.phantom(1), uid=broken))
     assert read_frame(study.get_image_uri(broken)).grid == ct.SHAPE
+
+
+def test_voxel_and_patch_come_from_the_headers_once(archive, tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(pacs_plan, "open_archive", lambda url, server: archive)
+    auto = Settings.from_conf({"models": "volume", "labels": "aorta"})
+    kept = tmp_path / "plan.json"
+    with pytest.raises(SettingsError, match="a study with at least one volume"):
+        with_pacs_plan("http://pacs", ServerSettings(), auto, kept)
+    for modality in ("CT", "MR"):
+        archive.put(*ct.series(ct.phantom(), modality=modality))
+    archive.put(*ct.series(ct.phantom(1))[:3])
+    archive.put(*ultrasound(1))
+
+    planned = with_pacs_plan("http://pacs", ServerSettings(), auto, kept)
+    assert planned.volume_spacing_mm == pytest.approx(ct.SPACING_MM)
+    assert planned.volume_patch == "32,32,32"
+    assert "Planning without a volume. Expected series" in caplog.text
+    assert not any(asked.startswith("download") for asked in archive.asked)
+
+    archive.up = False
+    assert with_pacs_plan("http://pacs", ServerSettings(), auto, kept) == planned
+    with pytest.raises(PacsError, match="Start the PACS"):
+        with_pacs_plan("http://pacs", ServerSettings(), auto, tmp_path / "other.json")
+    frames = Settings()
+    assert with_pacs_plan("http://pacs", ServerSettings(), frames, tmp_path / "other.json") == frames
 
 
 def test_an_empty_label_says_that_nothing_is_there(archive, opened, tmp_path) -> None:

@@ -17,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 
 from sequal.errors import ImageError, PacsError
+from sequal.files.dicom.series_list import one_by_one
 
 __all__ = ["ImageArchive", "Series", "with_timeout"]
 
@@ -29,7 +30,6 @@ _CONNECT_S, _READ_S = 5.0, 30.0
 #: After a failure, so long is not asked again: a list of a thousand series must not wait a thousand times.
 _REST_S: Final = 3.0
 _PAGE: Final = 500
-_MODALITY: Final = "Modality"
 _FIELDS: Final = (
     "PatientID",
     "IssuerOfPatientID",
@@ -88,14 +88,12 @@ class ImageArchive:
         """Every series that a filter finds, sorted by UID.
 
         Args:
-            search_filter: DICOM keyword to value; a list of modalities is asked for one after the other, because few
-                servers take several values.
+            search_filter: DICOM keyword to value; a list of modalities is asked for one after the other.
 
         Raises:
             PacsError: no usable answer.
         """
-        wanted = search_filter.get(_MODALITY)
-        filters = [{**search_filter, _MODALITY: one} for one in wanted] if isinstance(wanted, list) else [search_filter]
+        filters = one_by_one(search_filter)
         found = [series for one in filters for series in self._ask("list its series", partial(self._pages, one))]
         return sorted({series.uid: series for series in found}.values(), key=lambda series: series.uid)
 

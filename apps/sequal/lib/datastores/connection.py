@@ -13,6 +13,7 @@ from monailabel.datastore.dicom import DICOMwebClientX
 from lib.datastores.archive import ImageArchive, with_timeout
 from lib.web.ohif import PacsService
 from sequal.errors import StudyError
+from sequal.files.dicom.series_list import modality_filter
 from sequal.study.address import split_address
 
 __all__ = ["open_archive", "search_filter", "viewed_pacs"]
@@ -84,8 +85,7 @@ def search_filter(settings: Settings, modalities: Sequence[str]) -> dict[str, An
         modalities: of what is segmented, which are looked for by default.
     """
     given = dict(settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER)
-    wanted = modalities[0] if len(modalities) == 1 else list(modalities)
-    return {"Modality": wanted} if given == _DEFAULT else given
+    return modality_filter(modalities) if given == _DEFAULT else given
 
 
 def _client(url: str, settings: Settings) -> DICOMwebClient:

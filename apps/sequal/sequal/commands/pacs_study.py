@@ -36,12 +36,13 @@ class PacsStudy:
     folder: Path
 
     @classmethod
-    def find(cls, address: str, state: Path) -> Self:
-        """Ask a PACS for its ultrasound series; nothing is changed, there or in the state.
+    def find(cls, address: str, state: Path, modalities: Sequence[str] = ("US",)) -> Self:
+        """Ask a PACS for its series of some modalities; nothing is changed, there or in the state.
 
         Args:
             address: root of its DICOMweb service.
             state: the study's state folder; need not exist.
+            modalities: of images.
 
         Raises:
             PacsError: the PACS does not answer.
@@ -49,8 +50,8 @@ class PacsStudy:
         """
         client, folder = pacs_client(address, "STUDIES"), state / _KEPT
         unusable = {path.stem for path in (folder / "unusable").glob("*.json")}
-        listed = list_series(client, search_filter())
-        found = [series for series in listed if series.modality == "US" and series.uid not in unusable]
+        listed = list_series(client, search_filter(modalities))
+        found = [series for series in listed if series.modality in modalities and series.uid not in unusable]
         return cls(client, {series.uid: series for series in found}, series_names(found), folder)
 
     def files(self) -> StudyFiles:

@@ -1,4 +1,4 @@
-"""The ultrasound series of a PACS, each with a name that people know it by."""
+"""The series of a PACS that are images, each with a name that people know it by."""
 
 import json
 import os
@@ -14,10 +14,11 @@ from pydicom.dataset import Dataset
 from sequal.errors import PacsError, SettingsError
 from sequal.files.dicom.connection import PASSWORD_VARIABLE, USER_VARIABLE
 
-__all__ = ["ListedSeries", "list_series", "search_filter", "series_names"]
+__all__ = ["ListedSeries", "list_series", "modality_filter", "one_by_one", "search_filter", "series_names"]
 
 #: The server's own setting; docs/pacs.md says what it is for.
 _FILTER_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
+_MODALITY: Final = "Modality"
 _PAGE: Final = 500
 _FIELDS: Final = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "StudyDate", "SeriesNumber")
 _UID_SHOWN: Final = 8
@@ -46,15 +47,34 @@ class ListedSeries:
     number: str = ""
 
 
-def search_filter() -> dict[str, Any]:
-    """What the server looks for with the same environment; ultrasound where nothing is said.
+def modality_filter(modalities: Sequence[str]) -> dict[str, Any]:
+    """The search filter that finds all series of some modalities.
+
+    >>> modality_filter(["US"]), modality_filter(["CT", "MR"])
+    ({'Modality': 'US'}, {'Modality': ['CT', 'MR']})
+    """
+    return {_MODALITY: modalities[0] if len(modalities) == 1 else list(modalities)}
+
+
+def one_by_one(wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A search filter with a list of modalities as one filter for each: few servers take several values.
+
+    >>> one_by_one({"Modality": ["CT", "MR"], "PatientID": "p"})
+    [{'Modality': 'CT', 'PatientID': 'p'}, {'Modality': 'MR', 'PatientID': 'p'}]
+    """
+    several = wanted.get(_MODALITY)
+    return [{**wanted, _MODALITY: one} for one in several] if isinstance(several, list) else [dict(wanted)]
+
+
+def search_filter(modalities: Sequence[str] = ("US",)) -> dict[str, Any]:
+    """What the server looks for with the same environment; where nothing is said, series of these modalities.
 
     Raises:
         SettingsError: the variable holds no JSON object.
     """
     text = os.environ.get(_FILTER_VARIABLE, "")
     try:
-        found = json.loads(text) if text else {"Modality": "US"}
+        found = json.loads(text) if text else modality_filter(modalities)
     except ValueError:
         found = None
     if not isinstance(found, dict):
@@ -70,15 +90,9 @@ def list_series(client: DICOMwebClient, wanted: Mapping[str, Any]) -> list[Liste
     Raises:
         PacsError: the PACS does not answer, refuses, or answers what cannot be understood.
     """
-    found: dict[str, ListedSeries] = {}
     try:
-        while True:
-            page = client.search_for_series(limit=_PAGE, offset=len(found), fields=_FIELDS, search_filters=dict(wanted))
-            listed = map(_listed, page)
-            new = {series.uid: series for series in listed if series.uid and series.uid not in found}
-            found |= new
-            if len(page) < _PAGE or not new:
-                return [found[uid] for uid in sorted(found)]
+        found = [series for one in one_by_one(wanted) for series in _pages(client, one)]
+        return sorted({series.uid: series for series in found}.values(), key=lambda series: series.uid)
     except requests.RequestException as error:
         raise PacsError(
             f"Expected the PACS at {client.base_url} to list its series, got {_what(error)}. Start it, or check "
@@ -90,6 +104,17 @@ def list_series(client: DICOMwebClient, wanted: Mapping[str, Any]) -> list[Liste
             f"Expected {client.base_url} to list its series, got an answer that cannot be understood "
             f"({type(error).__name__}). Is this the address of a DICOMweb service?"
         ) from error
+
+
+def _pages(client: DICOMwebClient, wanted: dict[str, Any]) -> list[ListedSeries]:
+    found: dict[str, ListedSeries] = {}
+    while True:
+        page = client.search_for_series(limit=_PAGE, offset=len(found), fields=_FIELDS, search_filters=wanted)
+        listed = map(_listed, page)
+        new = {series.uid: series for series in listed if series.uid and series.uid not in found}
+        found |= new
+        if len(page) < _PAGE or not new:
+            return list(found.values())
 
 
 def series_names(series: Sequence[ListedSeries]) -> dict[str, str]:
