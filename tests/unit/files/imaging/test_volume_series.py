@@ -81,6 +81,13 @@ def test_a_lossless_compression_changes_nothing(tmp_path, volume, instances, pro
     np.testing.assert_array_equal(read_volume_series(tmp_path / "small").pixels, volume.values)
 
 
+def test_a_compressed_enhanced_instance_is_the_same_volume(tmp_path, volume):
+    (file,) = ct.write(tmp_path / "raw", [ct.enhanced(volume)]).iterdir()
+    (tmp_path / "small").mkdir()
+    subprocess.run([needed_program("dcmcjpeg"), "+e1", file, tmp_path / "small" / "1.dcm"], check=True)
+    np.testing.assert_array_equal(read_volume_series(tmp_path / "small").pixels, volume.values)
+
+
 def test_rounded_positions_are_even(tmp_path, instances):
     for instance in instances:
         instance.ImagePositionPatient = [f"{float(value):.1f}" for value in instance.ImagePositionPatient]
@@ -141,6 +148,16 @@ def _without_place(instances):
     return instances
 
 
+def _wordy(instances):
+    header = pydicom.Dataset.from_json(instances[2].to_json())
+    header.PlanePositionSequence = []
+    header.add_new("NumberOfFrames", "LO", "several")
+    header.file_meta = instances[2].file_meta
+    header.is_little_endian, header.is_implicit_VR = True, False
+    header.preamble = bytes(128)
+    return [header, *instances[:2], *instances[3:]]
+
+
 def _without_number(instances):
     instances[2].ImagePositionPatient = ["0", "0", ""]
     return instances
@@ -162,6 +179,7 @@ def _without_number(instances):
         (_coloured, "grey values .MONOCHROME2., got RGB"),
         (_without_place, "every slice to say where it lies"),
         (_without_number, "every slice to say where it lies"),
+        (_wordy, "readable headers, got ValueError"),
         (lambda _: [ct.enhanced(ct.phantom()), ct.enhanced(ct.phantom())], "one enhanced instance"),
     ],
 )

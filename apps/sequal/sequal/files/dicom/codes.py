@@ -5,6 +5,7 @@ thickness nor the complex of both layers; those stand in a private scheme, which
 """
 
 import hashlib
+from contextlib import suppress
 from typing import Final
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -60,9 +61,14 @@ def structure_code(name: str) -> CodedConcept:
 
     >>> structure_code("left_atrium").meaning, structure_code("lesion 2").scheme_designator
     ('Left atrium', '99SEQUAL')
+    >>> structure_code("stenosis").scheme_designator  # SNOMED CT has several of this name
+    '99SEQUAL'
     """
     word = "".join(part.capitalize() for part in same_name(name).split("-"))
-    known = getattr(codes.SCT, word, None) if word.isidentifier() else None
+    known = None
+    if word.isidentifier():
+        with suppress(AttributeError, RuntimeError):  # of an unknown name, and of one with several codes
+            known = getattr(codes.SCT, word)
     if known is None:
         return private_code(hashlib.sha256(same_name(name).encode()).hexdigest()[:_LONGEST_VALUE].upper(), name)
     return CodedConcept(known.value, known.scheme_designator, known.meaning)

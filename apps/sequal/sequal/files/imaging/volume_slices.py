@@ -76,6 +76,16 @@ def volume_slices(headers: Sequence[Any], name: str) -> VolumeSlices:
     Raises:
         ImageError: they make none; the message says why.
     """
+    try:
+        return _ordered(headers, name)
+    except ImageError:
+        raise
+    # What stands in a header may be of any kind, down to words where numbers are expected.
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise _no_volume(name, "readable headers", type(error).__name__) from error
+
+
+def _ordered(headers: Sequence[Any], name: str) -> VolumeSlices:
     _check_kind(headers, name)
     slices = [found for index, header in enumerate(headers) for found in _of_instance(index, header, name)]
     sizes = sorted({(int(header.Columns), int(header.Rows)) for header in headers})
