@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
 from sequal.errors import ImageError
@@ -14,6 +13,9 @@ from sequal.files.imaging.calibration import Calibration
 from sequal.files.imaging.claims import check_claim, check_pixels, claimed_pixels
 from sequal.files.imaging.dicom import read_dicom
 from sequal.files.imaging.dicom_calibration import series_calibration
+
+if TYPE_CHECKING:
+    import pydicom
 
 __all__ = ["SeriesImage", "read_instance", "read_series", "read_series_headers", "smallest_type"]
 
@@ -38,7 +40,7 @@ class SeriesImage:
     calibration: Calibration
 
 
-def read_series_headers(folder: Path) -> list[pydicom.FileDataset]:
+def read_series_headers(folder: Path) -> "list[pydicom.FileDataset]":
     """The instances of a series without their pixels, in the order of their slices.
 
     They are sorted along the normal of the images, as ITK (and so MONAI Label) and OHIF do, else by their numbers.
@@ -52,6 +54,8 @@ def read_series_headers(folder: Path) -> list[pydicom.FileDataset]:
     Raises:
         ImageError: there is none, or one cannot be read.
     """
+    import pydicom  # models know this file, and rounds run where there is no pydicom
+
     files = sorted(folder.glob("*.dcm"))
     if not files:
         raise ImageError(f"Expected series {folder.name} to hold instances, got none. Look at it in the PACS.")
@@ -118,14 +122,14 @@ def smallest_type(stack: NDArray[np.float32]) -> NDArray[Any]:
     return stack
 
 
-def _place(header: pydicom.FileDataset) -> tuple[float, float, str]:
+def _place(header: "pydicom.FileDataset") -> tuple[float, float, str]:
     axes, position = _axes(header), _numbers(header, "ImagePositionPatient", 3)
     along = 0.0 if axes is None or position is None else float(np.dot(np.cross(*axes), position))
     # Positions are decimal strings of limited precision: rounding keeps equal ones equal.
     return round(along, 4), float(header.get("InstanceNumber") or 0), str(header.get("SOPInstanceUID", ""))
 
 
-def _affine(headers: Sequence[pydicom.FileDataset], calibration: Calibration) -> NDArray[np.float64]:
+def _affine(headers: "Sequence[pydicom.FileDataset]", calibration: Calibration) -> NDArray[np.float64]:
     first, last = headers[0], headers[-1]
     axes, start = _axes(first), _numbers(first, "ImagePositionPatient", 3)
     dx, dy = calibration.spacing_mm or (1.0, 1.0)
@@ -142,7 +146,7 @@ def _affine(headers: Sequence[pydicom.FileDataset], calibration: Calibration) ->
     return affine
 
 
-def _axes(header: pydicom.FileDataset) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _axes(header: "pydicom.FileDataset") -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     directions = _numbers(header, "ImageOrientationPatient", 6)
     if directions is None:
         return None
