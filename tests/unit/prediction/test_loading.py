@@ -36,13 +36,10 @@ def test_a_query_pair_replaces_what_pld_compares_and_nothing_else(loaded, loaded
     assert not torch.allclose(loaded_with_query_pair.other(x), loaded_with_query_pair.reference(x))
 
 
-@pytest.mark.parametrize(
-    ("meta", "known"),
-    [({"round": 0}, True), ({}, True), ({"round": 2}, False), ({"round": 2, "knows_structure": True}, True)],
-)
-def test_a_round_says_whether_its_labels_show_what_the_starting_weights_know(tmp_path, write_checkpoint, meta, known):
+@pytest.mark.parametrize(("meta", "taught"), [({"round": 0}, False), ({}, False), ({"round": 2}, True)])
+def test_what_a_round_made_is_taught_and_starting_weights_are_not(tmp_path, write_checkpoint, meta, taught):
     write_checkpoint(tmp_path / "c.pt", meta=meta)
-    assert load_pair(tmp_path / "c.pt", CPU).knows_structure == known
+    assert load_pair(tmp_path / "c.pt", CPU).taught == taught
 
 
 def test_another_architecture(tmp_path, write_checkpoint):

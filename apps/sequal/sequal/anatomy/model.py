@@ -161,14 +161,14 @@ class Model(ABC):
     def to_native(self, log_p: Tensor, grid: Grid) -> NativePrediction:
         """Log-softmax (F, C, *working) of every frame on the image's own grid."""
 
-    def clean(self, prediction: NativePrediction, frame: Frame, *, known: bool = True) -> NativePrediction:
+    def clean(self, prediction: NativePrediction, frame: Frame, *, taught: bool = False) -> NativePrediction:
         """What annotators are shown of a prediction of an image: without what cannot be.
 
         Args:
             prediction: as the networks give it.
             frame: the image.
-            known: whether the labels show the structure that the starting weights know. Of another one, rules that
-                follow from its place in the body do not hold.
+            taught: whether labels of the study taught the networks. Then rules do not hold that follow from what the
+                starting weights know: the labels may show another structure, or this one in other surroundings.
         """
         return prediction
 

@@ -55,9 +55,9 @@ class LoadedPair:
         return self.pair.shown
 
     @property
-    def knows_structure(self) -> bool:
-        """Whether it segments what the starting weights know: as their round found, and as they do themselves."""
-        return bool(self.meta.get("knows_structure", self.meta.get("round", 0) == 0))
+    def taught(self) -> bool:
+        """Whether a round of a study made it; else these are starting weights."""
+        return bool(self.meta.get("round", 0))
 
     @property
     def networks(self) -> tuple[nn.Module, nn.Module, nn.Module]:

@@ -559,15 +559,6 @@ def test_a_new_study_starts_from_the_starting_weights(study, tmp_path):
     assert start.read_bytes() == content
 
 
-@pytest.mark.parametrize(("median_dice", "known"), [(-1.0, True), (2.0, False)])
-def test_a_checkpoint_says_whether_its_labels_show_what_the_starting_weights_know(
-    study, tmp_path, monkeypatch, median_dice, known
-):
-    monkeypatch.setattr("sequal.learning.training.anchor._KNOWN", median_dice)
-    _run(study, starting_weights=_starting_weights(tmp_path / "start.pt"))
-    assert load_checkpoint(study.state.published).meta["knows_structure"] is known
-
-
 def test_starting_weights_of_another_network_or_none_are_passed_over(study, tmp_path):
     _run(study, starting_weights=_starting_weights(tmp_path / "start.pt", "segresnet"))
     assert load_pair(study.state.published, CPU).pair.updates == 4

@@ -104,8 +104,8 @@ class Carotid(Model):
         probability = np.ascontiguousarray(np.moveaxis(grid.to_native(log_p[:, INTIMA_MEDIA].exp()), 0, 2))
         return _native(probability)
 
-    def clean(self, prediction: NativePrediction, frame: Frame, *, known: bool = True) -> NativePrediction:
-        """Frame by frame without pieces that cannot be a wall (`min_piece_mm`); an artery's lies under a lumen."""
+    def clean(self, prediction: NativePrediction, frame: Frame, *, taught: bool = False) -> NativePrediction:
+        """Frame by frame without pieces that cannot be a wall (`min_piece_mm`)."""
         settings = self.settings
         if settings.min_piece_mm == 0:
             return prediction
@@ -114,7 +114,7 @@ class Carotid(Model):
         for probability, pixels in zip(self._frames(prediction.foreground), self._frames(frame.pixels), strict=True):
             inside = drop_pieces_at_margin(probability, pixels, dy)
             layer = keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm))
-            cleaned.append(drop_without_lumen(layer, pixels, dy) if known else layer)
+            cleaned.append(layer if taught else drop_without_lumen(layer, pixels, dy))
         return _native(np.stack(cleaned, axis=2))
 
     def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:

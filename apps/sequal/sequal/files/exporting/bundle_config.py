@@ -76,7 +76,7 @@ def _postprocessing(grid: dict[str, Any], model: ExportedModel) -> list[dict[str
     cleaning = {
         "frame_key": _FRAME,
         "min_piece_mm": model.settings.min_piece_mm,
-        "known": model.knows_structure,
+        "taught": model.taught,
         "pixel_mm": grid["spacing_mm"][1],
         "credible_mm": grid["credible_mm"],
     }

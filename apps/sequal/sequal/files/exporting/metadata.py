@@ -119,11 +119,11 @@ def _steps(model: ExportedModel) -> dict[str, Any]:
                 "rules": "left out, in this order: pieces with less than 2 mm of the scan above them and mostly scan "
                 "in the 2 mm below; pieces laterally shorter than min_piece_mm or a quarter of the longest; of pieces "
                 "above each other all but the one with the greatest sum of probabilities, or the deeper one where its "
-                "sum is at least 0.6 of that; and, if `known`, the layer where d = 1 - 2 S(p over the mask) / (S(p) + "
-                "pixels of the mask) is at least 0.113 and d times the mean grey value 0.3 to 3.5 mm above it is over "
-                "0.032 times that in the 0.6 mm below it, both less the 0.5th percentile of the frame; min_piece_mm 0: "
-                "none of it",
-                "known": model.knows_structure,
+                "sum is at least 0.6 of that; and, unless `taught`, the layer where d = 1 - 2 S(p over the mask) / "
+                "(S(p) + pixels of the mask) is at least 0.113 and d times the mean grey value 0.3 to 3.5 mm above it "
+                "is over 0.032 times that in the 0.6 mm below it, both less the 0.5th percentile of the frame; "
+                "min_piece_mm 0: none of it",
+                "taught": model.taught,
             },
         },
     }

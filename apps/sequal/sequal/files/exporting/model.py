@@ -26,7 +26,7 @@ class ExportedModel:
         digest: of the checkpoint file, as the ledger and the server's log have it.
         meta: what the checkpoint notes about its making.
         settings: the working grid.
-        knows_structure: whether it segments what the starting weights know.
+        taught: whether a round of a study made it; else these are starting weights.
     """
 
     network: nn.Module
@@ -35,7 +35,7 @@ class ExportedModel:
     digest: str
     meta: dict[str, Any]
     settings: Settings
-    knows_structure: bool
+    taught: bool
 
     @classmethod
     def load(cls, checkpoint: Path, settings: Settings) -> Self:
@@ -58,7 +58,7 @@ class ExportedModel:
         architectures = list(dict.fromkeys(loaded.pair.architectures.values()))
         name = " and ".join(architecture.name for architecture in architectures)
         single = None if isinstance(network, Ensemble) else architectures[0]
-        return cls(network.eval(), name, single, loaded.digest, loaded.meta, settings, loaded.knows_structure)
+        return cls(network.eval(), name, single, loaded.digest, loaded.meta, settings, loaded.taught)
 
     @property
     def definition(self) -> dict[str, Any] | None:

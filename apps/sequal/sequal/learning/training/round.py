@@ -402,11 +402,7 @@ class _Round:
         confidence = Confidence() if self.previous is None else self.previous.confidence
         judged = confidence.judged(self.judges.expected_and_found())
         payload = self._payload(
-            {
-                "train_ids": [i.id for i in self.train_items],
-                "confidence": judged.as_meta(),
-                "knows_structure": self.anchor.pair is not None,
-            },
+            {"train_ids": [i.id for i in self.train_items], "confidence": judged.as_meta()},
         )
         query_pair = self._query_pair({name: member["weights"] for name, member in payload["members"].items()})
         if query_pair is not None:
