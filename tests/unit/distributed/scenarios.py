@@ -72,7 +72,8 @@ def score(folder):
 def simulate(folder, name):
     """What an experiment of one round writes down."""
     given = options({part: str(folder / part) for part in ("images", "masks")}, rounds=1, strategies="entropy")
-    play_experiment(folder / name, {**given, "settings": {**SETTINGS, "batch_labelled": 2, "iterations_per_epoch": 3}})
+    steps = {"iterations_per_epoch": 3, "learning_rate": 0.01}  # else most pixels are still near 0.5
+    play_experiment(folder / name, {**given, "settings": {**SETTINGS, "batch_labelled": 2, **steps}})
     return results(folder / name)
 
 

@@ -18,6 +18,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DistributedDataParallel
 
 from sequal.distributed.processes import alone, sharing
+from sequal.learning.networks.dropout import kept
 
 __all__ = ["as_one", "in_parts", "look_at_whole_batches"]
 
@@ -172,15 +173,11 @@ class _DropoutOfAll(_DropoutNd):
         if not self.training or self.p == 0:
             return x
         here, size = _PART.get() or (slice(None), len(x))
-        shape = [size, x.shape[1], *([1] * (x.ndim - 2) if self.whole_maps else x.shape[2:])]
-        keep = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_layout(x)).bernoulli_(1 - self.p)
-        return x * (keep[here] / (1 - self.p))
+        if self.whole_maps:
+            shape = [size, x.shape[1], *[1] * (x.ndim - 2)]
+            return x * x.new_empty(shape).bernoulli_(1 - self.p)[here].div_(1 - self.p)
+        return x * kept(torch.Size([size, *x.shape[1:]]), self.p, x)[here]
 
 
 def _by_channel(values: Tensor, like: Tensor) -> Tensor:
     return values.view(1, -1, *[1] * (like.ndim - 2))
-
-
-def _layout(x: Tensor) -> torch.memory_format:
-    last = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-    return torch.contiguous_format if x.is_contiguous() else last

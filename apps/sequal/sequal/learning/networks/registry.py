@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from sequal.errors import CheckpointError
 from sequal.learning.networks.architecture import Architecture
+from sequal.learning.networks.dropout import cheap_dropout
 from sequal.learning.networks.vnet import Encoder, VNet
 
 __all__ = ["create_network", "network_definition"]
@@ -161,8 +162,7 @@ def create_network(architecture: Architecture) -> nn.Module:
         CheckpointError: no architecture has this name (a checkpoint from another version of the app, say), or it
             cannot have these arguments.
     """
-    network: nn.Module = _builder(architecture)()
-    return network
+    return cheap_dropout(_builder(architecture)())
 
 
 def network_definition(architecture: Architecture) -> dict[str, Any] | None:
