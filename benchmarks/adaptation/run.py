@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", choices=sorted(_DATA))
+    parser.add_argument("data", choices=sorted(DATA))
     parser.add_argument("out", type=Path, help="folder of the experiment")
     parser.add_argument("--frames", type=Path, help="folder of the data set; made where it is simulated")
     parser.add_argument("--strategies", default="random,pld", help="separated by commas")
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 def _given(options: argparse.Namespace) -> dict[str, object]:
     """Options of `simulate`: all of them for a new experiment, only what may be added for one that has begun."""
     added = given_options({}, options.set, options.variant)
-    seeds, strategies = _seeds(options.seeds or _DATA[options.data]["seeds"]), options.strategies.split(",")
+    seeds, strategies = _seeds(options.seeds or DATA[options.data]["seeds"]), options.strategies.split(",")
     options.seeds = ",".join(map(str, seeds))
     record = options.out / "experiment.json"
     if record.exists():
@@ -70,7 +70,7 @@ def _given(options: argparse.Namespace) -> dict[str, object]:
         added["seeds"] = tuple(dict.fromkeys((*plan.seeds, *seeds)))
         added["strategies"] = tuple(dict.fromkeys((*plan.strategies, *strategies)))
         return added
-    made = _DATA[options.data]
+    made = DATA[options.data]
     if options.frames is None:
         raise SystemExit("Expected --frames to name the folder of the data set, got nothing. Add it.")
     if options.data == "hospital":
@@ -141,7 +141,7 @@ def _aponeurosis(frames: Path) -> dict[str, object]:
     }
 
 
-_DATA: dict[str, dict[str, Any]] = {
+DATA: dict[str, dict[str, Any]] = {
     "real": {"options": _real, "labels": "0,2,5,10,all", "seeds": "0-9"},
     "hospital": {"options": _hospital, "labels": "0,5,10,20,30,40", "seeds": "0-4"},
     "aponeurosis": {"options": _aponeurosis, "labels": "0,5,10,20,40", "seeds": "0-4"},

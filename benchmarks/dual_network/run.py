@@ -1,6 +1,7 @@
-"""What each part of the second method is worth, on simulated volumes.
+"""What each part of the second method is worth, on simulated volumes and on frames.
 
     python benchmarks/dual_network/run.py OUT
+    python benchmarks/dual_network/run.py OUT --data real --frames CAROTID [--weights none]
 
 The same call goes on where it was stopped; several processes may share OUT. See README.md beside this file.
 """
@@ -11,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
+
+from adaptation.run import DATA
 
 from sequal.anatomy.phantom.volumes import BODY_LABELS
 from sequal.commands.simulate import simulate_command
@@ -44,7 +48,7 @@ SAID: Final = {
     DEFAULT: "+ confident disagreement: `cross` as it is",
     "sequal": "`sequal`, one architecture",
 }
-SETTINGS: Final = {
+VOLUME_SETTINGS: Final = {
     "models": "volume",
     "labels": ",".join(BODY_LABELS[PART]),
     "method": "cross",
@@ -56,32 +60,46 @@ SETTINGS: Final = {
 }
 
 
-def main(arguments: Sequence[str] | None = None, settings: Mapping[str, str] = SETTINGS) -> int:
+#: With starting weights the defaults, without them more steps at a higher rate.
+FRAME_SETTINGS: Final = {"method": "cross", "quality_weight": "0"}
+FROM_NOTHING: Final = {"epochs": "4", "iterations_per_epoch": "40", "learning_rate": "0.003"}
+WEIGHTS: Final = {
+    method: str(Path(__file__).resolve().parents[2] / "apps" / "sequal" / "model" / f"pretrained_carotid{ending}.pt")
+    for method, ending in (("cross", "_cross"), ("sequal", ""))
+}
+HEARTS: Final = "hearts"
+
+
+def main(arguments: Sequence[str] | None = None, settings: Mapping[str, str] | None = None) -> int:
     """Begin or go on, and print the table of what is finished; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the experiment")
-    parser.add_argument("--labels", default="6", help="labelled volumes, one or several counts")
+    parser.add_argument(
+        "--data", choices=(HEARTS, *sorted(DATA)), default=HEARTS, help="frames: as benchmarks/adaptation"
+    )
+    parser.add_argument("--frames", type=Path, help="folder of the frames")
+    parser.add_argument("--weights", choices=("shipped", "none"), default="shipped", help="that frames start from")
+    parser.add_argument("--labels", help="labelled images, one or several counts (6 volumes, or 0,5 frames)")
     parser.add_argument("--seeds", default="0,1,2", help="of labels, split, networks and batches")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
     try:
-        study = options.out / "volumes"
-        if not (study / "patients.csv").exists():
-            make_volumes(study, **VOLUMES)
+        of_frames = options.data != HEARTS
         given = {
-            "images": str(study),
-            "masks": str(study / "truth"),
-            "splits": "seed",
-            "test_fraction": 0.25,
-            "labels": options.labels,
+            **(_frames(options) if of_frames else _hearts(options)),
             "seeds": options.seeds,
             "strategies": "random",
             "refinement": "off",
             "scores": "needed",
             "thumbnails": False,
-            "settings": settings,
-            "variants": {name: own for name, own in LADDER.items() if name != DEFAULT},
         }
+        given["settings"] = settings or given["settings"]
+        ladder = dict(LADDER)
+        if of_frames and options.weights == "shipped":  # each method has its own
+            own = {**given, "settings": {**given["settings"], **ladder.pop("sequal")}}
+            simulate_command(options.out / "sequal", {**own, "starting_weights": WEIGHTS["sequal"]}, options.device)
+            given["starting_weights"] = WEIGHTS["cross"]
+        given["variants"] = {name: own for name, own in ladder.items() if name != DEFAULT}
         simulate_command(options.out, given, options.device)
     except SequalError as error:
         print(error, file=sys.stderr)
@@ -90,12 +108,41 @@ def main(arguments: Sequence[str] | None = None, settings: Mapping[str, str] = S
     return 0
 
 
+def _hearts(options: argparse.Namespace) -> dict[str, object]:
+    study = options.out / "volumes"
+    if not (study / "patients.csv").exists():
+        make_volumes(study, **VOLUMES)
+    return {
+        "images": str(study),
+        "masks": str(study / "truth"),
+        "splits": "seed",
+        "test_fraction": 0.25,
+        "labels": options.labels or "6",
+        "settings": VOLUME_SETTINGS,
+    }
+
+
+def _frames(options: argparse.Namespace) -> dict[str, object]:
+    if options.frames is None:
+        raise SystemExit("Expected --frames to name the folder of the data set, got nothing. Add it.")
+    return {
+        **DATA[options.data]["options"](options.frames),
+        "labels": options.labels or ("0,5" if options.weights == "shipped" else "5"),
+        "settings": FRAME_SETTINGS if options.weights == "shipped" else {**FRAME_SETTINGS, **FROM_NOTHING},
+    }
+
+
 def table(out: Path) -> list[str]:
     """Lines of Markdown: the figures after the last round, and differences that are paired by seed."""
     plan = Plan.load(out / "experiment.json")
     found = {variant.settings: variant for variant in variants_of(plan, read_cells(out, plan))}
+    if (apart := out / "sequal").exists():
+        plan_apart = Plan.load(apart / "experiment.json")
+        found["sequal"] = variants_of(plan_apart, read_cells(apart, plan_apart))[0]
+    volumes = plan.settings.get("models") == "volume"
+    size = "volume error ml" if volumes else "thickness error"
     lines = [
-        "| method | seeds | Dice | minus labels alone | minus the row above | HD95 mm | ASD mm | volume error ml |",
+        f"| method | seeds | Dice | minus labels alone | minus the row above | HD95 | ASD | {size} |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     above: Variant | None = None
@@ -103,7 +150,8 @@ def table(out: Path) -> list[str]:
         variant = found[name]
         differences = [_difference(variant, other) for other in (found.get("supervised"), above)]
         cells = [SAID[name], str(len(variant.by_seed)), _shown(variant.final("test", "mean", "dice")), *differences]
-        lengths = [_shown(variant.final("test", "mean", key), 1) for key in ("hd95", "asd", "volume_error")]
+        keys, digits = ("hd95", "asd", "volume_error" if volumes else "imt_error"), 1 if volumes else 3
+        lengths = [_shown(variant.final("test", "mean", key), digits) for key in keys]
         lines.append(f"| {' | '.join([*cells, *lengths])} |")
         above = variant
     return lines

@@ -2,13 +2,11 @@ import importlib.util
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from sequal.experiments import Plan
 from unit.commands.studies import random_checkpoint
 from unit.experiments.miniature import SETTINGS
-from unit.synthetic_study import band, write_image, write_label
 
 RUN = Path(__file__).parents[3] / "benchmarks" / "adaptation" / "run.py"
 
@@ -19,23 +17,6 @@ def benchmark():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture
-def carotid(tmp_path):
-    """Eight frames of four sessions, of which an expert traced the left half."""
-    folder = tmp_path / "carotid"
-    for part in ("study", "truth"):
-        (folder / part).mkdir(parents=True)
-    rng, rows = np.random.default_rng(0), ["image,patient"]
-    for index in range(8):
-        pixels, mask = band(rng, top=20 + 2 * index)
-        mask[48:] = 255
-        write_image(folder / "study" / f"f{index}.nii.gz", pixels)
-        write_label(folder / "truth" / f"f{index}.nii.gz", mask)
-        rows.append(f"f{index},s{index // 2}")
-    (folder / "study" / "patients.csv").write_text("\n".join(rows) + "\n")
-    return folder
 
 
 def settings():
