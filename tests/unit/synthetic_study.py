@@ -59,13 +59,13 @@ class Study:
         return [item.id for item in self.unlabelled]
 
 
-def make_study(folder, *, labelled=3, unlabelled=3, size=SIZE, frames=1, settings=settings()):  # noqa: B008
+def make_study(folder, *, labelled=3, unlabelled=3, size=SIZE, frames=1, settings=settings(), top=20):  # noqa: B008
     """Images of as many patients, `labelled` of them traced over columns 10 to 80 only."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     items = []
     for index in range(labelled + unlabelled):
-        pixels, mask = band(rng, size, frames, top=20 + 3 * index)
+        pixels, mask = band(rng, size, frames, top=top + 3 * index)
         image = write_image(folder / f"im{index}.nii.gz", pixels)
         label = None
         if index < labelled:

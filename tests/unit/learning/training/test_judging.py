@@ -6,6 +6,7 @@ from sequal.anatomy.measurement import label_dice
 from sequal.anatomy.models import model_of
 from sequal.learning.training.judging import LabelJudges, early_step
 from sequal.learning.training.labels_in_use import LabelsInUse
+from sequal.prediction import predict
 from sequal.preparation.working_frames import WorkingFrames
 from unit.synthetic_study import make_study, settings, write_label
 
@@ -18,6 +19,15 @@ class _Bright(torch.nn.Module):
     def forward(self, x):
         p = (x > 0.6).float() * 0.98 + 0.01
         return torch.cat([(1 - p).log(), p.log()], dim=1)
+
+
+class _BrightAndLineAbove(_Bright):
+    """Also sees a thin layer above, which `Model.clean` takes away: there is one far wall."""
+
+    def forward(self, x):
+        logits = super().forward(x)
+        logits[..., 2:4] = logits[..., 2:4].flip(1).abs() * torch.tensor([-1.0, 1.0]).view(1, 2, 1, 1)
+        return logits
 
 
 class _Nothing(torch.nn.Module):
@@ -34,14 +44,15 @@ class _Pair:
 
 @pytest.fixture
 def study(tmp_path):
-    return make_study(tmp_path / "study", labelled=3, unlabelled=0)
+    """With more than 2 mm of the scan above the band, else `Model.clean` takes it for the edge."""
+    return make_study(tmp_path / "study", labelled=3, unlabelled=0, top=42)
 
 
 def _judges(study, known=(), held_out=(), chosen=settings(supervision="full")):  # noqa: B008
     frames = WorkingFrames(chosen)
     labels = LabelsInUse(frames, study.state.refined, chosen)
     learnt = [item for item in labels.usable(study.labelled) if item not in held_out]
-    return LabelJudges(learnt, held_out, known, frames, labels, model_of(settings()), CPU, seed=0), labels
+    return LabelJudges(learnt, held_out, known, frames, labels, model_of(settings()), CPU, seed=0, taught=True), labels
 
 
 def test_dice_by_hand():
@@ -74,6 +85,18 @@ def test_where_columns_are_unknown_only_the_drawn_ones_judge(study):
     for moment in ("before", "after"):
         judges.look(moment, _Pair(_Bright()))
     assert all(label.after > 0.95 for label in judges.figures())
+
+
+def test_what_annotators_are_not_shown_does_not_judge(study):
+    network = _BrightAndLineAbove()
+    judges, labels = _judges(study, chosen=settings())
+    item = study.labelled[0]
+    raw = predict(network, WorkingFrames(settings()).get(item), model_of(settings()), CPU)
+    assert label_dice(raw.classes, labels.expert(item)) < 0.9
+    for moment in ("before", "early", "after"):
+        judges.look(moment, _Pair(network, network))
+    for label in judges.figures():
+        assert min(label.before, label.early, label.after) > 0.95
 
 
 def test_the_experts_label_judges_and_not_its_refined_copy(study):

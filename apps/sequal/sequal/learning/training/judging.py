@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from sequal.anatomy.measurement import label_dice
-from sequal.anatomy.model import Model
-from sequal.errors import LabelError
+from sequal.anatomy.model import Model, NativePrediction
+from sequal.errors import ImageError, LabelError
+from sequal.files.imaging import read_frame
 from sequal.labels import IGNORE
 from sequal.learning.networks import NetworkPair
 from sequal.learning.training.gate import LabelFigures
@@ -60,6 +61,7 @@ class LabelJudges:
         model: what is segmented.
         device: where the networks are.
         seed: of the draw.
+        taught: whether labels taught the model in service; see `Model.clean`.
     """
 
     def __init__(
@@ -72,8 +74,11 @@ class LabelJudges:
         model: Model,
         device: torch.device,
         seed: int,
+        *,
+        taught: bool,
     ) -> None:
         self._frames, self._labels, self._model, self._device = frames, labels, model, device
+        self._taught = taught
         self._known, self._held_out = frozenset(known), {item.id for item in held_out}
         items = [*learnt_from, *held_out]
         order = [items[index] for index in np.random.default_rng(seed).permutation(len(items))]
@@ -96,11 +101,19 @@ class LabelJudges:
             except LabelError as error:
                 logger.warning("The label of %s cannot judge: %s", item.id, error)
                 continue
-            found = predict(network, frame, self._model, self._device)
+            try:
+                found = self._cleaned(item, predict(network, frame, self._model, self._device), moment)
+            except ImageError:  # the same
+                continue
             self._seen[item.id][moment] = label_dice(found.classes, expert)
             if moment == "before":
                 self._expected[item.id] = expected_dice(np.where(expert != IGNORE, found.foreground, np.float32(0)))
         network.train(training)
+
+    def _cleaned(self, item: Item, prediction: NativePrediction, moment: Moment) -> NativePrediction:
+        """As annotators would be shown it."""
+        taught = self._taught if moment == "before" else True
+        return self._model.clean(prediction, read_frame(item.image), taught=taught)
 
     def expected_and_found(self) -> list[tuple[float, float]]:
         """The Dice promised and the Dice found of each new label whose image got a mask from the model in service."""

@@ -199,7 +199,15 @@ class _Round:
         known = serving.record.train_ids if serving is not None and serving.record is not None else ()
         learnt_from, held_out = (self.train_items, self.validation) if gate else ([], [])
         self.judges = LabelJudges(
-            learnt_from, held_out, known, self.frames, self.labels, self.model, self.device, seed=self.seed
+            learnt_from,
+            held_out,
+            known,
+            self.frames,
+            self.labels,
+            self.model,
+            self.device,
+            seed=self.seed,
+            taught=self.previous is not None and self.previous.taught,
         )
         self.at_trigger: dict[str, Weights] | None = None
         self.refinement = RefinementReport()
