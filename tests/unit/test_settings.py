@@ -156,6 +156,15 @@ def test_preset_of_a_request_leaves_what_the_server_was_given():
     assert paper.override({"preset": "default"}).optimizer == "adamw"
 
 
+@pytest.mark.parametrize("method", ["sequal", "cross"])
+def test_preset_of_a_request_keeps_networks_patch_and_strategy_of_the_server(method):
+    for server, preset in (({}, "paper"), ({"preset": "paper"}, "default")):
+        before = Settings.from_conf({"method": method, **server})
+        after = before.override({"preset": preset})
+        changed = {key for key in setting_keys() if getattr(after, key) != getattr(before, key)}
+        assert {"preset", "optimizer", "learning_rate"} <= changed <= per_request_keys()
+
+
 def test_override_keeps_the_rest_and_the_original():
     server = Settings.from_conf({"epochs": "9", "state": "x"})
     request = server.override({"epochs": 2, "seed": "7"})

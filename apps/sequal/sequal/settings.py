@@ -354,7 +354,8 @@ class Settings:
             values: raw values by key; only per-request keys, MONAI Label's own keys already taken out.
 
         Returns:
-            New settings. A `preset` in `values` changes what nobody gave, neither at start nor here.
+            New settings. A `preset` in `values` changes per-request keys that nobody gave, neither at start nor here:
+            other networks or patches would end the study's own training.
 
         Raises:
             SettingsError: a key is unknown or belongs to the server, or a value breaks its rule.
@@ -365,7 +366,7 @@ class Settings:
                     f"Expected `{key}` to be set when the server starts, got it with a request. "
                     f"Use `--conf {key} VALUE`."
                 )
-        return self._with(values)
+        return self._with(values, per_request_keys())
 
     @property
     def model(self) -> str:
@@ -411,12 +412,14 @@ class Settings:
         """The settings as plain JSON values for a round's record, without the places (`state`, `ledger`)."""
         return {key: getattr(self, key) for key in _SETTINGS if key not in _UNRECORDED}
 
-    def _with(self, raw: Mapping[str, object]) -> "Settings":
+    def _with(self, raw: Mapping[str, object], of_preset: Iterable[str] | None = None) -> "Settings":
+        """With raw values; `of_preset`: keys that a preset may change, None for all."""
         parsed = {key: _parse(key, value) for key, value in raw.items()}
         changed: dict[str, Any] = dict(parsed)
         if "preset" in parsed:
             defaults = _paper_defaults(str(parsed.get("method", self.method)))
-            for key in defaults.keys() - self.given - parsed.keys():
+            allowed = defaults.keys() if of_preset is None else defaults.keys() & set(of_preset)
+            for key in allowed - self.given - parsed.keys():
                 changed[key] = defaults[key] if parsed["preset"] == "paper" else _SETTINGS[key].default
         return replace(self, **changed, given=self.given | parsed.keys())
 

@@ -111,6 +111,17 @@ def test_a_label_that_is_held_out_cannot_be_doubted():
     assert _decide([*good, *[_label(f"x{i}", 0.0, None, 0.1) for i in range(2)]]).publish
 
 
+def test_held_out_labels_do_not_make_a_task_of_its_own_look_bad():
+    learnt = [_label(f"im{i}", 0.0, 0.05, 0.8) for i in range(5)]
+    assert _decide([*learnt, *[_label(f"x{i}", 0.0, None, 0.6) for i in range(5)]]).publish
+    nothing = [_label(f"im{i}", 0.02, 0.05, 0.1) for i in range(3)]
+    assert _decide([*nothing, *[_label(f"x{i}", 0.02, None, 0.05) for i in range(5)]]).publish
+    good = [_label(f"y{i}", 0.8, 0.8, 0.9) for i in range(5)]
+    bad = [_label(f"z{i}", 0.0, 0.05, 0.8) for i in range(4)]
+    held_out = [_label(f"x{i}", 0.8, None, 0.8) for i in range(2)]
+    assert _decide([*good, *bad, *held_out]).doubted == ("z0", "z1", "z2", "z3")
+
+
 def test_without_a_model_in_service_there_is_nothing_to_lose():
     worse = [_label(f"im{i}", 0.9, 0.8, 0.6) for i in range(3)]
     assert _decide(worse, in_service=False).publish

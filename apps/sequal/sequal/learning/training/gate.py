@@ -55,8 +55,7 @@ class LabelFigures:
 
     def taken_up(self, moment: Literal["early", "after"]) -> bool:
         """A network marks the expert's place: the one in service, or the round's own at a moment."""
-        value = getattr(self, moment)
-        return value is None or max(self.before, value) >= _ANOTHER_PLACE
+        return max(self.before, getattr(self, moment) or 0.0) >= _ANOTHER_PLACE
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,15 @@ def chance(objecting: float, judges: int) -> float:
 
 
 def _doubted(figures: Sequence[LabelFigures]) -> set[str]:
-    """Images whose label stands against most others; nothing does where most labels are not taken up."""
+    """Images whose label stands against most others; nothing does where most labels are not taken up.
+
+    Held-out labels cannot be taken up, so they neither are doubted nor make others look so.
+    """
+    learnt = [label for label in figures if label.early is not None]
     for moment in _MOMENTS:
-        if _by_patient(figures, [label.taken_up(moment) for label in figures]).mean() >= _MOST:
-            return {label.image for label in figures if not label.taken_up(moment)}
+        taken = [label.taken_up(moment) for label in learnt]
+        if learnt and _by_patient(learnt, taken).mean() >= _MOST:
+            return {label.image for label in learnt if not label.taken_up(moment)}
     return set()
 
 
