@@ -10,7 +10,7 @@ from sequal.anatomy.models.volume import Volume
 from sequal.anatomy.phantom.volumes import BODY_LABELS
 from sequal.commands.annotating.annotate import CLIENT_ID
 from sequal.commands.annotating.client import AnnotationClient
-from sequal.commands.annotating.evaluation import served_model
+from sequal.commands.annotating.evaluation import dice_of, served_model
 from sequal.commands.annotating.picture import write_picture
 from sequal.commands.annotating.plane import Plane
 from sequal.commands.annotating.play import PlayOptions, play
@@ -166,6 +166,24 @@ def test_columns_that_the_truth_does_not_know_are_neither_judged_nor_drawn(clien
         assert answer.auto_dice == pytest.approx(expected[0])
         assert (study.submitted[answer.image][:48] == 255).all()
         assert (study.submitted[answer.image][48:] < 255).all()
+
+
+def test_what_nobody_traced_is_not_judged(client, study, studies):
+    unknown = np.full((96, 64, 1), 255, np.uint8)
+    tested = [image.id for image in run_play(client, studies, rounds=1, per_round=1).test]
+    write_label(studies / "truth" / f"{tested[0]}.nii.gz", unknown)
+    study.offered.clear()
+    result = run_play(client, studies, rounds=1, per_round=1)
+    assert [image.id for image in result.test] == tested[1:]
+    assert set(result.before.dice_by_image) == set(tested[1:])
+
+
+def test_of_a_clip_only_the_frames_that_were_traced_count():
+    truth = np.full((4, 5, 3), 255, np.uint8)
+    truth[:, :, 1] = [[0, 1, 1, 0, 0]] * 4
+    mask = np.roll(np.where(truth == 1, 1, 0), 1, axis=1).astype(np.uint8)
+    model = served_model({"trainers": {"carotid": {}}})
+    assert dice_of(model, mask, truth) == pytest.approx(0.5)
 
 
 def test_missing_truth_is_told_before_anything_is_asked(client, study, studies):

@@ -249,3 +249,30 @@ def test_the_replaced_label_is_kept_under_its_own_name(tmp_path, state):
     assert [path.read_bytes() for path in kept] == [b"first", b"second"]
     assert all(path.name.startswith("1.2.840.2") and path.name.endswith(".nii.gz") for path in kept)
     assert current.read_bytes() == b"second"
+
+
+def test_a_number_that_no_structure_has_is_refused_and_a_segment_of_another_name_becomes_background(tmp_path):
+    chosen = settings(models="volume", labels="liver,spleen")
+    guard = LabelGuard(StudyState.open(tmp_path / "state", chosen), chosen)
+    label = np.zeros((8, 8, 6), np.uint8)
+    label[1:3], label[4, :2, :2] = 1, 7
+    for path, array in ((tmp_path / "v.nii.gz", np.ones((8, 8, 6))), (tmp_path / "l.nii.gz", label)):
+        nib.save(nib.Nifti1Image(array.astype(np.uint8), np.eye(4)), path)
+    nrrd.write(str(tmp_path / "l.nrrd"), label)
+    for bare in ("l.nii.gz", "l.nrrd"):
+        with (
+            pytest.raises(LabelError, match=r"1 liver, 2 spleen, got \[7\]"),
+            guard.checked("v", tmp_path / "v.nii.gz", tmp_path / bare),
+        ):
+            pass
+    assert len(list((tmp_path / "state" / "rejected").glob("*.json"))) == 2
+
+    names = {"Segment0_ID": "a", "Segment0_Name": "liver", "Segment0_LabelValue": "1"}
+    names |= {"Segment1_ID": "b", "Segment1_Name": "tumour", "Segment1_LabelValue": "7"}
+    nrrd.write(str(tmp_path / "named.seg.nrrd"), label, names)
+    info = {"label_info": [{"name": "liver", "idx": 1}, {"name": "tumour", "idx": 7}]}
+    for file, said in (("named.seg.nrrd", {}), ("l.nii.gz", info)):
+        with guard.checked("v", tmp_path / "v.nii.gz", tmp_path / file, said) as checked:
+            np.testing.assert_array_equal(np.asarray(nib.load(checked.file).dataobj), label == 1)
+            warnings = guard.noted(said, checked, tmp_path / "v.nii.gz")["warnings"]
+            assert warnings == ["4 voxels of other segments are now background: the labels are liver and spleen."]

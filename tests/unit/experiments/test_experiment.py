@@ -169,6 +169,20 @@ def test_truth_that_nobody_traced_is_neither_learnt_nor_judged(tmp_path):
         assert np.array_equal(label[:48], dataset.truth("pool", image)[:48])
 
 
+def test_an_image_that_nobody_traced_has_no_error_that_a_score_could_find(tmp_path):
+    given = make_images(tmp_path / "source")
+    for path in Path(given["masks"]).iterdir():
+        Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8)).save(path)
+    experiment = Experiment.open(tmp_path / "e", options(given))
+    unknown = sorted(prepare_dataset(tmp_path / "e" / "data", experiment.plan).frames["pool"])[3:]
+    for image in unknown:
+        Image.fromarray(np.full((64, 96), 255, np.uint8)).save(Path(given["masks"]) / f"{image}.png")
+    play(tmp_path / "f", options(given, rounds=1, strategies="random"))
+    (found,) = results(tmp_path / "f").values()
+    assert not set(found["labelled"]) & set(unknown)
+    assert (len(unknown), found["instrument"]["pool_images"]) == (4, 1)
+
+
 def test_a_form_of_pld_queries_by_its_own_score(images, tmp_path):
     play(tmp_path / "e", options(images, rounds=1, strategies="pld,pld_kl,pld_pseudo_label,pld_layer"))
     found = {record["strategy"]: record for record in results(tmp_path / "e").values()}

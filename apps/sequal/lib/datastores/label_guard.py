@@ -29,6 +29,7 @@ from sequal.files.imaging import (
 )
 from sequal.files.imaging.claims import large_images_take_turns
 from sequal.files.imaging.nifti import read_nifti_array
+from sequal.files.imaging.nrrd_file import names_segments
 from sequal.files.imaging.segments import submitted_segments
 from sequal.files.imaging.writing import write_on_frame
 from sequal.labels import BACKGROUND, IGNORE, REVIEW
@@ -155,6 +156,8 @@ class LabelGuard:
         read = read_label(submitted, frame.grid, named=named, shown=shown, layout=seen.layout, labels=labels)
         label, dropped = clean_label(read, self.model.classes)
         if by_expert:
+            if dropped and not (self.model.drops_numbers or named or names_segments(submitted)):
+                self.model.check_values(read, submitted.name)
             # Before the check: a grey picture must not be told to draw the layer.
             self.model.warnings(label, frame, dropped)
             check_label(label, frame, dropped, labels)

@@ -60,6 +60,8 @@ class Model(ABC):
         branch_tells: the Dice to expect of a mask is what the error branch says, where there is one; else it is the
             calibrated confidence, and the branch speaks of empty masks alone (`benchmarks/quality`).
         modalities: of the DICOM series that are its images.
+        drops_numbers: numbers of a submitted label that are no label become background, as markers and notes of
+            viewers; else they are refused, because they may be a structure that `labels` does not name.
     """
 
     name: ClassVar[str]
@@ -67,6 +69,7 @@ class Model(ABC):
     modalities: ClassVar[tuple[str, ...]]
     streams_apart: ClassVar[bool] = False
     branch_tells: ClassVar[bool] = False
+    drops_numbers: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

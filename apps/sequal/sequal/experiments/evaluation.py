@@ -33,7 +33,7 @@ class PoolEvaluation:
     """What a pass over the unlabelled pool gives.
 
     Attributes:
-        errors: 1 − Dice of the teacher with the truth, by image id.
+        errors: 1 − Dice of the teacher with the truth, by image id; of an image that nobody traced there is none.
         scores: score by image id, by name. Beside the acquisition functions: `pld_kl`, `pld_pseudo_label` and
             `pld_layer`, the forms of PLD on the pair that the round compares, and from the second round `pld_kl_rounds`
             and so on, the same with this round's teacher and the former round's.
@@ -73,7 +73,8 @@ def evaluate_pool(
     items = [dataset.item("pool", image) for image in images]
     context = (dataset, loaded, former_teacher, frames, settings, device, with_bald, with_forms)
     for image, error, found in spread(_of_pool, items, *context):
-        errors[image] = error
+        if error is not None:
+            errors[image] = error
         for name, value in found.items():
             if math.isfinite(value):
                 scores.setdefault(name, {})[image] = value
@@ -90,7 +91,7 @@ def _of_pool(
     device: torch.device,
     with_bald: bool,
     with_forms: bool,
-) -> Iterator[tuple[str, float, dict[str, float]]]:
+) -> Iterator[tuple[str, float | None, dict[str, float]]]:
     """The error and the scores of each image."""
     model, teacher, thin_px = model_of(settings), loaded.shown, settings.thin_layer_px
     further = [] if former_teacher is None else [former_teacher]
@@ -108,7 +109,8 @@ def _of_pool(
         for index, (item, frame) in enumerate(group):
             truth = dataset.truth("pool", item.id)
             shown = _shown(model, loaded, log_p[teacher][index : index + 1], frame.grid, item)
-            yield item.id, 1.0 - dice(shown.classes, truth, on=truth), {n: float(v[index]) for n, v in found.items()}
+            error = 1.0 - dice(shown.classes, truth, on=truth) if (truth != IGNORE).any() else None
+            yield item.id, error, {n: float(v[index]) for n, v in found.items()}
 
 
 def evaluate_test(

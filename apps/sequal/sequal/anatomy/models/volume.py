@@ -36,6 +36,7 @@ class Volume(Model):
     spatial_dims: ClassVar[int] = 3
     streams_apart: ClassVar[bool] = True
     branch_tells: ClassVar[bool] = True
+    drops_numbers: ClassVar[bool] = False
     modalities: ClassVar[tuple[str, ...]] = ("CT", "MR", "PT")
 
     @cached_property
@@ -138,6 +139,15 @@ class Volume(Model):
             min_agreement=settings.fusion_min_agreement,
             scope=settings.fusion_scope,
         )
+
+    def warnings(
+        self, label: NDArray[np.uint8], frame: Frame, dropped: Mapping[int, int] | None = None
+    ) -> tuple[str, ...]:
+        """Were segments left out?"""
+        if not dropped:
+            return ()
+        known = " and ".join(self.labels)
+        return (f"{sum(dropped.values())} voxels of other segments are now background: the labels are {known}.",)
 
     def measure(self, label: NDArray[np.uint8], frame: Frame) -> dict[str, Any]:
         """`volumes_ml`, millilitres by label."""

@@ -145,10 +145,11 @@ def evaluate(
 
 
 def dice_of(model: Model, mask: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
-    """Dice of two labels of an image: mean over the frames of a layer, over the structures of a volume."""
+    """Dice of two labels of an image: mean over the frames of a layer that were traced, over structures of a volume."""
     if model.spatial_dims == 3:
         return label_dice(mask, truth)
-    return float(np.mean([score_segmentation(mask[:, :, f], truth[:, :, f]).dice for f in range(mask.shape[2])]))
+    traced = np.flatnonzero((truth != IGNORE).any(axis=(0, 1)))
+    return float(np.mean([score_segmentation(mask[:, :, f], truth[:, :, f]).dice for f in traced]))
 
 
 def _server_imt_mm(image: TestImage, mask: NDArray[np.uint8], params: Mapping[str, Any]) -> float | None:

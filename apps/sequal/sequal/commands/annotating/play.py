@@ -189,7 +189,7 @@ class _Player:
         self.test: list[TestImage] = []
 
     def choose_test(self, pool: list[str], labelled: list[str], patients: Mapping[str, str]) -> None:
-        """Choose and fetch the test images; unreadable ones are left out."""
+        """Choose and fetch the test images; those that are unreadable, or that nobody traced, are left out."""
         options = self._options
         rng = np.random.default_rng(options.seed)
         to_label = options.rounds * options.per_round
@@ -197,8 +197,9 @@ class _Player:
         self._held_out = set(chosen)
         for number, image in enumerate(chosen, 1):
             frame = self._fetch(image)
-            if frame is not None:
-                self.test.append(TestImage(image, frame, self._truth.mask(image, frame)))
+            mask = None if frame is None else self._truth.mask(image, frame)
+            if frame is not None and mask is not None and (mask != IGNORE).any():
+                self.test.append(TestImage(image, frame, mask))
             self._progress("Fetching the test images", number, len(chosen))
 
     def round(self, number: int) -> PlayedRound | None:

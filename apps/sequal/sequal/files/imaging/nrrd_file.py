@@ -17,7 +17,7 @@ from sequal.files.imaging.placement import Placement, is_usable, itk_affine, str
 from sequal.files.imaging.segments import merge_segments, nothing_drawn, place_segments, segments_of
 from sequal.labels import LABEL_NAMES
 
-__all__ = ["read_nrrd", "read_nrrd_label"]
+__all__ = ["names_segments", "read_nrrd", "read_nrrd_label"]
 
 #: Kinds of an axis that runs over the channels of a pixel, in lower case.
 _COLOUR_KINDS: Final = ("rgb-color", "rgba-color", "3-color", "4-color")
@@ -70,6 +70,17 @@ def read_nrrd(path: Path) -> Contents:
         )
     straightened(affine, path.name)  # a small shear may stay, as ITK and viewers let it
     return Contents(array, Placement(affine), _calibration(header, domain, layout.axes[:2]), layout)
+
+
+def names_segments(path: Path) -> bool:
+    """Whether a label file is a Slicer segmentation, which names its segments; other kinds of files never do.
+
+    Args:
+        path: of a label that can be read.
+    """
+    if path.suffix.lower() != ".nrrd":
+        return False
+    return any(segment.name.strip() for segment in segments_of(_nrrd().read_header(str(path))))
 
 
 def read_nrrd_label(
