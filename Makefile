@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+SERVED := tests/integration tests/browser
 
-.PHONY: serve pacs test test-browser lint types unit demo demo-volume clean
+.PHONY: serve pacs test test-browser lint types served unit demo demo-volume clean
 .DELETE_ON_ERROR:
 
 # torch and setuptools first: monailabel builds two packages from source that import them while building.
@@ -33,7 +34,8 @@ demo-volume: $(VENV)/.ready
 pacs: $(VENV)/.ready
 	$(BIN)/python apps/sequal/cli.py pacs sample-data --folder pacs --port $(PORT)
 
-test: lint types unit
+# `make --jobs=2 --output-sync test` runs two of them at a time, on a core each: both lists of tests take about as long.
+test: lint types served unit
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
@@ -42,9 +44,13 @@ lint: $(VENV)/.ready-dev
 types: $(VENV)/.ready-dev
 	$(BIN)/mypy
 
-# One thread: the server, a training and the tests share two cores, and torch's threads wait for each other.
+# Tests that start the real server, and a browser.
+served: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest $(SERVED)
+
+# All others: a folder that is new is tested here.
 unit: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(SERVED))
 
 # OHIF in the system's Chromium on a real PACS; `make test` runs it as well.
 test-browser: $(VENV)/.ready-dev
