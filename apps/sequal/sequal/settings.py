@@ -197,7 +197,7 @@ class Settings:
     )
     consistency_weight: float = _per_request(1.0, number(0), "w_max, the weight of the consistency loss after its ramp")
     disagreement_weight: float = _per_request(
-        1.0, number(0), "weight of the loss where exactly one network is confident (`method=cross`)"
+        1.0, number(0), "weight of the loss where exactly one network is confident, after its ramp (`method=cross`)"
     )
     cross_weight: float = _per_request(
         0.1, number(0), "weight of cross pseudo supervision after its ramp (`method=cross`); 0: none"
@@ -233,7 +233,7 @@ class Settings:
     ramp: Literal["fraction", "paper"] = _per_request(
         "fraction",
         choice(("fraction", "paper")),
-        "ramp of the consistency loss; `paper`: 40 units of 150 iterations",
+        "ramp of what networks teach each other; `paper`: 40 units of 150 iterations, none for `disagreement_weight`",
         paper="paper",
     )
     ramp_fraction: float = _per_request(0.4, number(0, 1, open_low=True), "part of the round that the ramp takes")

@@ -28,7 +28,7 @@ TRAININGS = {
     "statistics that are frozen": {"method": "sequal", "frozen": True},
     "layers that are not used": {"method": "sequal", "network": "unetplusplus"},
     "two networks": {"method": "cross", "contrast_weight": 1.0, "cross_weight": 1.0, "entropy_quantile": 0.97},
-    "streams apart": {"method": "cross", "network": "vnet", "contrast_weight": 0.0, "apart": True},
+    "streams apart": {"method": "cross", "network": "basic_unet", "contrast_weight": 0.0, "apart": True},
 }
 
 

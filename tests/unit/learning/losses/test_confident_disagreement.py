@@ -61,6 +61,16 @@ def test_gradient_reaches_both_networks_and_only_voxels_that_count(shape):
         assert logits.grad[counts].abs().min() > 0.0
 
 
+@pytest.mark.parametrize("annotated", [1, 1000])
+def test_one_voxel_that_counts_pulls_as_hard_however_many_are_annotated(annotated):
+    a = _logits([0.9] + [0.1] * (annotated - 1)).requires_grad_()
+    b = _logits([0.2] + [0.1] * (annotated - 1)).requires_grad_()
+    confident_disagreement_loss(a, b, torch.zeros(1, 1, 1, annotated, dtype=torch.uint8)).backward()
+    for logits, p in ((a, 0.9), (b, 0.2)):
+        by_hand = p * p * (1 - p)  # of 0.5 · p², with dp/dz = p · (1 − p)
+        assert logits.grad[0, :, 0, 0].tolist() == pytest.approx([-by_hand, by_hand])
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_nothing_that_counts_is_zero(value):
     a, b = (torch.zeros(2, 2, 4, 4, requires_grad=True) for _ in range(2))

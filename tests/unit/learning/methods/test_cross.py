@@ -77,11 +77,19 @@ def test_the_first_loss_is_the_sum_of_its_parts():
     assert out["disagreement"] == pytest.approx(disagreement, rel=1e-3, abs=1e-6)
     assert out["cross"] == pytest.approx(cross, rel=1e-3)
     assert out["weight"] == pytest.approx(math.exp(-5))
-    expected = supervised + 3 * disagreement + math.exp(-5) * 2 * cross
+    assert disagreement > 0.01
+    expected = supervised + math.exp(-5) * (3 * disagreement + 2 * cross)
     assert out["loss"] == pytest.approx(expected, rel=1e-4)
     shown = (first.softmax(1) + second.softmax(1)) / 2
     predicted, truth = shown.argmax(1, keepdim=True) == 1, batch.label == 1
     assert out["intersection"] == int((predicted & truth).sum())
+
+
+@pytest.mark.parametrize(("ramp", "first"), [("fraction", math.exp(-5)), ("paper", 1.0)])
+def test_disagreement_is_ramped_unless_as_published(ramp, first):
+    _, (out,) = _run(_pair(), ramp=ramp, disagreement_weight=3.0, cross_weight=0, contrast_weight=0)
+    assert out["disagreement"] > 0.01
+    assert out["loss"] == pytest.approx(out["supervised"] + 3 * first * out["disagreement"], rel=1e-4)
 
 
 def test_each_part_can_be_left_out():

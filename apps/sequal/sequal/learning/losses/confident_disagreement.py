@@ -15,6 +15,10 @@ def confident_disagreement_loss(logits_a: Tensor, logits_b: Tensor, label: Tenso
     MSE_N is the mean of (p_N,c − 1[label = c])² over all of these voxels and classes, for each network N. Which voxels
     count carries no gradient (S2: Lu et al., Knowl.-Based Syst. 2025).
 
+    The mean is over the voxels that count, however few. One alone pulls as hard as a thousand together, and so harder
+    than the supervised loss, which is a mean over all annotated voxels. Where the networks are confident by accident,
+    as with random weights, this drives the class out of both: `CrossTrainer` ramps the weight up.
+
     Args:
         logits_a: of the first network (B, C, *spatial), floating point.
         logits_b: of the second network, of the same shape.

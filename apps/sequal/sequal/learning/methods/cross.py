@@ -113,13 +113,14 @@ class CrossPair(NetworkPair):
 class CrossTrainer(PairTrainer):
     """Each network learns from the labels and from the other (S2).
 
-    Loss = Σ over both of supervised(p_N(x_L), ỹ) + disagreement + λ(t) · (cross pseudo supervision + contrast), with
+    Loss = Σ over both of supervised(p_N(x_L), ỹ) + λ(t) · (disagreement + cross pseudo supervision + contrast), with
     an optimiser for each. Both see the same view of the same patches. The contrast of one network's uncertain voxels
     takes the class that the other gives them. The output of a step also holds `supervised`, `disagreement`, `cross`,
     `contrast` and the ramped `weight`.
 
     The published ramp ends at λ = 0.1; the settings say how much each part weighs (`disagreement_weight`,
-    `cross_weight`, `contrast_weight`; 0 leaves it out).
+    `cross_weight`, `contrast_weight`; 0 leaves it out). S2 does not ramp the disagreement (`ramp=paper`). We do: what
+    networks with random weights are confident of is wrong, and a few such voxels outweigh the labels.
     """
 
     pair: CrossPair
@@ -157,7 +158,7 @@ class CrossTrainer(PairTrainer):
             contrast = self._contrast(first_features, second) + self._contrast(second_features, first)
         total = (
             supervised
-            + settings.disagreement_weight * disagreement
+            + settings.disagreement_weight * (1.0 if settings.ramp == "paper" else weight) * disagreement
             + weight * (settings.cross_weight * cross + settings.contrast_weight * contrast)
             + self.prior(first, label)
             + self.prior(second, label)
