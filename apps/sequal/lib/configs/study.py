@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from sequal.study.state import (
     KeptFile,
     PatientNames,
     StudyState,
+    note_made_for,
     repair_published,
     state_root,
 )
@@ -79,7 +80,8 @@ class Study:
             plan: `with_plan` for a remote study, whose images are no files.
 
         Raises:
-            SettingsError: an unknown key, a bad value, or CUDA asked for where there is none.
+            SettingsError: an unknown key, a bad value, CUDA asked for where there is none, or a state of another model
+                or of other labels.
             StudyError: the state folder cannot be used.
         """
         settings = Settings.from_conf(conf)
@@ -94,6 +96,8 @@ class Study:
         else:
             settings = with_plan(settings, _files(studies), kept)
         _ = model_of(settings).patch  # one that no network can learn from stops the start
+        with suppress(OSError):  # a full disk must not stop a study that is there
+            note_made_for(root, settings)
         weights = starting_weights(app, settings)
         manifest = None if "://" in studies else Path(studies) / MANIFEST_NAME
         check = partial(check_serves, settings=settings, name="the model in service")

@@ -158,7 +158,7 @@ def checkpoint_payload(pair: NetworkPair, meta: Mapping[str, Any], model: str = 
 
 
 def check_serves(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: str) -> None:
-    """Make sure that a checkpoint segments what the settings name: of another method it still serves.
+    """Make sure that a checkpoint segments what the settings name, as it learned: of another method it still serves.
 
     Args:
         checkpoint: loaded or only read.
@@ -166,13 +166,17 @@ def check_serves(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: 
         name: of the file, for the message.
 
     Raises:
-        CheckpointError: it is of another model or of other labels, whose masks would get wrong names.
+        CheckpointError: it is of another model or of other labels, whose masks would get wrong names, or has learned
+            volumes of another voxel, of which its masks would be poor.
     """
-    noted = checkpoint.meta.get("settings")
-    labels = noted.get("labels", "") if isinstance(noted, Mapping) else settings.labels
-    for key, wanted, came in (("models", settings.model, checkpoint.model), ("labels", settings.labels, labels)):
-        if wanted != came:
-            raise _other(name, key, wanted, came)
+    record = checkpoint.meta.get("settings")
+    noted = record if isinstance(record, Mapping) else {"labels": settings.labels}
+    found = {"models": checkpoint.model, "labels": noted.get("labels", "")}
+    if settings.model == "volume" and settings.volume_spacing_mm is not None:
+        found["volume_spacing"] = noted.get("volume_spacing", settings.volume_spacing)
+    for key, came in found.items():
+        if getattr(settings, key) != came:
+            raise _other(name, key, getattr(settings, key), came)
 
 
 def check_fits(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: str) -> None:

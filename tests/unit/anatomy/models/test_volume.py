@@ -185,6 +185,8 @@ def test_a_checkpoint_of_another_model_or_of_other_labels_is_refused(volumes, tm
         check_fits(checkpoint, Settings(), "c.pt")
     with pytest.raises(CheckpointError, match="of the labels 'liver,spleen', got 'left atrium,aorta'"):
         check_fits(checkpoint, chosen(labels="liver,spleen"), "c.pt")
+    with pytest.raises(CheckpointError, match=r"of the volume_spacing '1,1,1', got '.*'\. Set `volume_spacing` to"):
+        check_fits(checkpoint, chosen(volume_spacing="1,1,1"), "c.pt")
 
 
 def test_the_plan_is_the_studys_median_and_is_kept(volumes, tmp_path):

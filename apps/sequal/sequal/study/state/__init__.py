@@ -20,6 +20,7 @@ from sequal.study.state.label_checks import LabelCheck
 from sequal.study.state.leases import ANONYMOUS
 from sequal.study.state.ledger import Ledger
 from sequal.study.state.ledger_claim import LedgerClaim
+from sequal.study.state.made_for import note_made_for
 from sequal.study.state.models import STARTING, KeptModel, StudyModels
 from sequal.study.state.patients import MANIFEST_NAME, PatientNames, patient_of
 from sequal.study.state.processes import end_with_parent, has_ended, process_name
@@ -70,6 +71,7 @@ __all__ = [
     "has_ended",
     "kept_bytes",
     "load_checkpoint",
+    "note_made_for",
     "pacs_key",
     "patient_of",
     "process_name",

@@ -16,6 +16,7 @@ from sequal.study.state.atomic import create_once, remove_abandoned
 from sequal.study.state.features import FeatureStore
 from sequal.study.state.kept_file import KeptFile
 from sequal.study.state.ledger import Ledger
+from sequal.study.state.made_for import check_made_for
 from sequal.study.state.processes import machine_name
 from sequal.study.state.refined import RefinedStore
 from sequal.study.state.rejected import RejectedStore
@@ -53,6 +54,7 @@ class StudyState:
 
         Raises:
             StudyError: the folder cannot be written, or the ledger cannot be reached.
+            SettingsError: the state is of another model or of other labels.
         """
         try:
             for name in ("refined", "rejected", "checkpoints", "events"):
@@ -67,6 +69,7 @@ class StudyState:
         for folder in (root, root / "checkpoints", root / "refined"):
             remove_abandoned(folder)
         ledger = Ledger.open(settings.ledger or root / "ledger.db", study)
+        check_made_for(root, settings, ledger.rounds())
         return cls(root, ledger, RefinedStore(root / "refined"), RejectedStore(root / "rejected"))
 
     @property

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from sequal.errors import SettingsError
+from sequal.settings import Settings
+from sequal.study.state import StudyState, note_made_for
+
+LIVER = Settings.from_conf({"models": "volume", "labels": "liver,left_kidney"})
+OTHERS = [
+    ({"labels": "left_kidney,liver"}, "labels"),
+    ({"labels": "liver"}, "labels"),
+    ({"models": "carotid"}, "models"),
+]
+
+
+def _other(changes: dict[str, str]) -> Settings:
+    conf = {"models": "volume", "labels": "liver,left_kidney"} | changes
+    return Settings.from_conf(
+        {key: value for key, value in conf.items() if changes.get("models") is None or key != "labels"}
+    )
+
+
+@pytest.mark.parametrize(("changes", "key"), OTHERS)
+def test_a_state_is_not_opened_for_other_labels_or_another_model(
+    tmp_path: Path, changes: dict[str, str], key: str
+) -> None:
+    StudyState.open(tmp_path, LIVER)
+    note_made_for(tmp_path, LIVER)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(
+        SettingsError, match=rf"Expected `{key}` to be (liver,left kidney|volume), because .* Set `{key}`"
+    ):
+        StudyState.open(tmp_path, _other(changes))
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    StudyState.open(tmp_path, LIVER)
+
+
+def test_a_state_of_an_older_version_tells_by_its_last_round(tmp_path: Path) -> None:
+    state = StudyState.open(tmp_path, LIVER)
+    state.ledger.start_round(
+        settings=LIVER.record(), seed=0, versions={}, train_ids=[], validation_ids=[], unlabelled_count=0
+    )
+    with pytest.raises(SettingsError, match="Expected `labels` to be liver,left kidney"):
+        StudyState.open(tmp_path, _other({"labels": "liver"}))
+    (tmp_path / "made_for.json").write_bytes(b"half a fi")
+    StudyState.open(tmp_path, LIVER)
