@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    PositronEmissionTomographyImageStorage,
+    generate_uid,
+)
 
 SHAPE = (24, 20, 18)
 #: Between columns, rows and slices.
@@ -15,6 +23,8 @@ SPACING_MM = (1.5, 2.0, 3.5)
 ORIGIN_MM = (-31.0, 12.5, 104.25)
 SLOPE, INTERCEPT = 2.0, -1024.0
 LABELS = ("left_atrium", "lesion 2")
+_STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
+_ENHANCED = {"CT": EnhancedCTImageStorage, "MR": EnhancedMRImageStorage}
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ def series(volume: Phantom, patient: str = "p1", *, modality: str = "CT", uid: s
     numbers = np.random.default_rng(7).permutation(count)
     instances = []
     for index in range(count):
-        instance = _instance(CTImageStorage, patient, modality, study, uid or of_series, reference)
+        instance = _instance(_STORAGE[modality], patient, modality, study, uid or of_series, reference)
         instance.InstanceNumber = int(numbers[index]) + 1
         _lie(instance, instance, instance, index)
         instance.SliceThickness = 1.25
@@ -71,10 +81,10 @@ def series(volume: Phantom, patient: str = "p1", *, modality: str = "CT", uid: s
     return [instances[index] for index in np.argsort(numbers)]
 
 
-def enhanced(volume: Phantom, patient: str = "p1") -> Dataset:
+def enhanced(volume: Phantom, patient: str = "p1", *, modality: str = "CT") -> Dataset:
     """One enhanced instance, a frame a slice, in another order than that of the slices."""
     study, of_series, reference = (generate_uid() for _ in range(3))
-    instance = _instance(EnhancedCTImageStorage, patient, "CT", study, of_series, reference)
+    instance = _instance(_ENHANCED[modality], patient, modality, study, of_series, reference)
     instance.InstanceNumber = 1
     order = np.random.default_rng(7).permutation(volume.values.shape[2])
     shared, frames = Dataset(), []

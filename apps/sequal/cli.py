@@ -124,7 +124,8 @@ def annotate(
 ) -> None:
     """Play a simulated annotator over HTTP: next image, model's mask, submit, train, judge.
 
-    Settings go to the server of --demo. A running server gets them with every training.
+    Settings go to the server of --demo. A running server gets them with every training; of one with several models,
+    `--models carotid` or `--models volume` says which to annotate for.
     """
     from sequal.commands.annotating.annotate import AnnotateOptions, annotate_command
     from sequal.commands.annotating.play import PlayOptions

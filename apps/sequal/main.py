@@ -16,7 +16,7 @@ from lib.activelearning import LeasedStrategy, ModelsInTurn
 from lib.configs import Claims, Studies, Study, conflict, in_task_process, not_found, refusal
 from lib.datastores import (
     DicomWebStudy,
-    JoinedFolders,
+    JoinedStudies,
     LabelGuard,
     ServedImages,
     StudyFolder,
@@ -39,7 +39,7 @@ from lib.infers import (
 )
 from lib.scoring import AutoScoring, EachModel, LabelChecks, PldScoring, SqaScoring
 from lib.trainers import RoundTrain
-from lib.web.access import exposure, protect, start_address
+from lib.web.access import asked_model, exposure, protect, start_address
 from lib.web.dicomweb import FolderService
 from lib.web.ohif import STUDY_LIST, VOLUME_LABELS, LastPredictions, serve_app_config, serve_pacs
 from lib.web.routes import Access, Served, serve_studies
@@ -99,21 +99,28 @@ class SequalApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         """The studies folders or the PACS, guarded; any other remote study as MONAI Label opens it."""
-        study = self._studies.first
+        study, several = self._studies.first, len(self._studies.by_model) > 1
         if "://" in self.studies:
             if server_settings.MONAI_LABEL_DATASTORE:
                 return super().init_datastore()  # another kind of remote study
-            archive = open_archive(self.studies, server_settings)
-            found = search_filter(server_settings, study.model.modalities)
-            self._claims.make(found)
-            return DicomWebStudy(archive, found, study.state, LabelGuard(study.state, study.settings))
+            archive, by_model = open_archive(self.studies, server_settings), self._studies.by_model
+            searches = {
+                model: search_filter(server_settings, one.model.modalities, shared=several)
+                for model, one in by_model.items()
+            }
+            self._claims.make(searches)
+            parts = {
+                model: DicomWebStudy(archive, searches[model], one.state, LabelGuard(one.state, one.settings))
+                for model, one in by_model.items()
+            }
+            return JoinedStudies(parts, watched=False) if several else parts[study.model.name]
         self._claims.make()
-        watched, several = server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD, len(self._studies.by_model) > 1
+        watched = server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD
         folders = {
             model: StudyFolder(one.studies, LabelGuard(one.state, one.settings), auto_reload=watched and not several)
             for model, one in self._studies.by_model.items()
         }
-        return JoinedFolders(folders, watched=watched) if several else folders[study.model.name]
+        return JoinedStudies(folders, watched=watched) if several else folders[study.model.name]
 
     def _check_alone(self) -> None:
         """Ask for nothing and train nothing beside a server with a state of its own.
@@ -121,21 +128,32 @@ class SequalApp(MONAILabelApp):
         Raises:
             HTTPException: 409, with what to do.
         """
-        told, store = self._claims.contested(), self.datastore()
-        if isinstance(store, DicomWebStudy) and self._studies.first.settings.other_states == "refuse":
-            told = told or store.refused()
+        told = self._claims.contested()
+        for study, store in self._in_pacs():
+            if study.settings.other_states == "refuse":
+                told = told or store.refused()
         if told:
             raise conflict(told)
 
     def _model_of(self, image: str) -> str | None:
         """The model of an image; None where there is one model alone, or no such image."""
-        return self._datastore.model_of(image) if isinstance(self._datastore, JoinedFolders) else None
+        return self._datastore.model_of(image) if isinstance(self._datastore, JoinedStudies) else None
 
     def _study_of(self, image: str) -> Study:
         return self._studies.by_model.get(self._model_of(image) or "", self._studies.first)
 
     def _images_of(self, study: Study) -> Datastore:
-        return study.own(self.datastore())
+        return study.own(self._datastore)
+
+    def _in_pacs(self) -> list[tuple[Study, DicomWebStudy]]:
+        """The studies that are in a PACS, each with its images."""
+        stores = [(study, self._images_of(study)) for study in self._studies]
+        return [(study, store) for study, store in stores if isinstance(store, DicomWebStudy)]
+
+    def datastore(self) -> Datastore:
+        """The images of the server, or of the model to whose address a request came."""
+        model = asked_model()
+        return self._datastore if model is None else self._images_of(self._studies.by_model[model])
 
     def init_infers(self) -> dict[str, Any]:
         """Each model as a mask, and of a layer also as curves; clients take the first as their default."""
@@ -171,13 +189,20 @@ class SequalApp(MONAILabelApp):
         """What clients ask for first, with what is not well with the study."""
         known: dict[str, Any] = super().info()
         of_states = [told for study in self._studies for told in state_warnings(study.state.root)]
-        return {**known, "warnings": [*self._study_warnings, *self._other_warnings(), *of_states]}
+        known["warnings"] = [*self._study_warnings, *self._other_warnings(), *of_states]
+        model = asked_model()
+        if model is None:
+            return known
+        tasks = {task: told for task, told in known["models"].items() if self._owners[task] == model}
+        own = {key: {model: known[key][model]} for key in ("trainers", "train_stats")}
+        labels, images = list(self._studies.by_model[model].model.labels), self.datastore().status()
+        return {**known, **own, "models": tasks, "labels": labels, "datastore": images}
 
     def _other_warnings(self) -> list[str]:
         """What is not well beside the studies themselves."""
-        store = self.datastore()
         others = [told] if (told := self._claims.contested()) else []
-        others += store.warnings() if isinstance(store, DicomWebStudy | JoinedFolders) else []
+        others += self._datastore.warnings() if isinstance(self._datastore, JoinedStudies) else []
+        others += [told for _, store in self._in_pacs() for told in (*store.warnings(), *store.left_out())]
         return [*others, *self._studies.warnings()]
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
@@ -190,10 +215,10 @@ class SequalApp(MONAILabelApp):
         model, store = request.get("model"), datastore or self.datastore()
         if model not in self._infers:
             raise not_found("model", model, self._infers)
-        file = image_file(request, store)
-        image = None if request.get(SENT_FILE) else str(request["image"])
+        image = None if request.get(SENT_FILE) else str(request.get("image"))
         if image is not None:
             check_owner(str(model), image, self._owners[str(model)], self._model_of(image))
+        file = image_file(request, store)
         tag = request.get("label_tag") or DefaultLabelTag.ORIGINAL.value
         stored = image is not None and bool(request.get("save_label"))
         if image is not None and stored:
@@ -233,8 +258,8 @@ class SequalApp(MONAILabelApp):
         named = request.get("strategy") or self._studies.first.settings.strategy
         if named not in self._strategies:
             raise not_found("strategy", named, self._strategies)
-        if isinstance(self._datastore, DicomWebStudy):
-            self._datastore.check_answers()
+        for _, store in self._in_pacs()[:1]:  # all are in one PACS
+            store.check_answers()
         self._check_alone()
         try:
             result: dict[str, Any] = super().next_sample({**request, "strategy": named})
@@ -249,7 +274,7 @@ class SequalApp(MONAILabelApp):
         """Start a scoring process; without a method only in the server, and where `AutoScoring` finds one wanted."""
         if method is None:
             if "monailabel.app" in sys.modules:  # a process that trains would have to ask the server over HTTP
-                self._auto_scoring.ask(self.datastore())
+                self._auto_scoring.ask(self._datastore)
             return {}
         result: dict[str, Any] = super().async_scoring(method, params)
         return result
@@ -278,7 +303,7 @@ class SequalApp(MONAILabelApp):
         listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
         accept_tokens()
         serve_requests(server.app, self, self._check_alone)
-        protect(server.app, settings.hosts, [*settings.origins, *listed], self._known_id)
+        protect(server.app, settings.hosts, [*settings.origins, *listed], self._known_id, self._studies.by_model)
         risk = exposure(sys.argv, authenticated=server_settings.MONAI_LABEL_AUTH_ENABLE)
         if risk:
             logger.warning(risk)
@@ -293,8 +318,8 @@ class SequalApp(MONAILabelApp):
 
     def _known_id(self, name: str) -> str:
         """The study's own id for a name that looks the same."""
-        store = self.datastore()
-        return store.known_id(name) if isinstance(store, StudyFolder | JoinedFolders) else name
+        store = self._datastore
+        return store.known_id(name) if isinstance(store, StudyFolder | JoinedStudies) else name
 
     def _serve_viewers(self) -> None:
         """The app's own routes, the way to the images, and OHIF; a process that trains has no server."""
@@ -314,15 +339,17 @@ class SequalApp(MONAILabelApp):
             self._service,
             place=self.studies,
             model_of=self._model_of,
-            warnings=self._other_warnings if len(self._studies.by_model) > 1 else tuple,
+            warnings=self._other_warnings,
             root=root,
         )
-        shown = self._studies.of_frames or self._studies.first
-        if shown.settings.ohif_bridge:
-            script = VOLUME_LABELS if shown.model.spatial_dims == 3 else STUDY_LIST
-            serve_app_config(server.app, Path(server.static_dir) / "ohif", script)
+        # Of a folder, OHIF shows the frames alone.
+        shown = list(self._studies) if self._in_pacs() else [self._studies.of_frames or self._studies.first]
+        wanted = [study.model.spatial_dims for study in shown if study.settings.ohif_bridge]
+        if wanted:
+            scripts = [STUDY_LIST if dims == 2 else VOLUME_LABELS for dims in wanted]
+            serve_app_config(server.app, Path(server.static_dir) / "ohif", scripts)
         # The stock viewer needs it as much: what hangs is the server.
-        pacs = viewed_pacs(self.studies, server_settings) if isinstance(self._datastore, DicomWebStudy) else None
+        pacs = viewed_pacs(self.studies, server_settings) if self._in_pacs() else None
         if pacs is not None:
             serve_pacs(server.app, pacs, readers, root=root)
 
@@ -334,4 +361,4 @@ class SequalApp(MONAILabelApp):
         """
         study = self._study_of(image_id)
         self._label_checks[study.model.name].put(image_id)
-        return accept_label(study, study.own(self.datastore()), image_id, label_id)
+        return accept_label(study, self._images_of(study), image_id, label_id)

@@ -1,4 +1,4 @@
-"""A CT series in OHIF's MONAI Label mode, with a real PACS, server and browser."""
+"""A CT series in OHIF's MONAI Label mode, with a real PACS, server of both models, and browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,12 +42,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, s
     torch.manual_seed(1)
     model = model_of(settings)
     payload = checkpoint_payload(MeanTeacherPair(model.shape), {"settings": settings.record()}, model.name)
-    (folder / "state").mkdir()
-    save_checkpoint(folder / "state" / "published.pt", payload)
+    state = folder / "state"
+    (state / "volume").mkdir(parents=True)
+    save_checkpoint(state / "volume" / "published.pt", payload)
     with running_orthanc(folder / "orthanc") as pacs:
         instances = ct.series(ct.phantom())
         series = ultrasound.store(pacs, *instances)
-        with running(pacs, folder / "state", auto_scoring="false", **CONF) as server:
+        with running(pacs, state, auto_scoring="false", **(CONF | {"models": "carotid,volume"})) as server:
             yield server, series, str(instances[0].StudyInstanceUID)
 
 
@@ -62,7 +63,7 @@ def _connect(viewer: Viewer, study: str) -> None:
     connect.wait_for(timeout=LOAD_MS)
     expect(viewer.page.locator("[data-cy='viewport-pane'] canvas").first).to_be_visible(timeout=LOAD_MS)
     viewer.agree()
-    expect(viewer.page.locator(".settingsTable input").first).to_have_value(f"{viewer.server}/")
+    expect(viewer.page.locator(".settingsTable input").first).to_have_value(f"{viewer.server}/sequal/volume/")
     connect.click()
     expect(viewer.page.locator("button[title='Run Segmentation']").first).to_be_visible(timeout=LOAD_MS)
 

@@ -1,4 +1,4 @@
-"""Volumes on a real PACS: series of CT and MR in Orthanc, a real server, labels there and back, a round."""
+"""Both models on a real PACS: ultrasound, CT, MR and PET in Orthanc, a real server, labels there and back, a round."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pacs import running_orthanc
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 
-CONF = {"models": "volume", "labels": "left_atrium,lesion_2", "auto_scoring": "false"}
+CONF = {"models": "carotid,volume", "labels": "left_atrium,lesion_2", "auto_scoring": "false"}
 QUICK = {"epochs": 1, "iterations_per_epoch": 2, "batch_labelled": 1, "model": "volume"}
 
 
@@ -28,14 +28,17 @@ class Remote:
     Attributes:
         server: the server.
         pacs: DICOMweb address of the PACS.
-        volumes: phantom by UID of its series; the last is of MR.
+        volumes: phantom by UID of its series; the third is of PET, in the study of the second; the last is one enhanced
+            instance of MR.
         broken: UID of a series with a gap.
+        frame: UID of a series of ultrasound.
     """
 
     server: Server
     pacs: str
     volumes: dict[str, ct.Phantom]
     broken: str
+    frame: str
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +46,20 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     """Voxel and patch are taken from the PACS."""
     folder = tmp_path_factory.mktemp("remote")
     with running_orthanc(folder / "orthanc") as pacs:
-        volumes = {}
-        for seed, modality in enumerate(("CT", "CT", "CT", "MR")):
-            volume = ct.phantom(seed)
-            volumes[ultrasound.store(pacs, *ct.series(volume, f"p{seed}", modality=modality))] = volume
+        phantoms = [ct.phantom(seed) for seed in range(4)]
+        first, second = (ct.series(volume, f"p{seed}") for seed, volume in enumerate(phantoms[:2]))
+        of_pet = ct.series(phantoms[2], "p1", modality="PT")
+        for instance in of_pet:
+            instance.StudyInstanceUID = second[0].StudyInstanceUID
+        of_mr = [ct.enhanced(phantoms[3], "p3", modality="MR")]
+        stored = [ultrasound.store(pacs, *instances) for instances in (first, second, of_pet, of_mr)]
+        volumes = dict(zip(stored, phantoms, strict=True))
         gap = ct.series(ct.phantom(9), "p9")
         del gap[5]
         broken = ultrasound.store(pacs, *gap)
-        ultrasound.store(pacs, *ultrasound.series(1, "p8"))
+        frame = ultrasound.store(pacs, *ultrasound.series(1, "p8"))
         with running(pacs, folder / "state", **CONF) as server:
-            yield Remote(server, pacs, volumes, broken)
+            yield Remote(server, pacs, volumes, broken, frame)
 
 
 def _segmentations(remote: Remote, image: str) -> list:
@@ -100,10 +107,12 @@ def test_the_loop_runs_and_a_broken_series_is_passed_over(remote: Remote, tmp_pa
         server.save_label(first, _nifti(tmp_path / "label.nii.gz", remote.volumes[first]))
     refused = server.request("POST", "/infer/volume", params={"image": remote.broken})
     assert (refused.status_code, "as where a slice is missing" in refused.text) == (400, True)
+    (told,) = client.info()["warnings"]
+    assert told.startswith(f"A series of the PACS is left out. Expected series {remote.broken} to have slices at even")
     assert server.request("POST", "/train/volume", json=QUICK).status_code == 200
     assert server.finished("train")["status"] == "DONE", server.log[-3000:]
     assert '<a href="/ohif/">OHIF</a> in the mode <em>MONAI Label</em>' in server.request("GET", "/").text
-    asked = {client.next_sample("random", {})["id"] for _ in range(len(remote.volumes) + 1)}
+    asked = {client.next_sample("random", {"model": "volume"})["id"] for _ in range(len(remote.volumes) + 1)}
     assert asked == set(remote.volumes) - {first}
 
     file, params = client.infer("volume", of_mr, {"result_extension": ".nrrd"})
@@ -112,5 +121,56 @@ def test_the_loop_runs_and_a_broken_series_is_passed_over(remote: Remote, tmp_pa
     direction = np.array(mask.GetDirection()).reshape(3, 3) * mask.GetSpacing()
     np.testing.assert_allclose(np.diag([-1.0, -1.0, 1.0]) @ direction, volume.affine[:3, :3], atol=1e-3)
     assert params["label_names"] == {"left atrium": 1, "lesion 2": 2}
-    sample = server.request("POST", "/activelearning/random", json={"client_id": "ohif"}).json()
+    sample = server.request("POST", "/sequal/volume/activelearning/random", json={"client_id": "ohif"}).json()
     assert sample == {} or sample["SeriesInstanceUID"] == sample["id"]
+
+
+def test_the_modality_of_a_series_says_whose_it_is(remote: Remote, tmp_path: Path) -> None:
+    server, client = remote.server, remote.server.client("ben")
+    volume = next(iter(remote.volumes))
+    images = {"carotid": remote.frame, "volume": volume}
+    known = client.info()
+    assert known["labels"] == ["intima-media", "left atrium", "lesion 2"]
+    assert not [line for line in server.log.splitlines() if "Leaving out series" in line and remote.frame in line]
+    counted = {}
+    for model, image in images.items():
+        for other, of_other in images.items():
+            reply = server.request("POST", f"/infer/{model}", params={"image": of_other, "output": "json"})
+            if other != model:
+                assert reply.status_code == 400
+                assert f"got '{of_other}', which is one of `{other}`" in reply.json()["detail"]
+        # The address of a model: its tasks, its images and its next samples alone.
+        place = f"/sequal/{model}"
+        own = server.request("GET", f"{place}/info/").json()
+        assert set(own["trainers"]) == set(own["train_stats"]) == {model}
+        assert all(task.startswith(model) for task in own["models"])
+        counted[model] = own["datastore"]["total"]
+        listed = server.request("GET", f"{place}/datastore/", params={"output": "all"}).json()["objects"]
+        assert image in listed
+        assert not set(images.values()) - {image} & set(listed)
+        sample = server.request("POST", f"{place}/activelearning/random", json={"client_id": "anna"}).json()
+        assert sample["model"] == model
+    assert counted["carotid"] == 1
+    assert server.request("GET", "/info/").json()["datastore"]["total"] == sum(counted.values())
+
+    # A label is a segmentation of its own series, and counts for its own model.
+    pixels = ultrasound.truth(1)
+    drawn = tmp_path / "layer.nii.gz"
+    nib.save(nib.Nifti1Image(np.repeat(pixels[:, :, None], 2, 2), np.eye(4)), drawn)
+    reply = server.save_label(remote.frame, drawn)
+    assert (reply.status_code, reply.json()["pacs"]) == (200, "stored"), reply.text
+    (sent,) = _segmentations(remote, remote.frame)
+    assert sent.SegmentSequence[0].SegmentLabel == "intima-media"
+    *_, of_pet, of_mr = remote.volumes
+    for image in (of_pet, of_mr):
+        reply = server.save_label(image, _nifti(tmp_path / "volume.nii.gz", remote.volumes[image]))
+        assert (reply.status_code, reply.json()["pacs"]) == (200, "stored"), reply.text
+        np.testing.assert_array_equal(server.stored_label(image), remote.volumes[image].truth)
+        assert len(_segmentations(remote, image)) == 1
+    status = {model: server.request("GET", f"/sequal/{model}/sequal/status").json() for model in images}
+    assert (status["carotid"]["images"], status["carotid"]["labelled"]) == (1, 1)
+    assert remote.frame not in server.request("GET", "/sequal/volume/datastore/", params={"output": "train"}).text
+    assert server.request("GET", "/sequal/liver/info/").status_code == 404
+    script = server.request("GET", "/ohif/app-config.js").text
+    assert "sequal-annotate" in script
+    assert "@ohif/mode-monai-label" in script

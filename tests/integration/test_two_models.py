@@ -74,6 +74,9 @@ def test_a_server_of_both_models_keeps_them_apart(tmp_path: Path) -> None:
         asked = CliRunner().invoke(cli.app, ["status", server.url, "--models", "volume"])
         assert asked.exit_code == 0, asked.output
         assert f"Next {len(images['volume']) - 2} by random" in asked.stdout
+        annotate = ["annotate", str(place / "volume"), "--server", server.url, "--out", str(tmp_path / "out")]
+        refused = CliRunner().invoke(cli.app, annotate)
+        assert (refused.exit_code, "Expected `--models` to say which model" in refused.output) == (2, True)
 
         # A training without a name is one of each.
         assert server.request("POST", "/train/", json=TRAINING).status_code == 200

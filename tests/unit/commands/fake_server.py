@@ -89,6 +89,10 @@ class FakeStudy:
         return task
 
 
+#: At which a server is one of a model alone.
+ADDRESS = "/sequal/carotid"
+
+
 class _Handler(BaseHTTPRequestHandler):
     study: FakeStudy
 
@@ -96,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        url, study = urlsplit(self.path), self.study
+        url, study = urlsplit(self.path.removeprefix(ADDRESS)), self.study
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         if url.path == "/info/":
             models = {name: {"type": "segmentation"} for name in study.models}
@@ -127,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({"detail": "Not Found"}, 404)
 
     def do_POST(self):
-        url, study = urlsplit(self.path), self.study
+        url, study = urlsplit(self.path.removeprefix(ADDRESS)), self.study
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         _, kind, name = url.path.split("/")
         if kind == "activelearning":
@@ -146,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({"detail": "Scoring Task is Already Running"}, 429)
 
     def do_PUT(self):
-        url, study = urlsplit(self.path), self.study
+        url, study = urlsplit(self.path.removeprefix(ADDRESS)), self.study
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         form = self._form(self.rfile.read(int(self.headers["Content-Length"])))
         if study.refuse_labels:

@@ -318,7 +318,7 @@ def test_the_command_leaves_table_json_and_picture(run, server, study, studies, 
     monkeypatch.setattr("sequal.commands.annotating.client._POLL_S", 0.01)
     out = tmp_path / "out"
     options = ("--rounds", 2, "--per-round", 2, "--test-images", 2, "--out", out)
-    result = run("annotate", "--server", server, "--studies", studies, *options, "epochs=4")
+    result = run("annotate", "--server", server, "--studies", studies, *options, "epochs=4", "--models", "carotid")
     assert result.exit_code == 0, result.output
     assert [(asked["epochs"], asked["client_id"]) for asked in study.trained_with] == [("4", CLIENT_ID)] * 2
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.stdout.splitlines() if "│" in line]
@@ -328,6 +328,7 @@ def test_the_command_leaves_table_json_and_picture(run, server, study, studies, 
     assert "Its model is not in service: does not beat it" in " ".join(result.output.split())
     saved = json.loads((out / "annotate.json").read_text())
     assert (saved["expert"], saved["options"]["rounds"]) == ("noisy", 2)
+    assert saved["server"] == f"{server}/sequal/carotid"
     assert [len(entry["answers"]) for entry in saved["rounds"]] == [2, 2]
     assert saved["rounds"][0]["stats"]["refinement"]["images"] == 3
     assert saved["start"]["evaluation"]["dice"] == pytest.approx(1 - FIRST_SHIFT / THICKNESS_PX)
@@ -336,6 +337,6 @@ def test_the_command_leaves_table_json_and_picture(run, server, study, studies, 
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 100
 
 
-def test_a_server_of_several_models_is_not_annotated():
-    with pytest.raises(ServerError, match=r"one of carotid, volume\. Start one on the folder of a model"):
+def test_of_several_models_one_has_to_be_named():
+    with pytest.raises(ServerError, match=r"annotate for \(carotid or volume\), got none\. Add .* `--models volume`"):
         served_model({"trainers": {"carotid": {}, "volume": {}}, "labels": ["intima-media", "liver"]})

@@ -60,12 +60,15 @@ def test_a_model_without_a_folder_stops_the_start(tmp_path: Path, place: Path) -
         _open(tmp_path, place)
 
 
-def test_a_pacs_is_of_one_model(tmp_path: Path) -> None:
-    with pytest.raises(
-        StudyError, match=r"got the address pacs:8042/dicom-web. Start a server for each model"
-    ) as caught:
-        _open(tmp_path, "http://me:secret@pacs:8042/dicom-web")
-    assert "secret" not in str(caught.value)
+def test_each_model_has_the_state_of_a_pacs_that_a_server_of_it_alone_would_have(tmp_path: Path) -> None:
+    pacs = "http://pacs:8042/dicom-web"
+    grid = {"volume_spacing": "1,1,1", "volume_patch": "32,32,32"}
+    studies = _open(tmp_path, pacs, **grid)
+    for study, conf in zip(studies, ({"models": "carotid"}, {"models": "volume", "labels": "liver"}), strict=True):
+        alone = Studies.open(str(tmp_path / "app"), pacs, {**conf, **grid, "device": "cpu"}).first
+        assert alone.state.root == study.state.root
+    assert len({study.state.root for study in studies}) == 2
+    assert studies.warnings() == []
 
 
 def test_images_beside_the_folders_are_named_until_they_are_moved(tmp_path: Path, place: Path) -> None:

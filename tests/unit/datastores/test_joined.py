@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fastapi import HTTPException
 
-from lib.datastores import JoinedFolders, LabelGuard, StudyFolder
+from lib.datastores import JoinedStudies, LabelGuard, StudyFolder
 from sequal.study.state import StudyState
 from unit.synthetic_study import settings
 
@@ -48,15 +48,15 @@ def states(tmp_path: Path) -> dict[str, StudyState]:
 
 
 @pytest.fixture
-def opened(place: Path, states: dict[str, StudyState]) -> Callable[[], JoinedFolders]:
+def opened(place: Path, states: dict[str, StudyState]) -> Callable[[], JoinedStudies]:
     """Opens the two folders, as a server does when it starts."""
 
-    def opened() -> JoinedFolders:
+    def opened() -> JoinedStudies:
         guards = {
             "carotid": LabelGuard(states["carotid"], settings()),
             "volume": LabelGuard(states["volume"], settings(**OF_VOLUMES)),
         }
-        return JoinedFolders(
+        return JoinedStudies(
             {model: StudyFolder(str(place / model), guard, auto_reload=False) for model, guard in guards.items()},
             watched=False,
         )

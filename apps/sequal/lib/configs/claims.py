@@ -23,18 +23,18 @@ class Claims:
         self._studies = studies
         self._claims: list[Claim | LedgerClaim] = []
 
-    def make(self, search: Mapping[str, Any] | None = None) -> None:
+    def make(self, searches: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Claim the studies; a process of one task, which serves nobody, claims nothing.
 
         Args:
-            search: the search filter of a PACS; None for a folder.
+            searches: the search filter of a PACS by model; None for folders.
 
         Raises:
             StudyError: a server with another state serves one of the studies.
         """
         if not in_task_process():
             for study in self._studies:
-                self._make(study, search)
+                self._make(study, None if searches is None else searches[study.model.name])
 
     def _make(self, study: Study, search: Mapping[str, Any] | None) -> None:
         state, settings = study.state, study.settings

@@ -25,7 +25,8 @@ class Studies:
     """What a server serves, in the order of `models`.
 
     With one model the studies folder is that of the study. With several it has a subfolder for each, which is a whole
-    study under the model's name: a server of that model alone on that subfolder has the same study and the same state.
+    study under the model's name. Of a PACS each model has the series of its modalities. A server of that model alone,
+    on that subfolder or that PACS, has the same study and the same state.
 
     Attributes:
         place: the studies folder, or the address of a PACS, as the server was given it.
@@ -49,17 +50,19 @@ class Studies:
 
         Raises:
             SettingsError: as `confs_by_model` and `Study.open`; of several models the message names the one.
-            StudyError: a subfolder is missing, several models are to be served from a PACS, or as `Study.open`.
+            StudyError: a subfolder is missing, or as `Study.open`.
         """
         confs = confs_by_model(conf)
         if len(confs) == 1:
             ((model, own),) = confs.items()
             return cls(place, {model: Study.open(app_dir, place, own, plan)})
-        _check_folders(place, list(confs))
+        in_pacs = "://" in place
+        if not in_pacs:
+            _check_folders(place, list(confs))
         studies = {}
         for model, own in confs.items():
             try:
-                studies[model] = Study.open(app_dir, str(Path(place) / model), own)
+                studies[model] = Study.open(app_dir, place if in_pacs else str(Path(place) / model), own, plan)
             except SettingsError as error:
                 raise SettingsError(f"For the model `{model}`: {error}") from error
         return cls(place, studies)
@@ -75,7 +78,7 @@ class Studies:
 
     @property
     def of_frames(self) -> Study | None:
-        """The one that the browser's pages and OHIF show; volumes are for 3D Slicer."""
+        """The one that the browser's page to annotate shows."""
         return next((study for study in self if study.model.spatial_dims == 2), None)
 
     @property
@@ -101,7 +104,7 @@ class Studies:
 
     def warnings(self) -> list[str]:
         """What is not well with how the images are shared out."""
-        if len(self.by_model) == 1:
+        if len(self.by_model) == 1 or "://" in self.place:
             return []
         place = Path(self.place)
         found = [*images_by_id(place).values(), *images_by_id(place / FINAL_LABELS).values()]
@@ -131,11 +134,6 @@ def chosen(by_model: Mapping[str, T], request: Mapping[str, Any]) -> dict[str, T
 
 
 def _check_folders(place: str, models: list[str]) -> None:
-    if "://" in place:
-        raise StudyError(
-            f"Expected a folder as `--studies` of several models ({', '.join(models)}), got the address "
-            f"{place.rpartition('@')[2]}. Start a server for each model, each with a port of its own."
-        )
     missing = [model for model in models if not (Path(place) / model).is_dir()]
     if missing:
         raise StudyError(

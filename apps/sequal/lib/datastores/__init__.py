@@ -3,7 +3,7 @@
 from lib.datastores.accepted import accept_label
 from lib.datastores.connection import open_archive, search_filter, viewed_pacs
 from lib.datastores.dicomweb import DicomWebStudy
-from lib.datastores.joined import JoinedFolders
+from lib.datastores.joined import JoinedStudies
 from lib.datastores.label_guard import WARNINGS, LabelGuard
 from lib.datastores.local import StudyFolder
 from lib.datastores.pacs_plan import with_pacs_plan
@@ -12,7 +12,7 @@ from lib.datastores.served_images import ServedImages
 __all__ = [
     "WARNINGS",
     "DicomWebStudy",
-    "JoinedFolders",
+    "JoinedStudies",
     "LabelGuard",
     "ServedImages",
     "StudyFolder",

@@ -13,7 +13,7 @@ from monailabel.datastore.dicom import DICOMwebClientX
 from lib.datastores.archive import ImageArchive, with_timeout
 from lib.web.ohif import PacsService
 from sequal.errors import StudyError
-from sequal.files.dicom.series_list import modality_filter
+from sequal.files.dicom.series_list import modality_filter, narrowed
 from sequal.study.address import split_address
 
 __all__ = ["open_archive", "search_filter", "viewed_pacs"]
@@ -75,7 +75,7 @@ def viewed_pacs(url: str, settings: Settings) -> PacsService | None:
     )
 
 
-def search_filter(settings: Settings, modalities: Sequence[str]) -> dict[str, Any]:
+def search_filter(settings: Settings, modalities: Sequence[str], *, shared: bool = False) -> dict[str, Any]:
     """The filter of the images that the server's settings give.
 
     MONAI Label's own default, which finds CT, counts as none: it cannot be told from a user's words.
@@ -83,9 +83,12 @@ def search_filter(settings: Settings, modalities: Sequence[str]) -> dict[str, An
     Args:
         settings: MONAI Label's.
         modalities: of what is segmented, which are looked for by default.
+        shared: whether other models work on the PACS as well; then no series of other modalities is looked for.
     """
     given = dict(settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER)
-    return modality_filter(modalities) if given == _DEFAULT else given
+    if given == _DEFAULT:
+        return modality_filter(modalities)
+    return narrowed(given, modalities) if shared else given
 
 
 def _client(url: str, settings: Settings) -> DICOMwebClient:

@@ -1,4 +1,4 @@
-"""The studies folders of several models as one MONAI Label datastore."""
+"""The studies of several models, folders or parts of a PACS, as one MONAI Label datastore."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ from lib.datastores.folder_watch import FolderWatch
 from lib.datastores.local import StudyFolder
 from sequal.errors import ImageError
 
-__all__ = ["JoinedFolders"]
+__all__ = ["JoinedStudies"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +24,16 @@ _FINAL: Final = DefaultLabelTag.FINAL
 _SHOWN: Final = 5
 
 
-class JoinedFolders(Datastore):
+class JoinedStudies(Datastore):
     """Hands what concerns an image to the folder that has it; lists are those of all folders.
 
     An image that two folders have is that of the folder which has noted it longer, of the first where that is equal: a
     new file takes no image away from another model. The other one is left out, in its own folder as well, until one of
-    the two is renamed.
+    the two is renamed. In a PACS the modality of a series says whose image it is.
 
     Args:
-        folders: by the name of their model; none of them watches itself.
-        watched: look for new files while the server runs.
+        folders: by the name of their model, folders or studies in one PACS; none of them watches itself.
+        watched: look for new files while the server runs; of no use in a PACS.
     """
 
     def __init__(self, folders: Mapping[str, StudyFolder], *, watched: bool) -> None:
@@ -240,15 +240,15 @@ class JoinedFolders(Datastore):
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """Images with a final label, those of the first model first."""
-        return self._all(StudyFolder.get_labeled_images)
+        return self._all(lambda folder: folder.get_labeled_images())
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """Images without a final label, those of the first model first."""
-        return self._all(StudyFolder.get_unlabeled_images)
+        return self._all(lambda folder: folder.get_unlabeled_images())
 
     def list_images(self) -> list[str]:
         """Every image, those of the first model first."""
-        return self._all(StudyFolder.list_images)
+        return self._all(lambda folder: folder.list_images())
 
     def datalist(self) -> list[dict[str, Any]]:
         """Image and label file of every labelled image."""

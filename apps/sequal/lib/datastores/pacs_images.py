@@ -83,6 +83,18 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         series = self._lister.last().images.get(image_id)
         return {**super().image_notes(image_id), **(_shown(series) if series else {})}
 
+    def noted(self) -> set[str]:
+        """Every image that the PACS lists, or listed once."""
+        return set(self._lister.last().patients)
+
+    def noted_at(self, image: str) -> float | None:
+        """0 for an image that the PACS lists or listed once, or that is here; None for any other.
+
+        No image is one of two models, since no two have a modality in common.
+        """
+        here = _is_uid(image) and self._images.has(image)
+        return 0.0 if here or image in self._lister.last().patients else None
+
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Add to what is noted about an image."""
         self._note(image_id)
@@ -111,6 +123,14 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         known = self._lister.last().patients
         return {image: known[image] for image in image_ids if image in known}
 
+    def left_out(self) -> list[str]:
+        """Why series of the PACS are no images, in a sentence; empty where none was found to be none."""
+        reasons = [told for series in self._lister.last().images.values() if (told := self._images.unusable(series))]
+        if not reasons:
+            return []
+        more = f" So it is with {len(reasons) - 1} more series; the log names each." if len(reasons) > 1 else ""
+        return [f"A series of the PACS is left out. {reasons[0]}{more}"]
+
     def check_answers(self) -> None:
         """Make sure that the PACS answers.
 
@@ -123,7 +143,7 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
             raise refusal(error) from error
 
     def _fetch(self, image_id: str) -> str:
-        if not _UID.fullmatch(image_id) or len(image_id) > _LONGEST_UID:
+        if not _is_uid(image_id):
             return ""
         if not self._images.has(image_id):
             series = self._lister.last().images.get(image_id) or self._archive.find(image_id)
@@ -155,6 +175,10 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         # An image that was not fetched, or whose file was removed to save space, is an image; its label stays known.
         labels = super()._suffixes(DefaultLabelTag.FINAL.value)
         return {image: IMAGE_SUFFIX for image in {*found, *labels, *self._datastore.objects}}
+
+
+def _is_uid(name: str) -> bool:
+    return _UID.fullmatch(name) is not None and len(name) <= _LONGEST_UID
 
 
 def _shown(series: Series) -> dict[str, str]:

@@ -77,7 +77,7 @@ class PacsLabels:
         """The usable labels of each image, the newest last."""
         labels: dict[str, list[PacsLabel]] = {}
         for series in listing.segmentations.values():
-            label = self._look(series)
+            label = self._look(series, listing)
             if label is not None and not label.unusable and label.image in listing.patients:
                 labels.setdefault(label.image, []).append(label)
         return {image: sorted(found, key=lambda label: (label.created, label.uid)) for image, found in labels.items()}
@@ -126,7 +126,7 @@ class PacsLabels:
         temporary.replace(target)
         return target
 
-    def _look(self, series: Series) -> PacsLabel | None:
+    def _look(self, series: Series, listing: Listing) -> PacsLabel | None:
         label = self._known.get(series.uid) or self._noted(series.uid)
         if label is None or label.instances != series.instances:
             try:
@@ -134,7 +134,8 @@ class PacsLabels:
             except PacsError as error:
                 logger.warning("A segmentation is left out for now. %s", error)
                 return None
-            self._keep(label)
+            # What belongs to an image of another model, or of no model, is not missed here.
+            self._keep(label, missed=not label.image or label.image in listing.patients)
         self._known[series.uid] = label
         return label
 
@@ -153,8 +154,8 @@ class PacsLabels:
         station = str(newest.get("StationName") or "")
         return PacsLabel(series.uid, image, _created(newest), series.instances, reason, no_layer, station)
 
-    def _keep(self, label: PacsLabel) -> None:
-        if label.unusable:
+    def _keep(self, label: PacsLabel, *, missed: bool = True) -> None:
+        if label.unusable and missed:
             logger.warning("Leaving out segmentation %s of image %s: %s", label.uid, label.image, label.unusable)
         self._known[label.uid] = label
         with atomic_write(self._path(f"{label.uid}.json")) as file:

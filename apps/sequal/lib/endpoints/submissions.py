@@ -11,7 +11,7 @@ from monailabel.endpoints.user.auth import RBAC, User
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import DefaultLabelTag
 
-from lib.datastores import JoinedFolders
+from lib.datastores import JoinedStudies
 from lib.endpoints.answering import ADMIN, ANNOTATOR, Endpoint, json_object, reasons
 from lib.endpoints.received import received, received_label
 from lib.web.dicomweb import is_viewed
@@ -59,7 +59,7 @@ def submission_endpoints(app: MONAILabelApp) -> list[Endpoint]:
             name = PureWindowsPath(file.filename or "").name  # of either kind of path
             sent = received(file, folder, "image", image_suffix(name) or Path(name).suffix[:16] or None)
             store: Any = app.datastore()
-            whose = {"model": model} if isinstance(store, JoinedFolders) else {}
+            whose = {"model": model} if isinstance(store, JoinedStudies) else {}
             if model is not None and not whose:
                 raise SettingsError(
                     f"Expected no `model` with an image for a server of one model, got {model[:80]!r}. Leave it out."

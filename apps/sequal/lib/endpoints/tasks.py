@@ -13,7 +13,7 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from lib.configs import not_found
 from lib.endpoints.answering import ADMIN, ANNOTATOR, READER, Endpoint, JsonBody, reasons
 from lib.endpoints.task_queue import stop_tasks, wait_for_task
-from lib.web.access import request_keys
+from lib.web.access import asked_model, request_keys
 from sequal.errors import SettingsError
 
 __all__ = ["task_endpoints"]
@@ -35,6 +35,7 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
     """
 
     def train_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401 - JSON, as MONAI Label gives it
+        sent = _of_address(sent)
         named = sent.get(_NAMES["train"])
         if named is not None:
             return {named: {"result": train_one(str(named), sent, run_sync, enqueue=True), "detail": None}}
@@ -51,11 +52,11 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
 
     def score_all(sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401
         with reasons():
-            return _done(scoring.run(_of_tasks("scoring", sent, app._scoring_methods)), run_sync)
+            return _done(scoring.run(_of_tasks("scoring", _of_address(sent), app._scoring_methods)), run_sync)
 
     def score_one(method: str, sent: JsonBody, run_sync: bool = False) -> Any:  # noqa: ANN401
         with reasons():
-            values = _of_task("scoring", sent, app._scoring_methods, method)
+            values = _of_task("scoring", _of_address(sent), app._scoring_methods, method)
             return _done(scoring.run_method(method, values), run_sync)
 
     def infer_all(
@@ -70,7 +71,8 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
 
     def next_sample(strategy: str, sent: JsonBody, user: Annotated[User, Depends(RBAC(READER))]) -> Any:  # noqa: ANN401
         with reasons():
-            return activelearning.sample(strategy, request_keys.checked("activelearning", sent), user.username)
+            values = request_keys.checked("activelearning", _of_address(sent))
+            return activelearning.sample(strategy, values, user.username)
 
     def stop(method: str) -> Callable[[], dict[str, Any] | None]:
         return lambda: stop_tasks(method)
@@ -86,6 +88,20 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
         Endpoint("/batch/infer/{model}", infer_all, ADMIN, ("images", "run_sync")),
         Endpoint("/activelearning/{strategy}", next_sample, READER),
     ]
+
+
+def _of_address(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """A request with the model that it names, or else the one to whose address it came, if to one.
+
+    OHIF puts the settings of a training below the name of the model.
+    """
+    model = asked_model()
+    if model is None:
+        return dict(sent)
+    own = sent.get(model)
+    if not isinstance(own, dict):
+        return {"model": model, **sent}
+    return {"model": model, **{key: value for key, value in sent.items() if key != model}, **own}
 
 
 def _of_task(

@@ -1,5 +1,6 @@
 """What answers at an address that a command was given: a running server, or a PACS."""
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -7,10 +8,11 @@ import requests
 
 from sequal.errors import PacsError, ServerError
 from sequal.files.dicom.connection import pacs_client
-from sequal.files.dicom.series_list import ListedSeries, list_series
-from sequal.study.address import split_address
+from sequal.files.dicom.series_list import ListedSeries, list_series, modality_filter
+from sequal.settings import Settings
+from sequal.study.address import model_path, split_address
 
-__all__ = ["THIS_MACHINE", "is_server", "series_at_server"]
+__all__ = ["THIS_MACHINE", "is_server", "of_model", "series_at_server"]
 
 #: A proxy of the environment knows nothing of this machine's own ports.
 THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
@@ -41,9 +43,27 @@ def is_server(address: str) -> bool:
         ) from error
 
 
-def series_at_server(address: str) -> list[ListedSeries]:
-    """The ultrasound series of a server's PACS; none for a server on a folder, whose images are files with names."""
+def of_model(address: str, model: str) -> str:
+    """The address at which a server is one of this model alone, whatever else it serves.
+
+    Raises:
+        SettingsError: there is no such model.
+
+    >>> of_model("http://127.0.0.1:8000/", "volume")
+    'http://127.0.0.1:8000/sequal/volume'
+    """
+    return f"{address.rstrip('/')}{model_path(Settings.from_conf({'models': model}).model)}"
+
+
+def series_at_server(address: str, modalities: Sequence[str] = ("US",)) -> list[ListedSeries]:
+    """The series of a server's PACS; none for a server on a folder, whose images are files with names.
+
+    Args:
+        address: of the server.
+        modalities: of the series.
+    """
+    client = pacs_client(f"{address.rstrip('/')}{_TO_THE_PACS}", "STUDIES")
     try:
-        return list_series(pacs_client(f"{address.rstrip('/')}{_TO_THE_PACS}", "STUDIES"), {"Modality": "US"})
+        return list_series(client, modality_filter(modalities))
     except PacsError:
         return []

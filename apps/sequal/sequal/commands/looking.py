@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from sequal.acquisition import STRATEGIES, Query
+from sequal.anatomy.models import MODELS
 from sequal.commands.address import is_server, series_at_server
 from sequal.commands.annotating.client import AnnotationClient
 from sequal.commands.place import StudyPlace
@@ -15,6 +16,7 @@ from sequal.commands.spelling import setting_pairs
 from sequal.errors import SettingsError
 from sequal.files.dicom.series_list import series_names
 from sequal.files.imaging import stored_label_says_no_layer
+from sequal.settings import Settings
 from sequal.study.label_notes import noted_warnings
 from sequal.study.overview import NEXT_SHOWN, StudyOverview
 from sequal.study.pool import query_generator, study_pool
@@ -55,8 +57,10 @@ def look_at_study(
             "leave them out."
         )
     with tempfile.TemporaryDirectory() as folder:
-        overview = AnnotationClient(studies, "status", Path(folder)).overview(strategy, model)
-    return replace(overview, names=series_names(series_at_server(studies)))
+        client = AnnotationClient(studies, "status", Path(folder))
+        overview = client.overview(strategy, model)
+        of_first = next((name for name in client.info().get("trainers", ()) if name in MODELS), Settings.models)
+    return replace(overview, names=series_names(series_at_server(studies, MODELS[model or of_first].modalities)))
 
 
 def next_queries(place: StudyPlace, state: StudyState, strategy: str) -> Iterator[Query]:

@@ -1,10 +1,19 @@
-"""The address of a study that lies elsewhere."""
+"""The address of a study that lies elsewhere, and that of one model of a server."""
 
 from urllib.parse import SplitResult, urlsplit
 
 from sequal.errors import StudyError
 
-__all__ = ["split_address"]
+__all__ = ["model_path", "split_address"]
+
+
+def model_path(model: str) -> str:
+    """The path below which a server of several models is one of this model alone.
+
+    >>> model_path("volume")
+    '/sequal/volume'
+    """
+    return f"/sequal/{model}"
 
 
 def split_address(studies: str) -> SplitResult:

@@ -40,7 +40,7 @@ def test_our_configuration_comes_before_the_servers_and_the_rest_stays(server, o
 
 
 def test_volumes_have_a_script_of_their_own(server, ohif):
-    serve_app_config(server, ohif, VOLUME_LABELS)
+    serve_app_config(server, ohif, [VOLUME_LABELS])
 
     served = TestClient(server).get(APP_CONFIG_PATH).text
     assert served == f"{STOCK}\n{VOLUME_LABELS.read_text(encoding='utf-8')}"

@@ -8,16 +8,21 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.middleware import Middleware
 
 from lib.web.access.control import AccessControl
+from lib.web.access.one_model import OneModel
 from lib.web.access.same_names import SameNames
 
 __all__ = ["protect"]
 
 #: Ours of before, and MONAI Label's CORS, which echoes any origin together with credentials.
-_REPLACED: Final = frozenset({AccessControl.__name__, CORSMiddleware.__name__, SameNames.__name__})
+_REPLACED: Final = frozenset(entry.__name__ for entry in (AccessControl, CORSMiddleware, OneModel, SameNames))
 
 
 def protect(
-    server: FastAPI, hosts: Collection[str], origins: Collection[str], known: Callable[[str], str] = str
+    server: FastAPI,
+    hosts: Collection[str],
+    origins: Collection[str],
+    known: Callable[[str], str] = str,
+    models: Collection[str] = (),
 ) -> None:
     """Let only requests through that `AccessControl` lets through; pages of the listed origins may read replies.
 
@@ -28,6 +33,7 @@ def protect(
         hosts: as `AccessControl` takes them.
         origins: as `AccessControl` takes them.
         known: as `SameNames` takes it.
+        models: as `OneModel` takes them.
     """
     ours = [
         Middleware(AccessControl, hosts=hosts, origins=origins),
@@ -38,6 +44,7 @@ def protect(
             allow_methods=["*"],
             allow_headers=["*"],
         ),
+        Middleware(OneModel, models=models),
         Middleware(SameNames, known=known),
     ]
     # By name: after `/reload` these are classes of modules that were loaded again.

@@ -1,5 +1,6 @@
 """The script that configures OHIF: MONAI Label's own, and ours behind it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,16 +13,16 @@ STUDY_LIST: Final = Path(__file__).parent / "study_list.js"
 VOLUME_LABELS: Final = Path(__file__).parent / "volume_labels.js"
 
 
-def app_config(stock: Path, script: Path = STUDY_LIST) -> str:
-    """OHIF's `app-config.js` with a script of ours behind it.
+def app_config(stock: Path, scripts: Sequence[Path] = (STUDY_LIST,)) -> str:
+    """OHIF's `app-config.js` with scripts of ours behind it.
 
     The browser runs it as a plain script before OHIF itself.
 
     Args:
         stock: the file that MONAI Label serves.
-        script: ours.
+        scripts: ours.
 
     Raises:
         OSError: one of the files cannot be read.
     """
-    return "\n".join(path.read_text(encoding="utf-8") for path in (stock, script))
+    return "\n".join(path.read_text(encoding="utf-8") for path in (stock, *scripts))

@@ -1,5 +1,6 @@
 """The route that the app adds to the server for OHIF."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ __all__ = ["APP_CONFIG_PATH", "serve_app_config"]
 APP_CONFIG_PATH: Final = "/ohif/app-config.js"
 
 
-def serve_app_config(server: FastAPI, ohif: Path, script: Path = STUDY_LIST) -> None:
+def serve_app_config(server: FastAPI, ohif: Path, scripts: Sequence[Path] = (STUDY_LIST,)) -> None:
     """Answer with OHIF's configuration in place of the server.
 
     Called again (MONAI Label builds the app anew on `/reload`), the new route replaces the old one.
@@ -23,12 +24,12 @@ def serve_app_config(server: FastAPI, ohif: Path, script: Path = STUDY_LIST) -> 
     Args:
         server: MONAI Label's FastAPI application.
         ohif: folder of the viewer's files.
-        script: what is added to the configuration.
+        scripts: what is added to the configuration.
     """
 
     def configuration() -> PlainTextResponse:
         # Read at every call: the file is small, and a page is loaded once per image.
-        configured = app_config(ohif / "app-config.js", script)
+        configured = app_config(ohif / "app-config.js", scripts)
         return PlainTextResponse(configured, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
     # Before the server's own, whose `/ohif/{path}` would answer first.

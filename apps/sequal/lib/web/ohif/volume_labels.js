@@ -12,6 +12,9 @@
   // The id that MONAI Label's panel gives to the one segmentation of a page.
   const SEGMENTATION = "1";
   const NOT_ANNOTATED = 255;
+  // The address at which the server is one of volumes alone, whatever else it serves.
+  const SERVER = "/sequal/volume";
+  const MODALITIES = ["CT", "MR", "PT"];
   const RADIUS_MM = 5;
   const TOOLS = [
     { id: "Brush", icon: "icon-tool-brush", label: "Brush", tool: "CircularBrush" },
@@ -97,7 +100,7 @@
   // Put the stored label in place of what is drawn; false where the image has none.
   const openStored = async ({ image, volume, voxels, named }) => {
     const query = new URLSearchParams({ label: image, tag: "final" });
-    const [reply, info] = await Promise.all([fetch(`/datastore/label?${query}`), fetch("/info/")]);
+    const [reply, info] = await Promise.all([fetch(`${SERVER}/datastore/label?${query}`), fetch(`${SERVER}/info/`)]);
     if (reply.status === 404) {
       return false;
     }
@@ -124,7 +127,7 @@
     const form = new FormData();
     form.append("params", JSON.stringify({ label_info: named }));
     form.append("label", new Blob([voxels]), "label.bin");
-    const reply = await fetch(`/datastore/label?image=${encodeURIComponent(image)}`, { method: "PUT", body: form });
+    const reply = await fetch(`${SERVER}/datastore/label?image=${encodeURIComponent(image)}`, { method: "PUT", body: form });
     const told = await reply.json().catch(() => ({}));
     if (!reply.ok) {
       throw new Error(typeof told.detail === "string" ? told.detail : `${reply.status} ${reply.statusText}`);
@@ -220,6 +223,10 @@
     let leave = () => {};
     return {
       ...stock,
+      isValidMode: ({ modalities }) => ({
+        valid: modalities.split("\\").some((modality) => MODALITIES.includes(modality)),
+        description: `The mode is for studies of ${MODALITIES.join(", ")}.`,
+      }),
       routes: need(stock.routes, "routes in its MONAI Label mode").map(withPanel),
       onModeEnter: (managers) => {
         stock.onModeEnter(managers);
@@ -245,6 +252,6 @@
     const config = need(window.config, "window.config");
     config.modes = [...need(config.modes, "modes in its configuration"), mode];
     // MONAI Label's panel reads the server's address from here; it would else offer port 8000.
-    document.cookie = `MONAILABEL_SERVER_URL=${escape(`${window.location.origin}/`)}`;
+    document.cookie = `MONAILABEL_SERVER_URL=${escape(`${window.location.origin}${SERVER}/`)}`;
   });
 })();

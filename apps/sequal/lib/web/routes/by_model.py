@@ -5,11 +5,13 @@ from functools import partial
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
+import anyio.to_thread
 from fastapi import Depends, Query, params
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.configs import not_found
+from lib.web.access import asked_model
 from lib.web.ohif.in_front import place_of
 
 __all__ = ["names_a_model", "of_models"]
@@ -18,8 +20,8 @@ __all__ = ["names_a_model", "of_models"]
 def of_models(routes: Mapping[str, Sequence[APIRoute]], model_of: Callable[[str], str | None]) -> list[APIRoute]:
     """Routes that answer for the studies of several models.
 
-    Of routes with one path and one method, that of the model answers which the query names under `model`; else that of
-    the model whose image it names under `image`; else the first.
+    Of routes with one path and one method, that of the model answers which the query names under `model`, or to whose
+    address it came; else that of the model whose image it names under `image`; else the first.
 
     Args:
         routes: of each model's study.
@@ -54,7 +56,8 @@ async def _answer(
     apps: Mapping[str, ASGIApp], model_of: Callable[[str], str | None], scope: Scope, receive: Receive, send: Send
 ) -> None:
     query: dict[str, list[Any]] = parse_qs(scope["query_string"].decode("latin-1"))
-    named = query.get("model", [None])[-1]
+    named = query.get("model", [asked_model()])[-1]
     image = query.get("image", [None])[-1]
-    model = named if named is not None or image is None else model_of(image)
+    # In a thread: a PACS may be slow to say what it has.
+    model = named if named is not None or image is None else await anyio.to_thread.run_sync(model_of, image)
     await apps.get(str(model), next(iter(apps.values())))(scope, receive, send)

@@ -16,6 +16,7 @@ from lib.web.routes.annotator_page import PAGE_PATH
 from lib.web.routes.dicomweb import DICOMWEB_PATH
 from lib.web.routes.no_layer_count import NoLayerCount
 from lib.web.routes.pages import page
+from sequal.study.address import model_path
 from sequal.study.state import STARTING, RoundRecord, StudyModels, state_warnings, study_warnings
 from sequal.study.trust import snapshot, study_trust, trust_words
 
@@ -89,8 +90,10 @@ def start_routes(
 def _part(study: Study, store: Datastore, no_layer: NoLayerCount, *, several: bool) -> dict[str, Any]:
     """What the page shows of one study."""
     return {
-        "folder": Path(study.studies).name if several else "",
+        "several": several,
+        "folder": Path(study.studies).name if several and "://" not in study.studies else "",
         "id": f"{study.model.name}-" if several else "",
+        "address": model_path(study.model.name),
         "counts": _counts(study, store, no_layer),
         "volumes": study.model.spatial_dims == 3,
         "labels": ", ".join(study.model.labels),

@@ -10,6 +10,7 @@ from typing import Final
 
 from rich.progress import Progress as ProgressBar
 
+from sequal.commands.address import of_model
 from sequal.commands.annotating.client import AnnotationClient
 from sequal.commands.annotating.evaluation import served_model
 from sequal.commands.annotating.picture import write_picture
@@ -45,7 +46,8 @@ class AnnotateOptions:
         demo: folder of a demo; None: annotate at `server`.
         noisy: draw as a simulated reader; else submit the truth itself, as always in volumes.
         play: rounds, strategy and so on.
-        conf: `key=value` settings, for the server of a demo, or for every training of a server that runs.
+        conf: `key=value` settings, for the server of a demo, or for every training of a server that runs; of that,
+            `models` names the model to annotate for.
     """
 
     app: Path
@@ -71,8 +73,10 @@ def annotate_command(options: AnnotateOptions) -> None:
     if options.demo is not None:
         Settings.from_conf(settings)
     else:
+        model = settings.pop("models", None)
         Settings().override(settings)
-        options = replace(options, play=replace(options.play, training=settings))
+        server = options.server if model is None else of_model(options.server, model)
+        options = replace(options, server=server, play=replace(options.play, training=settings))
     simulated = False
     if options.demo is not None and options.studies is None:
         if options.truth is not None:

@@ -93,8 +93,8 @@ def served_model(info: Mapping[str, Any]) -> Model:
     known = [name for name in trained if name in MODELS]
     if len(known) > 1:
         raise ServerError(
-            f"Expected a server of one model to annotate for, got one of {', '.join(known)}. Start one on the folder "
-            f"of a model, as with `--studies STUDIES/{known[0]} --conf models {known[0]}`."
+            f"Expected `--models` to say which model of the server to annotate for ({' or '.join(known)}), got none. "
+            f"Add for example `--models {known[-1]}`."
         )
     if not known:
         raise ServerError(

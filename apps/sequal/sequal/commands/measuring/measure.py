@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sequal.commands.address import is_server
+from sequal.commands.address import is_server, of_model
 from sequal.commands.annotating.client import AnnotationClient
 from sequal.commands.console import OUT, progress_bar, table
 from sequal.commands.measuring.images import (
@@ -96,7 +96,7 @@ def _source(
                 f"Expected no --spacing-mm for {studies}, got one. A running server measures by what its images say."
             )
         with tempfile.TemporaryDirectory() as folder:
-            client = AnnotationClient(studies, "measure", Path(folder))
+            client = AnnotationClient(of_model(studies, settings.model), "measure", Path(folder))
             yield MeasureSource.server(studies, client, settings.patient_pattern), client
 
 

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from sequal.errors import PacsError, SettingsError
 from sequal.files.dicom.connection import PASSWORD_VARIABLE, USER_VARIABLE
 
-__all__ = ["ListedSeries", "list_series", "modality_filter", "one_by_one", "search_filter", "series_names"]
+__all__ = ["ListedSeries", "list_series", "modality_filter", "narrowed", "one_by_one", "search_filter", "series_names"]
 
 #: The server's own setting; docs/pacs.md says what it is for.
 _FILTER_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
@@ -54,6 +54,17 @@ def modality_filter(modalities: Sequence[str]) -> dict[str, Any]:
     ({'Modality': 'US'}, {'Modality': ['CT', 'MR']})
     """
     return {_MODALITY: modalities[0] if len(modalities) == 1 else list(modalities)}
+
+
+def narrowed(wanted: Mapping[str, Any], modalities: Sequence[str]) -> dict[str, Any]:
+    """A search filter for those series that are of some modalities; an empty list finds none.
+
+    >>> narrowed({"PatientID": "p"}, ["US"]), narrowed({"Modality": ["CT", "US"]}, ["CT", "MR"])
+    ({'PatientID': 'p', 'Modality': 'US'}, {'Modality': 'CT'})
+    """
+    asked = wanted.get(_MODALITY, modalities)
+    asked = [asked] if isinstance(asked, str) else asked
+    return {**wanted, **modality_filter([modality for modality in modalities if modality in asked])}
 
 
 def one_by_one(wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
