@@ -17,12 +17,11 @@ from lib.configs import Claims, Studies, Study, conflict, in_task_process, not_f
 from lib.datastores import (
     DicomWebStudy,
     JoinedStudies,
-    LabelGuard,
     ServedImages,
     StudyFolder,
     accept_label,
-    open_archive,
-    search_filter,
+    open_folders,
+    open_pacs,
     viewed_pacs,
     with_pacs_plan,
 )
@@ -99,28 +98,11 @@ class SequalApp(MONAILabelApp):
 
     def init_datastore(self) -> Datastore:
         """The studies folders or the PACS, guarded; any other remote study as MONAI Label opens it."""
-        study, several = self._studies.first, len(self._studies.by_model) > 1
-        if "://" in self.studies:
-            if server_settings.MONAI_LABEL_DATASTORE:
-                return super().init_datastore()  # another kind of remote study
-            archive, by_model = open_archive(self.studies, server_settings), self._studies.by_model
-            searches = {
-                model: search_filter(server_settings, one.model.modalities, shared=several)
-                for model, one in by_model.items()
-            }
-            self._claims.make(searches)
-            parts = {
-                model: DicomWebStudy(archive, searches[model], one.state, LabelGuard(one.state, one.settings))
-                for model, one in by_model.items()
-            }
-            return JoinedStudies(parts, watched=False) if several else parts[study.model.name]
-        self._claims.make()
-        watched = server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD
-        folders = {
-            model: StudyFolder(one.studies, LabelGuard(one.state, one.settings), auto_reload=watched and not several)
-            for model, one in self._studies.by_model.items()
-        }
-        return JoinedStudies(folders, watched=watched) if several else folders[study.model.name]
+        if "://" not in self.studies:
+            return open_folders(self._studies, self._claims, watched=server_settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD)
+        if server_settings.MONAI_LABEL_DATASTORE:
+            return super().init_datastore()  # another kind of remote study
+        return open_pacs(self._studies, self._claims, server_settings)
 
     def _check_alone(self) -> None:
         """Ask for nothing and train nothing beside a server with a state of its own.

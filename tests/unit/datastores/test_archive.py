@@ -15,8 +15,9 @@ from monailabel.config import Settings
 from pydicom.dataset import Dataset
 
 from lib.datastores import archive as archive_module
-from lib.datastores import open_archive, search_filter, viewed_pacs
+from lib.datastores import viewed_pacs
 from lib.datastores.archive import ImageArchive, Series, with_timeout
+from lib.datastores.connection import open_archive, search_filter
 from lib.web.ohif import PacsService
 from sequal.errors import PacsError, StudyError
 
