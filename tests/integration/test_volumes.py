@@ -62,7 +62,7 @@ def test_the_loop_runs_on_volumes(tmp_path: Path) -> None:
         nib.save(nib.Nifti1Image(np.full(volume.shape, 9, np.uint8), volume.affine), strange)
         refused = server.save_label(image, strange)
         assert refused.status_code == 400
-        assert "left atrium (1) or aorta (2)" in refused.text
+        assert "1 left atrium, 2 aorta, got [9] as well" in refused.text
         kept = np.asanyarray(nib.load(studies / "labels" / "final" / f"{image}.nii.gz").dataobj)
         np.testing.assert_array_equal(kept, stored)
 
