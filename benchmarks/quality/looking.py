@@ -72,7 +72,7 @@ def _without_branch(
     scores = {name: -float(value) for name, value in score_all(loaded.seen(looked, settings)).items() if name != "sqa"}
     pair = torch.stack([looked.log_p[network].max(dim=1).indices[0] for network in loaded.networks[1:]])
     native = model.to_native(looked.log_p[loaded.shown], working.grid)
-    shown = model.clean(native, frame, taught=loaded.taught)
+    shown = model.clean(native, frame, loaded.surroundings)
     expected = expected_dice(shown.foreground)
     scores |= {
         "expected_dice": 0.0 if expected is None else expected,

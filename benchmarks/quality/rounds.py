@@ -173,7 +173,7 @@ def _record(image: str, data: Data, loaded: LoadedPair) -> dict[str, Any]:
         return look(case, [loaded], data.settings)
     model = model_of(data.settings)
     native = predict(loaded.shown, model.read(data.images[image][0]), model, CPU)
-    shown = model.clean(native, frame, taught=loaded.taught)
+    shown = model.clean(native, frame, loaded.surroundings)
     return {"patient": case.patient, "dice": label_dice(shown.classes, case.truth)}
 
 

@@ -36,10 +36,18 @@ def test_a_query_pair_replaces_what_pld_compares_and_nothing_else(loaded, loaded
     assert not torch.allclose(loaded_with_query_pair.other(x), loaded_with_query_pair.reference(x))
 
 
-@pytest.mark.parametrize(("meta", "taught"), [({"round": 0}, False), ({}, False), ({"round": 2}, True)])
-def test_what_a_round_made_is_taught_and_starting_weights_are_not(tmp_path, write_checkpoint, meta, taught):
+@pytest.mark.parametrize(
+    ("meta", "surroundings"),
+    [
+        ({"round": 0}, None),
+        ({}, None),
+        ({"round": 2}, {}),
+        ({"round": 2, "surroundings": {"lumen": 0.3}}, {"lumen": 0.3}),
+    ],
+)
+def test_a_round_notes_the_surroundings_and_starting_weights_have_none(tmp_path, write_checkpoint, meta, surroundings):
     write_checkpoint(tmp_path / "c.pt", meta=meta)
-    assert load_pair(tmp_path / "c.pt", CPU).taught == taught
+    assert load_pair(tmp_path / "c.pt", CPU).surroundings == surroundings
 
 
 def test_another_architecture(tmp_path, write_checkpoint):

@@ -164,16 +164,26 @@ class Model(ABC):
     def to_native(self, log_p: Tensor, grid: Grid) -> NativePrediction:
         """Log-softmax (F, C, *working) of every frame on the image's own grid."""
 
-    def clean(self, prediction: NativePrediction, frame: Frame, *, taught: bool = False) -> NativePrediction:
+    def clean(
+        self, prediction: NativePrediction, frame: Frame, surroundings: Mapping[str, float] | None = None
+    ) -> NativePrediction:
         """What annotators are shown of a prediction of an image: without what cannot be.
 
         Args:
             prediction: as the networks give it.
             frame: the image.
-            taught: whether labels of the study taught the networks. Then rules do not hold that follow from what the
-                starting weights know: the labels may show another structure, or this one in other surroundings.
+            surroundings: of the labels that taught the networks, as `surroundings` found them; None: none did. Rules
+                that follow from what the starting weights know give way to them.
         """
         return prediction
+
+    def surroundings(self, labelled: Iterable[tuple[NDArray[np.uint8], Frame]]) -> dict[str, float]:
+        """What labels say of where the structure lies; a checkpoint keeps it for `clean`.
+
+        Args:
+            labelled: an expert's labels, in the array of the image, each with its image.
+        """
+        return {}
 
     @abstractmethod
     def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:

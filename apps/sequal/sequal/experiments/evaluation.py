@@ -154,7 +154,7 @@ def _of_test(
 
 def _shown(model: Model, loaded: LoadedPair, log_p: Tensor, grid: Grid, item: Item) -> NativePrediction:
     """Of one image (1, C, *working), without what an annotator is not shown either."""
-    return model.clean(model.to_native(log_p, grid), read_frame(item.image), taught=loaded.taught)
+    return model.clean(model.to_native(log_p, grid), read_frame(item.image), loaded.surroundings)
 
 
 def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor, thin_px: float) -> dict[str, Tensor]:

@@ -55,9 +55,9 @@ class LoadedPair:
         return self.pair.shown
 
     @property
-    def taught(self) -> bool:
-        """Whether a round of a study made it; else these are starting weights."""
-        return bool(self.meta.get("round", 0))
+    def surroundings(self) -> Mapping[str, float] | None:
+        """What the labels that taught it say of the surroundings, see `Model.clean`; None of starting weights."""
+        return self.meta.get("surroundings", {}) if self.meta.get("round", 0) else None
 
     @property
     def networks(self) -> tuple[nn.Module, nn.Module, nn.Module]:

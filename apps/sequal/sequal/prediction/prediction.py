@@ -64,7 +64,7 @@ def predict_frame(
     divergence = pld.score(loaded.seen(looked, settings))
     model = model_of(settings)
     raw = model.to_native(looked.log_p[loaded.shown], working.grid)
-    shown = model.clean(raw, frame, taught=loaded.taught)
+    shown = model.clean(raw, frame, loaded.surroundings)
     if not (with_errors or shown.classes.any()):
         looked = loaded.look(working.pixels, working.grid, device)
     probability = shown.foreground

@@ -10,6 +10,7 @@ from sequal.anatomy.layer.pieces import (
     drop_short_pieces,
     drop_without_lumen,
     keep_one_layer,
+    lumen_brightness,
 )
 
 
@@ -170,6 +171,20 @@ def test_an_unsure_layer_without_a_lumen_above_it_is_no_wall(above, p, kept):
     found = drop_without_lumen(probability, _bands(above, 100), 0.1)
     assert (found is probability) == kept
     assert (found > 0.5).any() == kept
+
+
+@pytest.mark.parametrize(("labelled", "kept"), [(0.0, False), (0.39, False), (0.41, True)])
+def test_a_lumen_half_as_bright_again_as_one_above_a_label_is_believed(labelled, kept):
+    found = drop_without_lumen(_layer(0.8), _bands(60, 100), 0.1, labelled)
+    assert (found > 0.5).any() == kept
+
+
+def test_the_brightness_of_a_lumen_is_that_above_the_layer_over_that_below_it():
+    layer = _layer(0.8) > 0.5
+    assert lumen_brightness(layer, _bands(60, 100), 0.1) == pytest.approx(0.6)
+    assert lumen_brightness(layer, _bands(0, 100), 0.1) == 0
+    assert lumen_brightness(layer, _bands(60, 0), 0.1) is None
+    assert lumen_brightness(np.zeros_like(layer), _bands(60, 100), 0.1) is None
 
 
 def test_grey_values_on_another_scale_say_the_same():

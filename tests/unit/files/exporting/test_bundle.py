@@ -217,7 +217,9 @@ def test_the_metadata_say_how_the_input_is_made(exported, model):
 def test_an_architecture_that_monai_lacks_comes_as_torchscript(tmp_path):
     torch.manual_seed(0)
     network = create_network(Architecture("unetplusplus")).eval()
-    model = ExportedModel(network, "unetplusplus", Architecture("unetplusplus"), "0123", {}, Settings(), taught=False)
+    model = ExportedModel(
+        network, "unetplusplus", Architecture("unetplusplus"), "0123", {}, Settings(), surroundings=None
+    )
     exported = export_bundle(model, tmp_path / "bundle")
     traced = torch.jit.load(exported.path / "models" / "model.ts")
     assert exported.difference <= 1e-4

@@ -66,7 +66,7 @@ def test_a_speck_is_left_out_unless_every_piece_stays(min_piece_mm, kept):
     layer[:, 60:68] = layer[60:64, 80:84] = 0.9
     frame = _image((120, 90, 1), (0.09, 0.05))
     data = {"pred": MetaTensor(layer, meta=frame.meta), "frame": frame}
-    mask = CleanMaskd("pred", "frame", min_piece_mm, taught=False, pixel_mm=0.06, credible_mm=(0.005, 0.5))(data)[
+    mask = CleanMaskd("pred", "frame", min_piece_mm, labelled_lumen=0.0, pixel_mm=0.06, credible_mm=(0.005, 0.5))(data)[
         "pred"
     ]
     assert mask.dtype == torch.uint8

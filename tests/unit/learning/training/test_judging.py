@@ -52,7 +52,8 @@ def _judges(study, known=(), held_out=(), chosen=settings(supervision="full")): 
     frames = WorkingFrames(chosen)
     labels = LabelsInUse(frames, study.state.refined, chosen)
     learnt = [item for item in labels.usable(study.labelled) if item not in held_out]
-    return LabelJudges(learnt, held_out, known, frames, labels, model_of(settings()), CPU, seed=0, taught=True), labels
+    model = model_of(settings())
+    return LabelJudges(learnt, held_out, known, frames, labels, model, CPU, seed=0, before=None, after={}), labels
 
 
 def test_dice_by_hand():

@@ -115,7 +115,9 @@ def test_the_first_round_publishes_and_scores(tmp_path):
     assert record.settings["network"] == "unet"
     assert record.versions.keys() == {"torch", "monai", "python"}
     json.dumps(report.as_stats())
-    assert load_pair(study.state.published, CPU).pair.updates == 4
+    loaded = load_pair(study.state.published, CPU)
+    assert loaded.pair.updates == 4
+    assert 0.5 < loaded.surroundings["lumen"] < 2, "noise of one kind on both sides of the bands"
     assert any((study.state.events / "round-0001").iterdir())
 
 

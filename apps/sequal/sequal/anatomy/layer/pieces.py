@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-__all__ = ["drop_pieces_at_margin", "drop_short_pieces", "drop_without_lumen", "keep_one_layer"]
+__all__ = ["drop_pieces_at_margin", "drop_short_pieces", "drop_without_lumen", "keep_one_layer", "lumen_brightness"]
 
 #: A piece is also short beside a longer one: when it has less than this part of its length.
 _PART_OF_LONGEST: Final = 0.25
@@ -21,6 +21,8 @@ _COMPARABLE: Final = 0.6
 _DOUBTED: Final = 0.113
 #: A doubted layer goes when this is exceeded by the doubt times the brightness of what should be its lumen.
 _NO_WALL: Final = 0.032
+#: A lumen up to this many times as bright as one above a labelled layer is believed.
+_AS_LABELLED: Final = 1.5
 #: Where the lumen is looked for, above the layer, and the tissue, below it, mm.
 _LUMEN_MM: Final = (0.3, 3.5)
 _TISSUE_MM: Final = 0.6
@@ -160,20 +162,21 @@ def _at_edge(piece: NDArray[np.bool_], before: NDArray[np.intp], first_row: int,
 
 
 def drop_without_lumen(
-    probability: NDArray[np.float32], pixels: NDArray[np.float32], pixel_mm: float
+    probability: NDArray[np.float32], pixels: NDArray[np.float32], pixel_mm: float, labelled: float = 0.0
 ) -> NDArray[np.float32]:
     """The probability, or none at all of a layer that the network is unsure of and that no lumen lies above.
 
     The far wall of an artery lies under its lumen, which is dark. Fog and gain can hide that, so a network that is sure
     is believed. Sheaths of muscle are bright bands with tissue on both sides, and networks that take them for a wall
-    are unsure of it (`docs/command-line.md`, *pretrain*). The doubt is 1 minus the Dice that the probabilities promise,
-    and brightness the grey value above the layer over that below it, both above black. The more doubt, the darker the
-    lumen has to be.
+    are unsure of it (`docs/command-line.md`, *pretrain*). The doubt is 1 minus the Dice that the probabilities promise.
+    The more doubt, the darker the lumen has to be (`lumen_brightness`); but where labels lie below a bright one, one
+    that is 1.5 times as bright will do.
 
     Args:
         probability: float32 (W, H), of the layer.
         pixels: float32 (W, H), grey values on any scale.
         pixel_mm: height of a pixel.
+        labelled: brightest lumen above the layer in the labels that taught the network; 0: none did.
 
     Returns:
         Zeros, or the given array.
@@ -183,6 +186,23 @@ def drop_without_lumen(
     doubt = 1.0 - 2.0 * float(probability[mask].sum()) / pixels_of_both if mask.any() else 0.0
     if doubt < _DOUBTED:
         return probability
+    brightness = lumen_brightness(mask, pixels, pixel_mm)
+    if brightness is None or doubt * brightness <= _NO_WALL or brightness <= _AS_LABELLED * labelled:
+        return probability
+    return np.zeros_like(probability)
+
+
+def lumen_brightness(mask: NDArray[np.bool_], pixels: NDArray[np.float32], pixel_mm: float) -> float | None:
+    """Mean grey value 0.3 to 3.5 mm above a layer over that in the 0.6 mm below it, both above black.
+
+    Args:
+        mask: (W, H), the layer.
+        pixels: float32 (W, H), grey values on any scale.
+        pixel_mm: height of a pixel.
+
+    Returns:
+        ≥ 0, about 0 below a dark lumen and 1 within tissue; None where one side is outside, or black below the layer.
+    """
     height = mask.shape[1]
     top, end = mask.argmax(axis=1)[:, None], height - mask[:, ::-1].argmax(axis=1)[:, None]
     rows, columns = np.arange(height), mask.any(axis=1)[:, None]
@@ -190,7 +210,7 @@ def drop_without_lumen(
     above = columns & (rows >= top - far) & (rows < top - near)
     below = columns & (rows >= end) & (rows < end + max(1.0, _TISSUE_MM / pixel_mm))
     if not (above.any() and below.any()):
-        return probability
+        return None
     black = np.percentile(pixels, 0.5)
-    lumen, tissue = pixels[above].mean() - black, pixels[below].mean() - black
-    return np.zeros_like(probability) if doubt * lumen > _NO_WALL * tissue else probability
+    lumen, tissue = (max(float(pixels[side].mean() - black), 0.0) for side in (above, below))
+    return lumen / tissue if tissue > 0 else None

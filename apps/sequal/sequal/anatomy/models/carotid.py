@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from sequal.anatomy.layer.pieces import (
     drop_short_pieces,
     drop_without_lumen,
     keep_one_layer,
+    lumen_brightness,
 )
 from sequal.anatomy.layer.supervision import apply_supervision
 from sequal.anatomy.measurement import (
@@ -43,7 +44,14 @@ from sequal.preparation.working_frame import Grid, WorkingFrame
 from sequal.preparation.working_grid import LATERAL_FACTOR, WorkingGrid
 from sequal.settings import Settings
 
-__all__ = ["MODEL", "Carotid", "to_working"]
+__all__ = ["MODEL", "Carotid", "labelled_lumen", "to_working"]
+
+_LUMEN: Final = "lumen"
+
+
+def labelled_lumen(surroundings: Mapping[str, float] | None) -> float | None:
+    """The brightest lumen above a labelled layer; 0 before any label, None of a round that did not look."""
+    return 0.0 if surroundings is None else surroundings.get(_LUMEN)
 
 
 def to_working(frame: Frame, settings: Settings) -> WorkingFrame:
@@ -104,18 +112,35 @@ class Carotid(Model):
         probability = np.ascontiguousarray(np.moveaxis(grid.to_native(log_p[:, INTIMA_MEDIA].exp()), 0, 2))
         return _native(probability)
 
-    def clean(self, prediction: NativePrediction, frame: Frame, *, taught: bool = False) -> NativePrediction:
+    def clean(
+        self, prediction: NativePrediction, frame: Frame, surroundings: Mapping[str, float] | None = None
+    ) -> NativePrediction:
         """Frame by frame without pieces that cannot be a wall (`min_piece_mm`)."""
         settings = self.settings
         if settings.min_piece_mm == 0:
             return prediction
-        dx, dy = frame.calibration.spacing_mm or (settings.working_spacing_mm, settings.working_spacing_mm)
+        dx, dy = self._pixel_mm(frame)
+        labelled = labelled_lumen(surroundings)
         cleaned = []
         for probability, pixels in zip(self._frames(prediction.foreground), self._frames(frame.pixels), strict=True):
             inside = drop_pieces_at_margin(probability, pixels, dy)
             layer = keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm))
-            cleaned.append(layer if taught else drop_without_lumen(layer, pixels, dy))
+            cleaned.append(layer if labelled is None else drop_without_lumen(layer, pixels, dy, labelled))
         return _native(np.stack(cleaned, axis=2))
+
+    def surroundings(self, labelled: Iterable[tuple[NDArray[np.uint8], Frame]]) -> dict[str, float]:
+        """`lumen`: the brightest one above a labelled layer, see `lumen_brightness`; 0 where none is labelled."""
+        found = [
+            brightness
+            for label, frame in labelled
+            for one, pixels in zip(self._frames(label), self._frames(frame.pixels), strict=True)
+            if (brightness := lumen_brightness(one == INTIMA_MEDIA, pixels, self._pixel_mm(frame)[1])) is not None
+        ]
+        return {_LUMEN: max(found, default=0.0)}
+
+    def _pixel_mm(self, frame: Frame) -> tuple[float, float]:
+        spacing = self.settings.working_spacing_mm
+        return frame.calibration.spacing_mm or (spacing, spacing)
 
     def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:
         """Frame by frame; one of a clip that the expert did not draw in stays unknown."""

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from sequal.anatomy.models.carotid import labelled_lumen
 from sequal.files.exporting.metadata import INPUT_NAME, OUTPUT_NAME, working_grid_arguments
 from sequal.files.exporting.model import ExportedModel
 
@@ -76,7 +77,7 @@ def _postprocessing(grid: dict[str, Any], model: ExportedModel) -> list[dict[str
     cleaning = {
         "frame_key": _FRAME,
         "min_piece_mm": model.settings.min_piece_mm,
-        "taught": model.taught,
+        "labelled_lumen": labelled_lumen(model.surroundings),
         "pixel_mm": grid["spacing_mm"][1],
         "credible_mm": grid["credible_mm"],
     }

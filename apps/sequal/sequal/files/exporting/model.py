@@ -1,5 +1,6 @@
 """The network that is exported: the one of a checkpoint whose prediction the app shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +27,7 @@ class ExportedModel:
         digest: of the checkpoint file, as the ledger and the server's log have it.
         meta: what the checkpoint notes about its making.
         settings: the working grid.
-        taught: whether a round of a study made it; else these are starting weights.
+        surroundings: of the labels that taught it, see `Model.clean`; None of starting weights.
     """
 
     network: nn.Module
@@ -35,7 +36,7 @@ class ExportedModel:
     digest: str
     meta: dict[str, Any]
     settings: Settings
-    taught: bool
+    surroundings: Mapping[str, float] | None
 
     @classmethod
     def load(cls, checkpoint: Path, settings: Settings) -> Self:
@@ -58,7 +59,7 @@ class ExportedModel:
         architectures = list(dict.fromkeys(loaded.pair.architectures.values()))
         name = " and ".join(architecture.name for architecture in architectures)
         single = None if isinstance(network, Ensemble) else architectures[0]
-        return cls(network.eval(), name, single, loaded.digest, loaded.meta, settings, loaded.taught)
+        return cls(network.eval(), name, single, loaded.digest, loaded.meta, settings, loaded.surroundings)
 
     @property
     def definition(self) -> dict[str, Any] | None:

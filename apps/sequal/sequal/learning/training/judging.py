@@ -1,7 +1,7 @@
 """What the labels of a round say about its networks: each judges them before, early in the round, and after it."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -61,7 +61,8 @@ class LabelJudges:
         model: what is segmented.
         device: where the networks are.
         seed: of the draw.
-        taught: whether labels taught the model in service; see `Model.clean`.
+        before: surroundings of the labels that taught the model in service, see `Model.clean`.
+        after: those of the labels of this round.
     """
 
     def __init__(
@@ -75,10 +76,11 @@ class LabelJudges:
         device: torch.device,
         seed: int,
         *,
-        taught: bool,
+        before: Mapping[str, float] | None,
+        after: Mapping[str, float],
     ) -> None:
         self._frames, self._labels, self._model, self._device = frames, labels, model, device
-        self._taught = taught
+        self._before, self._after = before, after
         self._known, self._held_out = frozenset(known), {item.id for item in held_out}
         items = [*learnt_from, *held_out]
         order = [items[index] for index in np.random.default_rng(seed).permutation(len(items))]
@@ -112,8 +114,8 @@ class LabelJudges:
 
     def _cleaned(self, item: Item, prediction: NativePrediction, moment: Moment) -> NativePrediction:
         """As annotators would be shown it."""
-        taught = self._taught if moment == "before" else True
-        return self._model.clean(prediction, read_frame(item.image), taught=taught)
+        surroundings = self._before if moment == "before" else self._after
+        return self._model.clean(prediction, read_frame(item.image), surroundings)
 
     def expected_and_found(self) -> list[tuple[float, float]]:
         """The Dice promised and the Dice found of each new label whose image got a mask from the model in service."""

@@ -1,13 +1,15 @@
 """The labels a round learns from: the expert's y, or its refined copy ỹ."""
 
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequal.anatomy.models import model_of
-from sequal.errors import LabelError
-from sequal.files.imaging import says_no_layer
+from sequal.errors import ImageError, LabelError
+from sequal.files.imaging import Frame, read_frame, says_no_layer
 from sequal.preparation.working_frame import WorkingFrame
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
@@ -49,6 +51,12 @@ class LabelsInUse:
             LabelError: the label cannot be read, does not fit the image, or says nothing that can be learnt.
         """
         return self._read(item)[0]
+
+    def with_images(self, items: Iterable[Item]) -> Iterator[tuple[NDArray[np.uint8], Frame]]:
+        """The expert's labels, as `expert`, each with its image; without those that cannot be read any more."""
+        for item in items:
+            with suppress(ImageError, LabelError):
+                yield self.expert(item), read_frame(item.image)
 
     def digest(self, item: Item) -> str:
         """Digest of the expert's file from which `expert` was read.

@@ -187,6 +187,7 @@ class _Round:
                 f"Expected at least one usable labelled image to train on, got {len(labelled)} labelled of which "
                 f"none can be used. Label an image and submit it. {self._left_out()}".rstrip()
             )
+        self.surroundings = self.model.surroundings(self.labels.with_images(self.train_items))
         self.settings = with_steps(settings, len(self.train_items))
         self.models = StudyModels(state, starting_weights)
         self.previous = self._load(state.published)
@@ -207,7 +208,8 @@ class _Round:
             self.model,
             self.device,
             seed=self.seed,
-            taught=self.previous is not None and self.previous.taught,
+            before=None if self.previous is None else self.previous.surroundings,
+            after=self.surroundings,
         )
         self.at_trigger: dict[str, Weights] | None = None
         self.refinement = RefinementReport()
@@ -402,7 +404,13 @@ class _Round:
         }
 
     def _payload(self, extra: Mapping[str, Any]) -> dict[str, Any]:
-        notes = {"round": self.number, "iterations": self.pair.updates, "settings": self.settings.record(), **extra}
+        notes = {
+            "round": self.number,
+            "iterations": self.pair.updates,
+            "settings": self.settings.record(),
+            "surroundings": self.surroundings,
+            **extra,
+        }
         return checkpoint_payload(self.pair, notes, self.model.name)
 
     def _save(self) -> tuple[Path, str]:

@@ -25,7 +25,8 @@ class CleanMaskd(MapTransform):
         keys: of the probabilities, float32 in the shape of the image's file.
         frame_key: of the image as it was read, before normalisation.
         min_piece_mm: shortest piece; 0: every piece stays, as in the app.
-        taught: whether labels of a study taught the model; then a layer needs no lumen above it.
+        labelled_lumen: brightest lumen above the layer in the labels that taught the model, see `drop_without_lumen`;
+            None: a layer needs no lumen above it.
         pixel_mm: size of a pixel of an image that is not calibrated.
         credible_mm: smallest and largest pixel of an image that counts as calibrated.
     """
@@ -35,14 +36,14 @@ class CleanMaskd(MapTransform):
         keys: KeysCollection,
         frame_key: str,
         min_piece_mm: float,
-        taught: bool,
+        labelled_lumen: float | None,
         pixel_mm: float,
         credible_mm: tuple[float, float],
     ) -> None:
         super().__init__(keys)
         self.frame_key = frame_key
         self.min_piece_mm = min_piece_mm
-        self.taught = taught
+        self.labelled_lumen = labelled_lumen
         self.pixel_mm = pixel_mm
         self.credible_mm = (credible_mm[0], credible_mm[1])
 
@@ -59,7 +60,8 @@ class CleanMaskd(MapTransform):
                 pixels = np.ascontiguousarray(frame.numpy().reshape(shape[:2]), dtype=np.float32)
                 inside = drop_pieces_at_margin(layer, pixels, dy)
                 layer = keep_one_layer(drop_short_pieces(inside, dx, self.min_piece_mm))
-                layer = layer if self.taught else drop_without_lumen(layer, pixels, dy)
+                if self.labelled_lumen is not None:
+                    layer = drop_without_lumen(layer, pixels, dy, self.labelled_lumen)
             mask = torch.from_numpy((layer > 0.5).astype(np.uint8).reshape(shape))
             result[key] = MetaTensor(mask, meta=probability.meta)
         return result

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from sequal.anatomy.model import NativePrediction
+from sequal.anatomy.models import model_of
+from sequal.files.imaging import read_frame
+from unit.synthetic_study import settings, write_image
+
+
+@pytest.fixture
+def frame(tmp_path):
+    """Tissue of 160, a lumen of a tenth to half of it, and a layer of 0.6 mm in rows 70 to 80."""
+
+    def make(lumen):
+        pixels = np.full((100, 120, 1), 160.0)
+        pixels[:, 10:70] = lumen
+        pixels[:, 0] = 0
+        return read_frame(write_image(tmp_path / f"{lumen}.nii.gz", pixels))
+
+    return make
+
+
+def _label(value=1):
+    label = np.zeros((100, 120, 1), np.uint8)
+    label[20:80, 70:80] = value
+    return label
+
+
+def test_the_surroundings_of_labels_are_the_brightest_lumen_above_them(frame):
+    model = model_of(settings())
+    both = model.surroundings([(_label(), frame(16)), (_label(), frame(80))])
+    assert both["lumen"] == pytest.approx(80 / 160, abs=0.01)
+    assert model.surroundings([(_label(), frame(16))])["lumen"] == pytest.approx(16 / 160, abs=0.01)
+    assert model.surroundings([(_label(0), frame(80)), (_label(255), frame(80))]) == {"lumen": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "shown"), [(None, False), ({"lumen": 0.0}, False), ({"lumen": 0.4}, True), ({}, True)]
+)
+def test_an_unsure_layer_is_shown_where_labels_lie_below_as_bright_a_lumen(frame, surroundings, shown):
+    model = model_of(settings())
+    probability = np.where(_label() == 1, 0.8, 0.01).astype(np.float32)
+    prediction = NativePrediction(_label(), probability, np.maximum(probability, 1 - probability))
+    assert model.clean(prediction, frame(80), surroundings).classes.any() == shown
