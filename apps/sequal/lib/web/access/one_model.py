@@ -38,13 +38,19 @@ class OneModel:
         self._app, self._models = app, models
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, without the address of the model."""
-        found = _PLACE.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        """Hand a request on, with the address of the model as its `root_path`: a redirect then stays below it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        root = scope.get("root_path", "")
+        found = _PLACE.fullmatch(scope["path"].removeprefix(root))
+        # Set for each request: the requests of one connection may share a context.
+        _asked.set(found and found["model"])
         if found is None:
             await self._app(scope, receive, send)
         elif found["model"] not in self._models:
             error = not_found("model", found["model"], self._models)
             await JSONResponse({"detail": error.detail}, error.status_code)(scope, receive, send)
         else:
-            _asked.set(found["model"])  # each request has a context of its own, and so have the threads that answer it
-            await self._app({**scope, "path": found["path"] or "/"}, receive, send)
+            root += model_path(found["model"])
+            await self._app({**scope, "root_path": root, "path": root + (found["path"] or "/")}, receive, send)
