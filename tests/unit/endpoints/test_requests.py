@@ -10,6 +10,8 @@ from monailabel.config import settings
 from monailabel.utils.async_tasks.task import AsyncTask
 
 from lib.endpoints import SafeSessions, serve_requests
+from lib.web.access.one_model import OneModel
+from lib.web.routes.by_model import names_a_model
 from sequal.errors import SettingsError
 
 
@@ -131,6 +133,37 @@ def test_a_request_for_all_trainers_that_names_one_trains_that(client, started, 
         "volume": {"result": {"id": "1"}, "detail": None}
     }
     assert started == [("train", {"model": "volume", "epochs": 2})]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("activelearning/random", {"model": "carotid"}),
+        ("train/", {"model": "carotid"}),
+        ("train/", {"volume": {"model": "carotid"}}),
+        ("train/carotid", {}),
+        ("scoring/", {"model": "carotid"}),
+        ("scoring/pld", {"model": "carotid"}),
+        ("batch/infer/carotid", {}),
+        ("batch/infer/carotid_review", {}),
+        ("infer/carotid_contours?image=a", {}),
+        ("sequal/skip?model=carotid", {}),
+    ],
+)
+def test_at_the_address_of_a_model_another_one_is_refused(client, started, app, path, sent):
+    for task in ("volume", "carotid_review", "carotid_contours"):
+        app._trainers[task] = app._infers[task] = Task()
+    client.app.add_api_route("/sequal/skip", list, methods=["POST"], dependencies=[names_a_model(["carotid", "volume"])])
+    client.app.add_middleware(OneModel, models=("carotid", "volume"))
+    reply = client.post(f"/sequal/volume/{path}", json=sent)
+    assert (reply.status_code, reply.json()["detail"][:80]) == (
+        400,
+        "Expected a request for the model of its address, 'volume', got one for 'carotid'",
+    )
+    assert started == app.inferred == []
+    assert client.post("/sequal/volume/train/", json={"model": None, "epochs": 2}).status_code == 200
+    assert client.post("/sequal/volume/batch/infer/volume").status_code == 200
+    assert [(method, values["model"]) for method, values in started] == [("train", "volume"), ("batch_infer", "volume")]
 
 
 def test_an_image_for_one_of_several_models_is_no_image_for_a_server_of_one(client):

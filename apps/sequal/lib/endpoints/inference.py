@@ -13,7 +13,8 @@ from monailabel.interfaces.app import MONAILabelApp
 from lib.configs import not_found, refusal
 from lib.endpoints.answering import READER, Endpoint, json_object, reasons
 from lib.endpoints.received import received
-from lib.infers import SENT_FILE, VIEWED
+from lib.infers import SENT_FILE, VIEWED, owner_of
+from lib.web.access import check_asked
 from lib.web.access.request_keys import checked
 from lib.web.dicomweb import is_viewed
 from sequal.errors import ImageError, SettingsError
@@ -40,6 +41,7 @@ def inference_endpoints(app: MONAILabelApp) -> list[Endpoint]:
         output: Literal["image", "json", "all", "dicom_seg"] | None = None,
     ) -> Any:  # noqa: ANN401 - a response, or JSON
         with reasons():
+            check_asked(owner_of(model))
             values = checked("infer", json_object(params, "`params`"))
             _check_form(label, output, values)
             with _image(app, image, session_id, file) as named:

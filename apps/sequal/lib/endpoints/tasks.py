@@ -13,7 +13,8 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from lib.configs import not_found
 from lib.endpoints.answering import ADMIN, ANNOTATOR, READER, Endpoint, JsonBody, reasons
 from lib.endpoints.task_queue import stop_tasks, wait_for_task
-from lib.web.access import asked_model, request_keys
+from lib.infers import owner_of
+from lib.web.access import asked_model, check_asked, request_keys
 from sequal.errors import SettingsError
 
 __all__ = ["task_endpoints"]
@@ -46,6 +47,7 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
 
     def train_one(model: str, sent: JsonBody, run_sync: bool = False, enqueue: bool = False) -> Any:  # noqa: ANN401
         with reasons():
+            check_asked(model)
             values = _of_task("train", sent, app._trainers, model)
             check_alone()
             return _done(train.run_model(model, values, enqueue=enqueue or run_sync), run_sync)
@@ -66,6 +68,7 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
         run_sync: bool = False,
     ) -> Any:  # noqa: ANN401
         with reasons():
+            check_asked(owner_of(model))
             values = _of_task("batch infer", sent, app._infers, model)
             return _done(batch_infer.run(model, images, _BATCH | values), run_sync)
 
@@ -91,17 +94,21 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
 
 
 def _of_address(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """A request with the model that it names, or else the one to whose address it came, if to one.
+    """A request with the model to whose address it came, if to one.
 
     OHIF puts the settings of a training below the name of the model.
+
+    Raises:
+        HTTPException: 400 where it names another model.
     """
     model = asked_model()
     if model is None:
         return dict(sent)
     own = sent.get(model)
-    if not isinstance(own, dict):
-        return {"model": model, **sent}
-    return {"model": model, **{key: value for key, value in sent.items() if key != model}, **own}
+    if isinstance(own, dict):
+        sent = {**{key: value for key, value in sent.items() if key != model}, **own}
+    check_asked(sent.get("model"))
+    return {**sent, "model": model}
 
 
 def _of_task(

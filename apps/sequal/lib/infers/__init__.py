@@ -25,6 +25,7 @@ __all__ = [
     "check_owner",
     "check_storable",
     "image_file",
+    "owner_of",
 ]
 
 #: Infer tasks of each model by name; clients take the first as their default.
@@ -36,3 +37,8 @@ INFERS: dict[str, dict[str, Callable[[Study], MaskInfer]]] = {
     },
     "volume": {"volume": VolumeInfer, "volume_review": VolumeReviewInfer},
 }
+
+
+def owner_of(task: str) -> str | None:
+    """The model that an infer task is of; None for a name that no task has."""
+    return next((model for model, tasks in INFERS.items() if task in tasks), None)

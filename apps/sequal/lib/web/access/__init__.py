@@ -2,7 +2,7 @@
 
 from lib.web.access.control import AccessControl
 from lib.web.access.listening import exposure, start_address
-from lib.web.access.one_model import asked_model
+from lib.web.access.one_model import asked_model, check_asked
 from lib.web.access.server import protect
 
-__all__ = ["AccessControl", "asked_model", "exposure", "protect", "start_address"]
+__all__ = ["AccessControl", "asked_model", "check_asked", "exposure", "protect", "start_address"]

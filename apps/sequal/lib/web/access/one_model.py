@@ -8,11 +8,12 @@ from typing import Final
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lib.configs import not_found
+from lib.configs import not_found, refusal
+from sequal.errors import SettingsError
 from sequal.settings import MODEL_NAMES
 from sequal.study.address import model_path
 
-__all__ = ["OneModel", "asked_model"]
+__all__ = ["OneModel", "asked_model", "check_asked"]
 
 _PLACE: Final = re.compile(model_path(f"(?P<model>{'|'.join(MODEL_NAMES)})") + "(?P<path>/.*|)", re.DOTALL)
 _asked: ContextVar[str | None] = ContextVar("asked_model", default=None)
@@ -21,6 +22,25 @@ _asked: ContextVar[str | None] = ContextVar("asked_model", default=None)
 def asked_model() -> str | None:
     """The model at whose address the request came that is answered now; None for one to the whole server."""
     return _asked.get()
+
+
+def check_asked(model: object) -> None:
+    """Refuse a request for another model than the one to whose address it came.
+
+    Args:
+        model: that the request is for; None where it names none.
+
+    Raises:
+        HTTPException: 400, with both.
+    """
+    asked = asked_model()
+    if None not in (asked, model) and model != asked:
+        raise refusal(
+            SettingsError(
+                f"Expected a request for the model of its address, {asked!r}, got one for {str(model)[:80]!r}. Leave "
+                "the name out, or send the request to the address of that model."
+            )
+        )
 
 
 class OneModel:

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.configs import not_found
-from lib.web.access import asked_model
+from lib.web.access import asked_model, check_asked
 from lib.web.ohif.in_front import place_of
 
 __all__ = ["names_a_model", "of_models"]
@@ -47,6 +47,7 @@ def names_a_model(models: Sequence[str]) -> params.Depends:
     def check(model: Annotated[str | None, Query(description="Of which model; else that of the image")] = None) -> None:
         if model is not None and model not in models:
             raise not_found("model", model[:80], models)
+        check_asked(model)
 
     depends: params.Depends = Depends(check)
     return depends
