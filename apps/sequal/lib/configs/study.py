@@ -18,7 +18,7 @@ from sequal.anatomy.models import model_of
 from sequal.files.imaging.claims import set_largest_image
 from sequal.prediction import ServedModel, check_serves, choose_device
 from sequal.settings import Settings
-from sequal.study.folder import images_by_id
+from sequal.study.folder import FINAL_LABELS, images_by_id
 from sequal.study.items import Item
 from sequal.study.kept_pool import kept_pool
 from sequal.study.pool import study_pool
@@ -96,8 +96,10 @@ class Study:
         else:
             settings = with_plan(settings, _files(studies), kept)
         _ = model_of(settings).patch  # one that no network can learn from stops the start
+        labels = (root / "dicomweb" if "://" in studies else Path(studies)) / FINAL_LABELS
         with suppress(OSError):  # a full disk must not stop a study that is there
-            note_made_for(root, settings)
+            if images_by_id(labels):  # of an older version, or copied there
+                note_made_for(root, settings)
         weights = starting_weights(app, settings)
         manifest = None if "://" in studies else Path(studies) / MANIFEST_NAME
         check = partial(check_serves, settings=settings, name="the model in service")

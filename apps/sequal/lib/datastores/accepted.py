@@ -11,7 +11,7 @@ from lib.configs import Study
 from lib.datastores.dicomweb import DicomWebStudy
 from lib.datastores.label_guard import WARNINGS
 from sequal.errors import SequalError
-from sequal.study.state import file_digest
+from sequal.study.state import file_digest, note_made_for
 
 __all__ = ["accept_label"]
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def accept_label(study: Study, store: Datastore, image: str, label: str) -> dict[str, Any]:
-    """End the lease of an image, and forget a refined label that came from an older version.
+    """End the lease of an image, note what the label is of, and forget a refined label from an older version.
 
     Args:
         study: of the image.
@@ -47,6 +47,7 @@ def accept_label(study: Study, store: Datastore, image: str, label: str) -> dict
 def _change_state(study: Study, store: Datastore, image: str, label: str) -> None:
     state = study.state
     state.ledger.release(image)
+    note_made_for(state.root, study.settings)
     provenance = state.refined.provenance(image)
     if provenance is None:
         return

@@ -23,24 +23,32 @@ def check_made_for(root: Path, settings: Settings, rounds: Sequence[RoundRecord]
     Args:
         root: the state folder.
         settings: of the study.
-        rounds: of the state: one of an older version has no note, but settings in each round.
+        rounds: of the state: one of an older version has no note, but settings in each round. A round that was not
+            published says nothing: its settings may have been the mistake.
 
     Raises:
         SettingsError: it is of another model, or of other labels or of these in another order.
     """
-    found = _noted(root) or (rounds[-1].settings if rounds else {})
+    found = noted = _noted(root)
+    if not noted:
+        found = next((record.settings for record in reversed(rounds) if record.status == "published"), {})
+    place = f"`{root / _NOTE}`" if noted else "its last published round"
     for key in _KEYS:
         wanted, came = found.get(key, getattr(settings, key)), getattr(settings, key)
         if wanted != came:
             raise SettingsError(
                 f"Expected `{key}` to be {wanted or 'unset'}, because the labels, scores and rounds of the state "
-                f"{root} are of that, got {came or 'none'}. Nothing was changed. Set `{key}` back, or begin a new "
-                "study: another --conf state, and images without labels, because a label file holds numbers alone."
+                f"`{root}` are of that (so says {place}), got {came or 'none'}. Nothing was changed. Set `{key}` back, "
+                "or begin a new study: another --conf state, and images without labels, because a label file holds "
+                "numbers alone."
+                + (f" Only if the labels were drawn with the new `{key}`, delete {place}." if noted else "")
             )
 
 
 def note_made_for(root: Path, settings: Settings) -> None:
-    """Note what a state is for, the first time that it is served.
+    """Note what a state is for, where that is not noted: for the first label that is stored.
+
+    An empty state is for anything: a mistake of the first start can be corrected.
 
     Raises:
         OSError: it cannot be written.
