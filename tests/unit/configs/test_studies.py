@@ -1,10 +1,13 @@
 from pathlib import Path
+from unittest.mock import Mock
 
 import nibabel as nib
 import numpy as np
 import pytest
+from monailabel.config import settings as server_settings
 
 from lib.configs import Studies, chosen
+from lib.datastores import accept_label, open_folders
 from sequal.errors import SettingsError, StudyError
 from sequal.study.state import study_state_folder
 from unit.synthetic_study import SIZE, write_image
@@ -69,6 +72,29 @@ def test_each_model_has_the_state_of_a_pacs_that_a_server_of_it_alone_would_have
         assert alone.state.root == study.state.root
     assert len({study.state.root for study in studies}) == 2
     assert studies.warnings() == []
+
+
+def test_a_mistake_in_the_labels_can_be_corrected_until_there_is_a_label(tmp_path: Path, place: Path) -> None:
+    _open(tmp_path, place, **{"volume.labels": "livr"})
+    volume = _open(tmp_path, place).by_model["volume"]
+    datastore = open_folders(_open(tmp_path, place), Mock(), watched=False)
+    drawn = tmp_path / "drawn.nii.gz"
+    nib.save(nib.Nifti1Image(np.eye(32, dtype=np.uint8)[None].repeat(32, 0), np.diag([2, 2, 2, 1])), drawn)
+    label = datastore.save_label("ct", str(drawn), "final", {})
+    accept_label(volume, datastore, "ct", label)
+    with pytest.raises(SettingsError, match=r"Expected `labels` to be liver, .*made_for\.json"):
+        _open(tmp_path, place, **{"volume.labels": "livr"})
+    (volume.state.root / "made_for.json").unlink()  # as by hand: the labels that are there count again
+    _open(tmp_path, place, **{"volume.labels": "spleen"})
+    with pytest.raises(SettingsError, match="Expected `labels` to be spleen, "):
+        _open(tmp_path, place)
+
+
+def test_several_models_have_no_remote_study_but_a_pacs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_settings, "MONAI_LABEL_DATASTORE", "xnat")
+    with pytest.raises(SettingsError, match=r"several models, .* got MONAI_LABEL_DATASTORE=xnat\. Start a server"):
+        _open(tmp_path, "http://xnat:8080/project")
+    assert not (tmp_path / "app").exists()
 
 
 def test_images_beside_the_folders_are_named_until_they_are_moved(tmp_path: Path, place: Path) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from monailabel.config import settings as server_settings
+
 from lib.configs.study import Study
 from sequal.errors import SequalError, SettingsError, StudyError
 from sequal.settings import Settings
@@ -49,7 +51,8 @@ class Studies:
             plan: as `Study.open` takes it.
 
         Raises:
-            SettingsError: as `confs_by_model` and `Study.open`; of several models the message names the one.
+            SettingsError: as `confs_by_model` and `Study.open`; of several models the message names the one. Or
+                several models are to share a remote study of another kind than DICOMweb.
             StudyError: a subfolder is missing, or as `Study.open`.
         """
         confs = confs_by_model(conf)
@@ -57,6 +60,12 @@ class Studies:
             ((model, own),) = confs.items()
             return cls(place, {model: Study.open(app_dir, place, own, plan)})
         in_pacs = "://" in place
+        if in_pacs and server_settings.MONAI_LABEL_DATASTORE:
+            raise SettingsError(
+                "Expected a DICOMweb server or a folder for several models, because the modality of a series says "
+                f"whose it is, got MONAI_LABEL_DATASTORE={server_settings.MONAI_LABEL_DATASTORE}. Start a server for "
+                "each model, or leave MONAI_LABEL_DATASTORE unset."
+            )
         if not in_pacs:
             _check_folders(place, list(confs))
         studies = {}
