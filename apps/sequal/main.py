@@ -177,7 +177,10 @@ class SequalApp(MONAILabelApp):
             return known
         tasks = {task: told for task, told in known["models"].items() if self._owners[task] == model}
         own = {key: {model: known[key][model]} for key in ("trainers", "train_stats")}
-        labels, images = list(self._studies.by_model[model].model.labels), self.datastore().status()
+        study, strategies = self._studies.by_model[model], known["strategies"]
+        labels, images = list(study.model.labels), self.datastore().status()
+        first = {name: told for name, told in strategies.items() if name == study.settings.strategy}
+        own["strategies"] = first | strategies
         return {**known, **own, "models": tasks, "labels": labels, "datastore": images}
 
     def _other_warnings(self) -> list[str]:
@@ -237,7 +240,8 @@ class SequalApp(MONAILabelApp):
             HTTPException: 404 for a strategy that is not there; 409 beside a server with a state of its own; 500 when
                 the study's state cannot be used.
         """
-        named = request.get("strategy") or self._studies.first.settings.strategy
+        model = str(request.get("model") or asked_model())
+        named = request.get("strategy") or self._studies.by_model.get(model, self._studies.first).settings.strategy
         if named not in self._strategies:
             raise not_found("strategy", named, self._strategies)
         for _, store in self._in_pacs()[:1]:  # all are in one PACS

@@ -56,6 +56,13 @@ def test_a_server_of_both_models_keeps_them_apart(tmp_path: Path) -> None:
             assert refused.status_code == 400
             assert f"got '{image}', which is one of `{owner}`" in refused.json()["detail"]
 
+        # At its address, a model has its own default and takes no request for the other.
+        own = client.__class__(f"{server.url}/sequal/volume/").info()
+        defaults = [next(iter(told["strategies"])) for told in (info, own)]
+        assert (defaults, set(own["strategies"])) == (["layer_entropy_power", "random"], set(info["strategies"]))
+        refused = server.request("POST", "/sequal/volume/activelearning/random", json={"model": "carotid"})
+        assert refused.status_code == 400
+
         # Each label passes the guard of its image's model, and lies with its image.
         truth = place / "volume" / "truth" / f"{volume}.nii.gz"
         assert server.save_label(frame, truth).status_code == 400

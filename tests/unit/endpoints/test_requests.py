@@ -153,7 +153,9 @@ def test_a_request_for_all_trainers_that_names_one_trains_that(client, started, 
 def test_at_the_address_of_a_model_another_one_is_refused(client, started, app, path, sent):
     for task in ("volume", "carotid_review", "carotid_contours"):
         app._trainers[task] = app._infers[task] = Task()
-    client.app.add_api_route("/sequal/skip", list, methods=["POST"], dependencies=[names_a_model(["carotid", "volume"])])
+    client.app.add_api_route(
+        "/sequal/skip", list, methods=["POST"], dependencies=[names_a_model(["carotid", "volume"])]
+    )
     client.app.add_middleware(OneModel, models=("carotid", "volume"))
     reply = client.post(f"/sequal/volume/{path}", json=sent)
     assert (reply.status_code, reply.json()["detail"][:80]) == (
