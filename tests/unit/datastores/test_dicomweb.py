@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +16,7 @@ from lib.configs import Study
 from lib.datastores import DicomWebStudy, LabelGuard
 from lib.datastores import listing as listing_module
 from lib.datastores.outbox import Outbox
+from lib.datastores.series_cache import SeriesCache
 from sequal.files.imaging import read_frame, read_label
 from sequal.files.imaging.dicom_seg import read_segmentation
 from sequal.files.imaging.dicom_series import read_series_headers
@@ -328,9 +330,14 @@ def test_an_unusable_series_is_named_passed_over_and_tried_again_when_it_changes
         study.get_image_uri(bad)
     assert refused.value.status_code == 400
     assert study.list_images() == [good]
+    with patch.object(SeriesCache, "unusable", autospec=True, side_effect=SeriesCache.unusable) as opened:
+        (told,) = study.left_out()
+    assert bad in told
+    assert [call.args[1].uid for call in opened.call_args_list] == [bad]  # no file for each series of a PACS
     archive.contents[bad].clear()
     archive.put(*ultrasound(3, frames=3, SeriesInstanceUID=bad))
     assert set(study.list_images()) == {good, bad}
+    assert study.left_out() == []
     assert read_frame(study.get_image_uri(bad)).grid == (WIDTH, HEIGHT, 3)
 
 

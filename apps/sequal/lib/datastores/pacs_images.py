@@ -125,7 +125,7 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
 
     def left_out(self) -> list[str]:
         """Why series of the PACS are no images, in a sentence; empty where none was found to be none."""
-        reasons = [told for series in self._lister.last().images.values() if (told := self._images.unusable(series))]
+        reasons = list(self._images.reasons(self._lister.last().images.values()).values())
         if not reasons:
             return []
         more = f" So it is with {len(reasons) - 1} more series; the log names each." if len(reasons) > 1 else ""

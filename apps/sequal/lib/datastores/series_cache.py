@@ -56,8 +56,13 @@ class SeriesCache:
 
     def usable(self, listed: Iterable[Series]) -> set[str]:
         """UIDs of those series that were not found to be no image, by whichever process."""
+        series = {one.uid: one for one in listed}
+        return series.keys() - self.reasons(series.values()).keys()
+
+    def reasons(self, listed: Iterable[Series]) -> dict[str, str]:
+        """Why series were found to be no image, by UID; only their notes are opened, not one for each series."""
         noted = {path.stem for path in self._notes.glob("*.json")}
-        return {series.uid for series in listed if series.uid not in noted or not self.unusable(series)}
+        return {one.uid: told for one in listed if one.uid in noted and (told := self.unusable(one))}
 
     def unusable(self, series: Series) -> str:
         """Why a series was found to be no image; empty when it was not, or has other instances by now."""
