@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sequal.anatomy.measurement.comparison import Compared
-from sequal.errors import LabelError
-from sequal.files.imaging import Frame
+from sequal.errors import ImageError, LabelError
+from sequal.files.imaging import Frame, read_frame
 from sequal.files.imaging.dicom_series import SeriesImage
 from sequal.files.imaging.layout import Layout
 from sequal.labels import BACKGROUND, IGNORE
@@ -60,6 +60,7 @@ class Model(ABC):
         branch_tells: the Dice to expect of a mask is what the error branch says, where there is one; else it is the
             calibrated confidence, and the branch speaks of empty masks alone (`benchmarks/quality`).
         modalities: of the DICOM series that are its images.
+        cleans: `clean` may take something away.
         drops_numbers: numbers of a submitted label that are no label become background, as markers and notes of
             viewers; else they are refused, because they may be a structure that `labels` does not name.
     """
@@ -69,6 +70,7 @@ class Model(ABC):
     modalities: ClassVar[tuple[str, ...]]
     streams_apart: ClassVar[bool] = False
     branch_tells: ClassVar[bool] = False
+    cleans: ClassVar[bool] = False
     drops_numbers: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
@@ -176,6 +178,24 @@ class Model(ABC):
                 that follow from what the starting weights know give way to them.
         """
         return prediction
+
+    def shown(
+        self, prediction: NativePrediction, image: Path, surroundings: Mapping[str, float] | None
+    ) -> NativePrediction:
+        """`clean`, of an image that is read again only where something may go.
+
+        Raises:
+            ImageError: it cannot be read, or is another one by now.
+        """
+        if not self.cleans:
+            return prediction
+        frame = read_frame(image)
+        if frame.pixels.shape != prediction.classes.shape:
+            raise ImageError(
+                f"Expected {image.name} to be as it was read before, got the size {frame.pixels.shape} in place of "
+                f"{prediction.classes.shape}. Do not replace an image while it is used."
+            )
+        return self.clean(prediction, frame, surroundings)
 
     def surroundings(self, labelled: Iterable[tuple[NDArray[np.uint8], Frame]]) -> dict[str, float]:
         """What labels say of where the structure lies; a checkpoint keeps it for `clean`.

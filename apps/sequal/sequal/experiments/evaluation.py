@@ -16,7 +16,6 @@ from sequal.experiments.dataset import Dataset
 from sequal.experiments.judging import mean_figures
 from sequal.experiments.overlap import dice
 from sequal.experiments.playable import FORM_SCORES
-from sequal.files.imaging import read_frame
 from sequal.labels import IGNORE
 from sequal.prediction import LoadedPair, expected_dice, groups_of_one_grid, log_probabilities
 from sequal.prediction.mc_dropout import bald_of_frames
@@ -154,7 +153,7 @@ def _of_test(
 
 def _shown(model: Model, loaded: LoadedPair, log_p: Tensor, grid: Grid, item: Item) -> NativePrediction:
     """Of one image (1, C, *working), without what an annotator is not shown either."""
-    return model.clean(model.to_native(log_p, grid), read_frame(item.image), loaded.surroundings)
+    return model.shown(model.to_native(log_p, grid), item.image, loaded.surroundings)
 
 
 def _forms(suffix: str, log_p_reference: Tensor, log_p_other: Tensor, thin_px: float) -> dict[str, Tensor]:

@@ -183,8 +183,16 @@ def test_the_brightness_of_a_lumen_is_that_above_the_layer_over_that_below_it():
     layer = _layer(0.8) > 0.5
     assert lumen_brightness(layer, _bands(60, 100), 0.1) == pytest.approx(0.6)
     assert lumen_brightness(layer, _bands(0, 100), 0.1) == 0
-    assert lumen_brightness(layer, _bands(60, 0), 0.1) is None
+    assert lumen_brightness(layer, _bands(60, 0), 0.1) == np.inf
+    assert lumen_brightness(layer, _bands(0, 0), 0.1) == 0
+    at_bottom = np.zeros_like(layer)
+    at_bottom[:, -3:] = True
+    assert lumen_brightness(at_bottom, _bands(60, 100), 0.1) is None
     assert lumen_brightness(np.zeros_like(layer), _bands(60, 100), 0.1) is None
+
+
+def test_a_doubtful_layer_with_a_bright_side_above_it_and_black_below_it_is_no_wall():
+    assert not drop_without_lumen(_layer(0.7), _bands(100, 0), 0.1).any()
 
 
 def test_grey_values_on_another_scale_say_the_same():

@@ -26,10 +26,12 @@ def _label(value=1):
     return label
 
 
-def test_the_surroundings_of_labels_are_the_brightest_lumen_above_them(frame):
+def test_the_surroundings_of_labels_are_a_bright_lumen_above_them_and_not_that_of_one_in_a_shadow(frame):
     model = model_of(settings())
-    both = model.surroundings([(_label(), frame(16)), (_label(), frame(80))])
-    assert both["lumen"] == pytest.approx(80 / 160, abs=0.01)
+    shadow = frame(16)
+    shadow.pixels[:, 80:] = 1
+    labels = [*[(_label(), frame(16))] * 2, *[(_label(), frame(80))] * 3, (_label(), shadow)]
+    assert model.surroundings(labels)["lumen"] == pytest.approx(80 / 160, abs=0.01)
     assert model.surroundings([(_label(), frame(16))])["lumen"] == pytest.approx(16 / 160, abs=0.01)
     assert model.surroundings([(_label(0), frame(80)), (_label(255), frame(80))]) == {"lumen": 0.0}
 

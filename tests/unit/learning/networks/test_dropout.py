@@ -27,6 +27,11 @@ def test_the_gradient_reaches_what_was_kept_with_its_scale():
     torch.testing.assert_close(x.grad, y.detach())
 
 
+def test_everything_is_dropped_at_one_and_a_turned_matrix_is_no_trouble():
+    assert not Dropout(1.0).train()(torch.ones(2, 3, 4, 4)).any()
+    assert Dropout(0.5).train()(torch.ones(6, 4).T).shape == (4, 6)
+
+
 def test_nothing_is_dropped_when_it_evaluates_or_at_zero():
     x = torch.rand(2, 2, 4, 4)
     torch.testing.assert_close(Dropout(0.5).eval()(x), x)

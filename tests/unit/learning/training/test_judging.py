@@ -8,7 +8,7 @@ from sequal.learning.training.judging import LabelJudges, early_step
 from sequal.learning.training.labels_in_use import LabelsInUse
 from sequal.prediction import predict
 from sequal.preparation.working_frames import WorkingFrames
-from unit.synthetic_study import make_study, settings, write_label
+from unit.synthetic_study import make_study, settings, write_image, write_label
 
 CPU = torch.device("cpu")
 
@@ -144,6 +144,15 @@ def test_an_image_that_is_gone_judges_no_more(study):
     judges._items.pop()
     judges.look("after", _Pair(_Bright()))
     assert [label.image for label in judges.figures()] == ["im0", "im1"]
+
+
+def test_an_image_that_was_replaced_by_one_of_another_size_judges_no_more(study, caplog):
+    judges, _ = _judges(study)
+    judges.look("before", _Pair(_Bright()))
+    write_image(study.labelled[0].image, np.zeros((80, 64, 1)))
+    judges.look("after", _Pair(_Bright()))
+    assert [label.image for label in judges.figures()] == ["im1", "im2"]
+    assert "Do not replace an image" in caplog.text
 
 
 def test_of_many_labels_the_new_ones_judge_first(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What of a predicted layer cannot be a wall: specks, a second layer, the edge of the scan, a layer without a lumen."""
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -176,7 +177,7 @@ def drop_without_lumen(
         probability: float32 (W, H), of the layer.
         pixels: float32 (W, H), grey values on any scale.
         pixel_mm: height of a pixel.
-        labelled: brightest lumen above the layer in the labels that taught the network; 0: none did.
+        labelled: a bright lumen above the layer, by the labels that taught the network; 0: none did.
 
     Returns:
         Zeros, or the given array.
@@ -201,8 +202,11 @@ def lumen_brightness(mask: NDArray[np.bool_], pixels: NDArray[np.float32], pixel
         pixel_mm: height of a pixel.
 
     Returns:
-        ≥ 0, about 0 below a dark lumen and 1 within tissue; None where one side is outside, or black below the layer.
+        ≥ 0, about 0 below a dark lumen and 1 within tissue, infinite where only what is below is black; None without a
+        layer, or where one side lies outside.
     """
+    if not mask.any():
+        return None
     height = mask.shape[1]
     top, end = mask.argmax(axis=1)[:, None], height - mask[:, ::-1].argmax(axis=1)[:, None]
     rows, columns = np.arange(height), mask.any(axis=1)[:, None]
@@ -213,4 +217,6 @@ def lumen_brightness(mask: NDArray[np.bool_], pixels: NDArray[np.float32], pixel
         return None
     black = np.percentile(pixels, 0.5)
     lumen, tissue = (max(float(pixels[side].mean() - black), 0.0) for side in (above, below))
-    return lumen / tissue if tissue > 0 else None
+    if tissue == 0:
+        return math.inf if lumen > 0 else 0.0
+    return lumen / tissue

@@ -1,5 +1,6 @@
 """The far-wall intima-media layer of the carotid artery in ultrasound: frames and clips."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -50,7 +51,7 @@ _LUMEN: Final = "lumen"
 
 
 def labelled_lumen(surroundings: Mapping[str, float] | None) -> float | None:
-    """The brightest lumen above a labelled layer; 0 before any label, None of a round that did not look."""
+    """A bright lumen above a labelled layer; 0 before any label, None of a round that did not look."""
     return 0.0 if surroundings is None else surroundings.get(_LUMEN)
 
 
@@ -73,6 +74,7 @@ class Carotid(Model):
     name: ClassVar[str] = "carotid"
     spatial_dims: ClassVar[int] = 2
     modalities: ClassVar[tuple[str, ...]] = ("US",)
+    cleans: ClassVar[bool] = True
 
     @property
     def labels(self) -> Mapping[str, int]:
@@ -129,14 +131,20 @@ class Carotid(Model):
         return _native(np.stack(cleaned, axis=2))
 
     def surroundings(self, labelled: Iterable[tuple[NDArray[np.uint8], Frame]]) -> dict[str, float]:
-        """`lumen`: the brightest one above a labelled layer, see `lumen_brightness`; 0 where none is labelled."""
+        """`lumen`: the 90th percentile of `lumen_brightness` over the labelled layers; 0 where none is labelled.
+
+        The brightest may be one in a shadow, with hardly more than black below the layer.
+        """
+        if self.settings.min_piece_mm == 0:  # nothing is taken away
+            return {}
         found = [
             brightness
             for label, frame in labelled
             for one, pixels in zip(self._frames(label), self._frames(frame.pixels), strict=True)
             if (brightness := lumen_brightness(one == INTIMA_MEDIA, pixels, self._pixel_mm(frame)[1])) is not None
+            and math.isfinite(brightness)
         ]
-        return {_LUMEN: max(found, default=0.0)}
+        return {_LUMEN: float(np.quantile(found, 0.9, method="lower")) if found else 0.0}
 
     def _pixel_mm(self, frame: Frame) -> tuple[float, float]:
         spacing = self.settings.working_spacing_mm

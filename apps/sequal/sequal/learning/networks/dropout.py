@@ -20,7 +20,7 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop units of x where the layer trains."""
-        if not self.training or self.p == 0 or x.device.type != "cpu":
+        if not self.training or self.p in (0, 1) or x.device.type != "cpu":
             return super().forward(x)
         return x * kept(x.shape, self.p, x)
 
@@ -41,7 +41,7 @@ def kept(shape: torch.Size, p: float, like: Tensor) -> Tensor:
         p: in (0, 1); on a CPU rounded to 1/256.
         like: the result has its device, dtype and order in memory. The draw is from torch's generator of the device.
     """
-    last = torch.channels_last if like.ndim == 4 else torch.channels_last_3d
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(like.ndim, torch.contiguous_format)
     layout = torch.contiguous_format if like.is_contiguous() else last
     if like.device.type != "cpu":
         units = torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from sequal.anatomy.measurement import label_dice
-from sequal.anatomy.model import Model, NativePrediction
+from sequal.anatomy.model import Model
 from sequal.errors import ImageError, LabelError
-from sequal.files.imaging import read_frame
 from sequal.labels import IGNORE
 from sequal.learning.networks import NetworkPair
 from sequal.learning.training.gate import LabelFigures
@@ -103,19 +102,16 @@ class LabelJudges:
             except LabelError as error:
                 logger.warning("The label of %s cannot judge: %s", item.id, error)
                 continue
+            raw = predict(network, frame, self._model, self._device)
             try:
-                found = self._cleaned(item, predict(network, frame, self._model, self._device), moment)
-            except ImageError:  # the same
+                found = self._model.shown(raw, item.image, self._before if moment == "before" else self._after)
+            except ImageError as error:
+                logger.warning("The label of %s cannot judge: %s", item.id, error)
                 continue
             self._seen[item.id][moment] = label_dice(found.classes, expert)
             if moment == "before":
                 self._expected[item.id] = expected_dice(np.where(expert != IGNORE, found.foreground, np.float32(0)))
         network.train(training)
-
-    def _cleaned(self, item: Item, prediction: NativePrediction, moment: Moment) -> NativePrediction:
-        """As annotators would be shown it."""
-        surroundings = self._before if moment == "before" else self._after
-        return self._model.clean(prediction, read_frame(item.image), surroundings)
 
     def expected_and_found(self) -> list[tuple[float, float]]:
         """The Dice promised and the Dice found of each new label whose image got a mask from the model in service."""
