@@ -30,6 +30,7 @@ from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.infers import (
     IMAGE_ID,
     INFERS,
+    OWNERS,
     SENT_FILE,
     SequalBatchInfer,
     check_owner,
@@ -139,7 +140,6 @@ class SequalApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, Any]:
         """Each model as a mask, and of a layer also as curves; clients take the first as their default."""
-        self._owners = {task: model for model in self._studies.by_model for task in INFERS[model]}
         return {
             name: task(study) for model, study in self._studies.by_model.items() for name, task in INFERS[model].items()
         }
@@ -175,7 +175,7 @@ class SequalApp(MONAILabelApp):
         model = asked_model()
         if model is None:
             return known
-        tasks = {task: told for task, told in known["models"].items() if self._owners[task] == model}
+        tasks = {task: told for task, told in known["models"].items() if OWNERS[task] == model}
         own = {key: {model: known[key][model]} for key in ("trainers", "train_stats")}
         study, strategies = self._studies.by_model[model], known["strategies"]
         labels, images = list(study.model.labels), self.datastore().status()
@@ -202,7 +202,7 @@ class SequalApp(MONAILabelApp):
             raise not_found("model", model, self._infers)
         image = None if request.get(SENT_FILE) else str(request.get("image"))
         if image is not None:
-            check_owner(str(model), image, self._owners[str(model)], self._model_of(image))
+            check_owner(str(model), image, OWNERS[str(model)], self._model_of(image))
         file = image_file(request, store)
         tag = request.get("label_tag") or DefaultLabelTag.ORIGINAL.value
         stored = image is not None and bool(request.get("save_label"))
@@ -221,7 +221,7 @@ class SequalApp(MONAILabelApp):
 
     def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Segment many images of the model's study."""
-        study = self._studies.by_model[self._owners[request["model"]]]
+        study = self._studies.by_model[OWNERS[request["model"]]]
         result: dict[str, Any] = super().batch_infer(request, datastore or self._images_of(study))
         return result
 

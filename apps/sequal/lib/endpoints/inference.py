@@ -13,7 +13,7 @@ from monailabel.interfaces.app import MONAILabelApp
 from lib.configs import not_found, refusal
 from lib.endpoints.answering import READER, Endpoint, json_object, reasons
 from lib.endpoints.received import received
-from lib.infers import SENT_FILE, VIEWED, owner_of
+from lib.infers import OWNERS, SENT_FILE, VIEWED
 from lib.web.access import check_asked
 from lib.web.access.request_keys import checked
 from lib.web.dicomweb import is_viewed
@@ -41,7 +41,7 @@ def inference_endpoints(app: MONAILabelApp) -> list[Endpoint]:
         output: Literal["image", "json", "all", "dicom_seg"] | None = None,
     ) -> Any:  # noqa: ANN401 - a response, or JSON
         with reasons():
-            check_asked(owner_of(model))
+            check_asked(OWNERS.get(model))
             values = checked("infer", json_object(params, "`params`"))
             _check_form(label, output, values)
             with _image(app, image, session_id, file) as named:

@@ -13,7 +13,7 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from lib.configs import not_found
 from lib.endpoints.answering import ADMIN, ANNOTATOR, READER, Endpoint, JsonBody, reasons
 from lib.endpoints.task_queue import stop_tasks, wait_for_task
-from lib.infers import owner_of
+from lib.infers import OWNERS
 from lib.web.access import asked_model, check_asked, request_keys
 from sequal.errors import SettingsError
 
@@ -68,7 +68,7 @@ def task_endpoints(app: MONAILabelApp, check_alone: Callable[[], None]) -> list[
         run_sync: bool = False,
     ) -> Any:  # noqa: ANN401
         with reasons():
-            check_asked(owner_of(model))
+            check_asked(OWNERS.get(model))
             values = _of_task("batch infer", sent, app._infers, model)
             return _done(batch_infer.run(model, images, _BATCH | values), run_sync)
 

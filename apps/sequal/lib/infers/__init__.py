@@ -14,6 +14,7 @@ from lib.infers.volume import VolumeInfer
 __all__ = [
     "IMAGE_ID",
     "INFERS",
+    "OWNERS",
     "SENT_FILE",
     "VIEWED",
     "CarotidContoursInfer",
@@ -25,7 +26,6 @@ __all__ = [
     "check_owner",
     "check_storable",
     "image_file",
-    "owner_of",
 ]
 
 #: Infer tasks of each model by name; clients take the first as their default.
@@ -38,7 +38,5 @@ INFERS: dict[str, dict[str, Callable[[Study], MaskInfer]]] = {
     "volume": {"volume": VolumeInfer, "volume_review": VolumeReviewInfer},
 }
 
-
-def owner_of(task: str) -> str | None:
-    """The model that an infer task is of; None for a name that no task has."""
-    return next((model for model, tasks in INFERS.items() if task in tasks), None)
+#: The model of each infer task.
+OWNERS: dict[str, str] = {task: model for model, tasks in INFERS.items() for task in tasks}
