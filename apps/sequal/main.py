@@ -39,9 +39,10 @@ from lib.infers import (
 )
 from lib.scoring import AutoScoring, EachModel, LabelChecks, PldScoring, SqaScoring
 from lib.trainers import RoundTrain
-from lib.web.access import asked_model, exposure, protect, start_address
+from lib.web.access import asked_model, check_prefix, exposure, protect, start_address
 from lib.web.dicomweb import FolderService
 from lib.web.ohif import STUDY_LIST, VOLUME_LABELS, LastPredictions, serve_app_config, serve_pacs
+from lib.web.ohif.in_front import place_of
 from lib.web.routes import Access, Served, serve_studies
 from sequal.acquisition import STRATEGIES
 from sequal.errors import SequalError
@@ -66,6 +67,7 @@ class SequalApp(MONAILabelApp):
         else:
             wait_without_spinning()
             watch_memory()
+        self._prefix = server_settings.MONAI_LABEL_API_STR
         try:
             self._studies = Studies.open(app_dir, studies, conf, partial(with_pacs_plan, studies, server_settings))
             self._claims = Claims(self._studies)
@@ -78,16 +80,16 @@ class SequalApp(MONAILabelApp):
                 version=VERSION,
                 labels=self._studies.labels,
             )
+            # A task is started by this process, not by a request over HTTP to its own address.
+            self._server_mode = "monailabel.app" in sys.modules
+            self._predictions = LastPredictions()
+            self._service = self._folder_service()
+            self._protect_server()
+            self._serve_viewers()
         except SequalError as error:
             # What stops the start is a sentence for people; the way to it through the code would hide it.
             sys.tracebacklimit = 0
             raise error.with_traceback(None) from None
-        # A task is started by this process, not by a request over HTTP to its own address.
-        self._server_mode = "monailabel.app" in sys.modules
-        self._predictions = LastPredictions()
-        self._service = self._folder_service()
-        self._protect_server()
-        self._serve_viewers()
         self._study_warnings = [] if in_task_process() else self._studies.look_after()
         self._label_checks = {
             study.model.name: LabelChecks(study, partial(self._images_of, study)) for study in self._studies
@@ -289,7 +291,8 @@ class SequalApp(MONAILabelApp):
         listed = [str(origin).rstrip("/").lower() for origin in server_settings.MONAI_LABEL_CORS_ORIGINS]
         accept_tokens()
         serve_requests(server.app, self, self._check_alone)
-        protect(server.app, settings.hosts, [*settings.origins, *listed], self._known_id, self._studies.by_model)
+        origins = [*settings.origins, *listed]
+        protect(server.app, settings.hosts, origins, self._known_id, self._studies.by_model, self._prefix)
         risk = exposure(sys.argv, authenticated=server_settings.MONAI_LABEL_AUTH_ENABLE)
         if risk:
             logger.warning(risk)
@@ -316,7 +319,6 @@ class SequalApp(MONAILabelApp):
         annotators = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ANNOTATOR))]
         trainers = [Depends(RBAC(server_settings.MONAI_LABEL_AUTH_ROLE_ADMIN))]
         access = Access(readers, annotators, trainers)
-        root = server_settings.MONAI_LABEL_API_STR
         serve_studies(
             server.app,
             [Served(study, partial(self._images_of, study)) for study in self._studies],
@@ -326,18 +328,19 @@ class SequalApp(MONAILabelApp):
             place=self.studies,
             model_of=self._model_of,
             warnings=self._other_warnings,
-            root=root,
+            prefix=self._prefix,
         )
         # Of a folder, OHIF shows the frames alone.
         shown = list(self._studies) if self._in_pacs() else [self._studies.of_frames or self._studies.first]
         wanted = [study.model.spatial_dims for study in shown if study.settings.ohif_bridge]
         if wanted:
             scripts = [STUDY_LIST if dims == 2 else VOLUME_LABELS for dims in wanted]
-            serve_app_config(server.app, Path(server.static_dir) / "ohif", scripts)
+            serve_app_config(server.app, Path(server.static_dir) / "ohif", scripts, self._prefix)
         # The stock viewer needs it as much: what hangs is the server.
         pacs = viewed_pacs(self.studies, server_settings) if self._in_pacs() else None
         if pacs is not None:
-            serve_pacs(server.app, pacs, readers, root=root)
+            serve_pacs(server.app, pacs, readers)
+        check_prefix(self._prefix, [place_of(route)[0] for route in server.app.routes])
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
         """Change the state with the label, and let it judge the model.

@@ -22,6 +22,8 @@ CONF = {
     "auto_scoring": "false",
     "volume.strategy": "random",
 }
+#: Everything answers below it and without it.
+PREFIX = "/monai"
 TRAINING = {"carotid": QUICK, "volume": {"epochs": 1, "iterations_per_epoch": 2, "batch_labelled": 1}}
 
 
@@ -33,8 +35,9 @@ def test_a_server_of_both_models_keeps_them_apart(tmp_path: Path) -> None:
         model: {path.name.partition(".")[0] for path in (place / model).glob("*.nii.gz")}
         for model in ("carotid", "volume")
     }
-    with running(place, state, **CONF) as server:
+    with running(place, state, variables={"MONAI_LABEL_API_STR": PREFIX}, **CONF) as server:
         client = server.client("anna")
+        client.set_server_url(server.url + PREFIX)
         info = client.info()
         assert info["labels"] == ["intima-media", "left atrium", "aorta"]
         assert list(info["trainers"]) == ["carotid", "volume"]
@@ -57,10 +60,10 @@ def test_a_server_of_both_models_keeps_them_apart(tmp_path: Path) -> None:
             assert f"got '{image}', which is one of `{owner}`" in refused.json()["detail"]
 
         # At its address, a model has its own default and takes no request for the other.
-        own = client.__class__(f"{server.url}/sequal/volume/").info()
+        own = client.__class__(f"{server.url}{PREFIX}/sequal/volume/").info()
         defaults = [next(iter(told["strategies"])) for told in (info, own)]
         assert (defaults, set(own["strategies"])) == (["layer_entropy_power", "random"], set(info["strategies"]))
-        refused = server.request("POST", "/sequal/volume/activelearning/random", json={"model": "carotid"})
+        refused = server.request("POST", f"{PREFIX}/sequal/volume/activelearning/random", json={"model": "carotid"})
         assert refused.status_code == 400
 
         # Each label passes the guard of its image's model, and lies with its image.
@@ -78,7 +81,7 @@ def test_a_server_of_both_models_keeps_them_apart(tmp_path: Path) -> None:
         assert {model: one["images"] for model, one in status.items()} == {m: len(i) for m, i in images.items()}
         assert status["volume"]["labelled"] == 2
 
-        asked = CliRunner().invoke(cli.app, ["status", server.url, "--models", "volume"])
+        asked = CliRunner().invoke(cli.app, ["status", server.url + PREFIX, "--models", "volume"])
         assert asked.exit_code == 0, asked.output
         assert f"Next {len(images['volume']) - 2} by random" in asked.stdout
         annotate = ["annotate", str(place / "volume"), "--server", server.url, "--out", str(tmp_path / "out")]

@@ -26,6 +26,8 @@ class Task:
 class App:
     """What the endpoints need of the app."""
 
+    studies = "study"
+
     def __init__(self):
         self._trainers, self._scoring_methods, self._infers = {"carotid": Task()}, {"pld": Task()}, {"carotid": Task()}
         self.inferred = []

@@ -11,7 +11,7 @@ from monailabel.interfaces.utils.app import clear_cache
 
 from lib.endpoints.answering import ADMIN, Endpoint
 
-__all__ = ["RELOAD", "administration_endpoints"]
+__all__ = ["administration_endpoints"]
 
 #: A user's password in an address: MONAI Label logs the settings that it was started with.
 _PASSWORD: Final = re.compile(rb"(?<=://)([^:/@\s]*):[^@/\s]+(?=@)")
@@ -23,12 +23,11 @@ def _reload() -> dict[str, str]:
     return {}
 
 
-#: MONAI Label lets anybody build the app anew, whatever its authentication says. Its path has no root before it.
-RELOAD = Endpoint("/reload", _reload, ADMIN)
-
-
 def administration_endpoints() -> list[Endpoint]:
-    """The log without passwords; models come from trainings of the study, so none is uploaded or deleted."""
+    """The log without passwords, and the app built anew.
+
+    Models come from trainings of the study, so none is uploaded or deleted.
+    """
 
     def send_log(lines: int = 300, html: bool = True, text: bool = False, refresh: int = 0) -> Response:
         file = os.path.join(server_settings.MONAI_LABEL_APP_DIR, "logs", "app.log")
@@ -48,4 +47,9 @@ def administration_endpoints() -> list[Endpoint]:
     closed = [
         Endpoint("/model/{model}", refuse, ADMIN, methods=(method,), listed=False) for method in ("PUT", "DELETE")
     ]
-    return [*closed, Endpoint("/logs/", send_log, ADMIN, ("lines", "html", "text", "refresh"), methods=("GET",))]
+    return [
+        *closed,
+        Endpoint("/logs/", send_log, ADMIN, ("lines", "html", "text", "refresh"), methods=("GET",)),
+        # MONAI Label lets anybody build the app anew, whatever its authentication says.
+        Endpoint("/reload", _reload, ADMIN),
+    ]

@@ -28,7 +28,7 @@ class Endpoint:
     """One of MONAI Label's endpoints, answered by the app.
 
     Attributes:
-        path: as MONAI Label has it, without what stands before every path.
+        path: as MONAI Label has it.
         answer: no coroutine, so that a request that takes long waits in a thread and not on the event loop.
         role: who may ask, where there is a login.
         query: the keys that its query may have.
@@ -45,14 +45,13 @@ class Endpoint:
     any_query: bool = False
     listed: bool = True
 
-    def route(self, root: str) -> SafeRoute:
-        """The route of the endpoint below `root`."""
+    def route(self) -> SafeRoute:
+        """The route of the endpoint."""
         dependencies = [Depends(RBAC(self.role)), *([] if self.any_query else [_only(self.query)])]
-        methods, path = list(self.methods), root + self.path
         return SafeRoute(
-            path,
+            self.path,
             self.answer,
-            methods=methods,
+            methods=list(self.methods),
             dependencies=dependencies,
             response_model=None,
             include_in_schema=False,

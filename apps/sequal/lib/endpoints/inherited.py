@@ -7,30 +7,33 @@ from typing import Any, Final
 from fastapi import HTTPException, status
 from fastapi.routing import APIRoute
 from monailabel.config import settings as server_settings
-from monailabel.endpoints import batch_infer, datastore, info, logs, model, ohif, scoring, train
+from monailabel.endpoints import batch_infer, datastore, info, login, logs, model, ohif, proxy, scoring, session, train
 
 from lib.endpoints.answering import READER, Endpoint
 from lib.endpoints.safe_route import SafeRoute
 
 __all__ = ["inherited_routes", "pacs_endpoints"]
 
-_ROUTERS: Final = tuple(module.router for module in (info, model, train, scoring, batch_infer, datastore, logs, ohif))
+_MODULES: Final = (info, model, train, scoring, batch_infer, datastore, logs, ohif, session, proxy)
 
 
 def inherited_routes() -> list[APIRoute]:
-    """A route for each of MONAI Label's endpoints, as it has them, whose handler runs in a thread."""
-    root = server_settings.MONAI_LABEL_API_STR
+    """A route for each of MONAI Label's endpoints, as it has them, whose handler runs in a thread.
+
+    None has `MONAI_LABEL_API_STR` before its path: `Prefix` takes it from every request.
+    """
+    modules = [*_MODULES, login] if server_settings.MONAI_LABEL_AUTH_ENABLE else _MODULES
     return [
         SafeRoute(
-            root + route.path,
-            _in_thread(route.endpoint),
+            route.path,
+            route.endpoint if module is proxy else _in_thread(route.endpoint),  # it waits for the body
             methods=sorted(route.methods or ()),
             dependencies=route.dependencies,
             response_model=None,
             include_in_schema=False,
         )
-        for router in _ROUTERS
-        for route in router.routes
+        for module in modules
+        for route in module.router.routes
         if isinstance(route, APIRoute)
     ]
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 from fastapi import FastAPI
-from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 
-from lib.endpoints.administration import RELOAD, administration_endpoints
+from lib.endpoints.administration import administration_endpoints
 from lib.endpoints.dataset import dataset_endpoints
 from lib.endpoints.inference import inference_endpoints
 from lib.endpoints.inherited import inherited_routes, pacs_endpoints
@@ -28,7 +27,6 @@ def serve_requests(server: FastAPI, app: MONAILabelApp, check_alone: Callable[[]
         app: what runs the tasks.
         check_alone: refuses a training beside a server with a state of its own.
     """
-    root = server_settings.MONAI_LABEL_API_STR
     use_task_queues()
     put_in_front(server, inherited_routes())
     ours = [
@@ -39,6 +37,6 @@ def serve_requests(server: FastAPI, app: MONAILabelApp, check_alone: Callable[[]
         *submission_endpoints(app),
         *stored_label_endpoints(app),
         *administration_endpoints(),
-        *pacs_endpoints(),
+        *([] if "://" in app.studies else pacs_endpoints()),
     ]
-    put_in_front(server, [*(endpoint.route(root) for endpoint in ours), RELOAD.route("")])
+    put_in_front(server, [endpoint.route() for endpoint in ours])

@@ -236,7 +236,7 @@ def test_protecting_again_replaces_what_was_there():
     count = len(app.user_middleware)
     protect(app, (), (VIEWER,))
 
-    assert len(app.user_middleware) == count == 4
+    assert len(app.user_middleware) == count == 5
     assert client(app).post("/train/", headers={"Origin": VIEWER}).status_code == 200
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.web.ohif import STUDY_LIST, app_config
+from lib.web.ohif import STUDY_LIST, VOLUME_LABELS, app_config
 
 STOCK = "window.config = { modes: [], extensions: [] };"
 
@@ -27,3 +27,15 @@ def test_a_change_of_the_stock_file_is_served(stock):
 def test_a_missing_stock_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"app-config\.js"):
         app_config(tmp_path / "app-config.js")
+
+
+def test_below_a_prefix_the_viewer_asks_there(stock):
+    stock.write_text("window.config = { modes: [], routerBasename: '/ohif/', qidoRoot: '/proxy/dicom/qido' };")
+    configured = app_config(stock, (STUDY_LIST, VOLUME_LABELS), "/monai")
+    for address in (
+        "'/ohif/'",
+        "'/monai/proxy/dicom/qido'",
+        "`/monai/sequal/annotate/?",
+        'SERVER = "/monai/sequal/volume"',
+    ):
+        assert address in configured

@@ -108,12 +108,6 @@ def test_everything_else_is_answered_by_the_server_itself(client):
     assert client.put("/proxy/dicom/qido/studies").status_code == 405
 
 
-def test_the_path_follows_the_servers_own_root(pacs):
-    app = FastAPI()
-    serve_pacs(app, PacsService(pacs.url), root="/v1")
-    assert TestClient(app).get("/v1/proxy/dicom/qido/studies").json()["path"] == "/dicom-web/studies"
-
-
 @dataclass(frozen=True)
 class _Stuck(PacsService):
     """Answers when it is let go."""

@@ -155,7 +155,7 @@ def test_what_only_refuses_is_not_listed():
         """As MONAI Label has it."""
 
     refusing = Endpoint("/model/{model}", lambda model: None, READER, methods=("PUT",), listed=False)
-    put_in_front(server, [refusing.route(""), *address_routes(server)])
+    put_in_front(server, [refusing.route(), *address_routes(server)])
     page = TestClient(server).get("/docs").text
     assert "Keys: cache" in page
     assert re.findall(r"<td>(GET|PUT)</td>", page) == ["GET"]

@@ -25,7 +25,6 @@ def serve_pacs(
     pacs: PacsService,
     dependencies: Sequence[params.Depends] = (),
     *,
-    root: str = "",
     at_once: int = _AT_ONCE,
     turn_s: float = _TURN_S,
 ) -> None:
@@ -40,7 +39,6 @@ def serve_pacs(
         server: MONAI Label's FastAPI application.
         pacs: whom to ask, and how long to wait.
         dependencies: who may ask, as MONAI Label's own endpoints have it.
-        root: what stands before the path of every endpoint of the server.
         at_once: requests that the PACS gets at a time; others wait for their turn.
         turn_s: longest wait for a turn.
     """
@@ -59,7 +57,7 @@ def serve_pacs(
             turns.release()
 
     route = APIRoute(
-        root + PACS_PATH,
+        PACS_PATH,
         hand_on,
         methods=["GET", "POST"],
         include_in_schema=False,

@@ -16,7 +16,7 @@ __all__ = ["APP_CONFIG_PATH", "serve_app_config"]
 APP_CONFIG_PATH: Final = "/ohif/app-config.js"
 
 
-def serve_app_config(server: FastAPI, ohif: Path, scripts: Sequence[Path] = (STUDY_LIST,)) -> None:
+def serve_app_config(server: FastAPI, ohif: Path, scripts: Sequence[Path] = (STUDY_LIST,), prefix: str = "") -> None:
     """Answer with OHIF's configuration in place of the server.
 
     Called again (MONAI Label builds the app anew on `/reload`), the new route replaces the old one.
@@ -25,11 +25,12 @@ def serve_app_config(server: FastAPI, ohif: Path, scripts: Sequence[Path] = (STU
         server: MONAI Label's FastAPI application.
         ohif: folder of the viewer's files.
         scripts: what is added to the configuration.
+        prefix: of the addresses that OHIF asks at the server.
     """
 
     def configuration() -> PlainTextResponse:
         # Read at every call: the file is small, and a page is loaded once per image.
-        configured = app_config(ohif / "app-config.js", scripts)
+        configured = app_config(ohif / "app-config.js", scripts, prefix)
         return PlainTextResponse(configured, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
     # Before the server's own, whose `/ohif/{path}` would answer first.

@@ -17,18 +17,19 @@ _OPENAPI: Final = "/openapi.json"
 _OURS: Final = "SEQUAL"
 
 
-def address_routes(server: FastAPI, dependencies: Sequence[params.Depends] = ()) -> list[APIRoute]:
+def address_routes(server: FastAPI, dependencies: Sequence[params.Depends] = (), prefix: str = "") -> list[APIRoute]:
     """The page, in place of one whose scripts come from another host.
 
     Args:
         server: MONAI Label's FastAPI application.
         dependencies: who may see it.
+        prefix: of the links.
     """
 
     def addresses() -> HTMLResponse:
-        return HTMLResponse(
-            page("addresses", groups=_groups(server.openapi(), _closed(server)), start=START_PATH, openapi=_OPENAPI)
-        )
+        groups = _groups(server.openapi(), _closed(server))
+        links = {"start": prefix + START_PATH, "openapi": prefix + _OPENAPI}
+        return HTMLResponse(page("addresses", groups=groups, **links))
 
     route = SafeRoute(
         DOCS_PATH,

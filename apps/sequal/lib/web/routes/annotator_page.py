@@ -26,9 +26,9 @@ def page_routes(dependencies: Sequence[params.Depends] = ()) -> list[APIRoute]:
     """
 
     def without_slash(image: str = "", study: str = "") -> RedirectResponse:
-        # Relative addresses of the page need the slash; what was asked for goes along.
+        # Relative addresses of the page need the slash; what was asked for goes along, below the same address.
         query = urlencode({key: value for key, value in (("image", image), ("study", study)) if value})
-        return RedirectResponse(f"{PAGE_PATH}/{'?' if query else ''}{query}")
+        return RedirectResponse(f"annotate/{'?' if query else ''}{query}")
 
     def file(name: str = "index.html") -> FileResponse:
         found = page_files().get(name or "index.html")

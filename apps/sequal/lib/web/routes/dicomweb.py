@@ -17,15 +17,12 @@ _VIEWERS_PATH: Final = "/proxy/dicom"
 _SERVICES: Final = ("qido", "wado")
 
 
-def dicomweb_routes(
-    service: FolderService | None, dependencies: Sequence[params.Depends] = (), *, root: str = ""
-) -> list[APIRoute]:
+def dicomweb_routes(service: FolderService | None, dependencies: Sequence[params.Depends] = ()) -> list[APIRoute]:
     """The service under its own name and where OHIF's configuration looks for a PACS; nothing can be stored by it.
 
     Args:
         service: answers; None for a study that is in a PACS or elsewhere.
         dependencies: who may ask.
-        root: what stands before the path of every endpoint of the server.
     """
     if service is None:
         return [_route(DICOMWEB_PATH, _refuse, ["GET", "POST"], dependencies)]
@@ -36,13 +33,13 @@ def dicomweb_routes(
     def answer_viewer(request: Request, path: str) -> Response:
         first, _, rest = path.partition("/")
         before, below = (f"/{first}", rest) if first in _SERVICES else ("", path)
-        return _ask(service, request, f"{root}{_VIEWERS_PATH}{before}", below)
+        return _ask(service, request, f"{_VIEWERS_PATH}{before}", below)
 
     return [
         _route(DICOMWEB_PATH, answer, ["GET"], dependencies, "The images and labels of the folder by DICOMweb"),
-        _route(root + _VIEWERS_PATH, answer_viewer, ["GET"], dependencies),
+        _route(_VIEWERS_PATH, answer_viewer, ["GET"], dependencies),
         _route(DICOMWEB_PATH, _store_elsewhere, ["POST"], dependencies),
-        _route(root + _VIEWERS_PATH, _store_elsewhere, ["POST"], dependencies),
+        _route(_VIEWERS_PATH, _store_elsewhere, ["POST"], dependencies),
     ]
 
 

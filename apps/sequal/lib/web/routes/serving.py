@@ -74,7 +74,7 @@ def serve_studies(
     place: str = "",
     model_of: Callable[[str], str | None] = lambda _: None,
     warnings: Callable[[], Sequence[str]] = tuple,
-    root: str = "",
+    prefix: str = "",
 ) -> None:
     """Add the routes of the studies to the server; called again, the new ones replace the old ones.
 
@@ -87,7 +87,7 @@ def serve_studies(
         place: the studies folder, or the address of a PACS.
         model_of: the model of an image, None for an unknown one.
         warnings: what is not well beside the studies themselves.
-        root: what stands before the path of every endpoint of the server.
+        prefix: as `Prefix` takes it; the pages have it in their links.
     """
     if service is not None:
         take_series_uids(server, service.study, service.uids)
@@ -95,15 +95,16 @@ def serve_studies(
     own = access.with_dependency(names_a_model(names))
     routes = {name: _of_study(one, predictions, own, service) for name, one in zip(names, served, strict=True)}
     whole = [
-        *dicomweb_routes(service, access.read, root=root),
+        *dicomweb_routes(service, access.read),
         *start_routes(
             [(one.study, one.datastore) for one in served],
             place,
             access.read,
             folder=service is not None,
             warnings=warnings,
+            prefix=prefix,
         ),
-        *address_routes(server, access.read),
+        *address_routes(server, access.read, prefix),
     ]
     put_in_front(server, [*whole, *of_models(routes, model_of)])
 

@@ -44,6 +44,7 @@ def start_routes(
     *,
     folder: bool,
     warnings: Callable[[], Sequence[str]] = tuple,
+    prefix: str = "",
 ) -> list[APIRoute]:
     """The start page.
 
@@ -53,6 +54,7 @@ def start_routes(
         dependencies: who may see it.
         folder: whether the app answers DICOMweb itself.
         warnings: what is not well beside the studies themselves.
+        prefix: of the links to pages of the server; OHIF has none.
     """
     counters = [NoLayerCount(files=folder and study.model.spatial_dims == 2) for study, _ in served]
 
@@ -69,10 +71,10 @@ def start_routes(
             parts=parts,
             frames=next((part for part in parts if not part["volumes"]), None),
             volumes=next((part for part in parts if part["volumes"]), None),
-            annotate=f"{PAGE_PATH}/",
+            annotate=f"{prefix}{PAGE_PATH}/",
             viewer=VIEWER_PATH,
-            docs=DOCS_PATH,
-            dicomweb=DICOMWEB_PATH if folder else "",
+            docs=prefix + DOCS_PATH,
+            dicomweb=prefix + DICOMWEB_PATH if folder else "",
         )
         return HTMLResponse(content, headers={"Cache-Control": "no-store"})
 

@@ -3,8 +3,11 @@ import { readNrrd, writeNrrd } from "./nrrd.js";
 
 export class NoAnswer extends Error {}
 
+// What stands before the paths of the server, where it is not at the root of its host.
+const BEFORE = window.location.pathname.split("/sequal/annotate")[0];
+
 const url = (path, query) => {
-  const found = new URL(path, window.location.origin);
+  const found = new URL(BEFORE + path, window.location.origin);
   Object.entries(query || {}).forEach(([key, value]) => found.searchParams.set(key, value));
   return found;
 };
@@ -82,6 +85,8 @@ export const server = {
   skip: (image, client_id, reason) => json("/sequal/skip", { image }, post({ client_id, reason })),
   unskip: (image) => json("/sequal/skip", { image }, { method: "DELETE" }),
   undoNoWall: (image) => json("/sequal/no-layer", { image }, { method: "DELETE" }),
+  // What the model said when it was asked last.
+  lastMeasured: (image) => json("/sequal/measurement", { image }),
   measure: async (info, voxels, signal) => {
     const body = await labelForm(info, voxels);
     return json("/sequal/measurement", { image: info.image }, { method: "POST", body, signal });

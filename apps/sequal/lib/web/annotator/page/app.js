@@ -238,9 +238,9 @@ const open = async (image, why = "") => {
 
 // What the model said when it was asked last, for a frame that is looked at again.
 page.lastModel = async (work) => {
-  const known = await fetch(`/sequal/measurement?image=${encodeURIComponent(work.info.image)}`).catch(() => null);
-  if (known && known.ok && work === page.work) {
-    work.model = { voxels: null, ...work.model, said: await known.json() };
+  const said = await server.lastMeasured(work.info.image).catch(() => null);
+  if (said && work === page.work) {
+    work.model = { voxels: null, ...work.model, said };
     numbers.model();
   }
 };
