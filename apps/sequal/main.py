@@ -199,9 +199,10 @@ class SequalApp(MONAILabelApp):
             HTTPException: 404 for a model or an image that is not there; 400 when the image is of another model, the
                 model has no such result, or its mask would replace an expert's label.
         """
-        model, store = request.get("model"), datastore or self.datastore()
+        model = request.get("model")
         if model not in self._infers:
             raise not_found("model", model, self._infers)
+        store = datastore or self._images_of(self._studies.by_model[OWNERS[str(model)]])
         image = None if request.get(SENT_FILE) else str(request.get("image"))
         if image is not None:
             check_owner(str(model), image, OWNERS[str(model)], self._model_of(image))

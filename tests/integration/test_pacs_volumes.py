@@ -18,6 +18,8 @@ from pacs import running_orthanc
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 
 CONF = {"models": "carotid,volume", "labels": "left_atrium,lesion_2", "auto_scoring": "false"}
+#: Wildcards and a list; CT, MR and PET of other patients lie outside of it.
+FILTER = {"MONAI_LABEL_DICOMWEB_SEARCH_FILTER": '{"Modality": ["U*", "?T", "MR"], "PatientID": "p*"}'}
 QUICK = {"epochs": 1, "iterations_per_epoch": 2, "batch_labelled": 1, "model": "volume"}
 
 
@@ -32,6 +34,7 @@ class Remote:
             instance of MR.
         broken: UID of a series with a gap.
         frame: UID of a series of ultrasound.
+        outside: UIDs of a CT and of an angiography that the filter does not find.
     """
 
     server: Server
@@ -39,6 +42,7 @@ class Remote:
     volumes: dict[str, ct.Phantom]
     broken: str
     frame: str
+    outside: tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +62,12 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
         del gap[5]
         broken = ultrasound.store(pacs, *gap)
         frame = ultrasound.store(pacs, *ultrasound.series(1, "p8"))
-        with running(pacs, folder / "state", **CONF) as server:
-            yield Remote(server, pacs, volumes, broken, frame)
+        of_others = [ct.series(ct.phantom(7), "q1"), ct.series(ct.phantom(8), "q2")]
+        for instance in of_others[1]:
+            instance.Modality = "XA"
+        outside = tuple(ultrasound.store(pacs, *instances) for instances in of_others)
+        with running(pacs, folder / "state", variables=FILTER, **CONF) as server:
+            yield Remote(server, pacs, volumes, broken, frame, outside)
 
 
 def _segmentations(remote: Remote, image: str) -> list:
@@ -174,3 +182,21 @@ def test_the_modality_of_a_series_says_whose_it_is(remote: Remote, tmp_path: Pat
     script = server.request("GET", "/ohif/app-config.js").text
     assert "sequal-annotate" in script
     assert "@ohif/mode-monai-label" in script
+
+
+def test_outside_of_the_search_filter_the_modality_says_whose_a_series_is(remote: Remote) -> None:
+    server = remote.server
+    volume, angiography = remote.outside
+    assert not set(remote.outside) & set(server.client().datastore()["objects"])
+    for model, image, came in (
+        ("carotid", volume, "which is one of `volume`. Ask `volume` for it."),
+        ("carotid", angiography, "a series of Modality US, got"),
+        ("volume", angiography, "a series of Modality CT or MR or PT, got"),
+    ):
+        refused = server.request("POST", f"/infer/{model}", params={"image": image})
+        told = refused.json()["detail"]
+        assert refused.status_code == 400
+        assert f"an image of the model `{model}`" in told
+        assert came in told
+    image = server.request("GET", "/datastore/image", params={"image": volume})
+    assert (image.status_code, len(image.content) > 0) == (200, True)

@@ -144,7 +144,7 @@ def test_a_filter_is_json(monkeypatch):
     from sequal.files.dicom.series_list import search_filter
 
     monkeypatch.delenv("MONAI_LABEL_DICOMWEB_SEARCH_FILTER", raising=False)
-    assert search_filter() == {"Modality": "US"}
+    assert search_filter("carotid", ["US"]) == {"Modality": "US"}
     monkeypatch.setenv("MONAI_LABEL_DICOMWEB_SEARCH_FILTER", '["US"]')
     with pytest.raises(SettingsError, match="to be JSON such as"):
-        search_filter()
+        search_filter("carotid", ["US"])

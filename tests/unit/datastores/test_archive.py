@@ -19,6 +19,7 @@ from lib.datastores import viewed_pacs
 from lib.datastores.archive import ImageArchive, Series, with_timeout
 from lib.datastores.connection import open_archive, search_filter
 from lib.web.ohif import PacsService
+from sequal.anatomy.models import MODELS
 from sequal.errors import PacsError, StudyError
 
 
@@ -217,4 +218,4 @@ def test_the_servers_settings_are_used(caplog: pytest.LogCaptureFixture) -> None
     ],
 )
 def test_ultrasound_is_looked_for_unless_told_otherwise(given: dict[str, str], used: dict[str, str]) -> None:
-    assert search_filter(Settings(MONAI_LABEL_DICOMWEB_SEARCH_FILTER=given), ("US",)) == used
+    assert search_filter(Settings(MONAI_LABEL_DICOMWEB_SEARCH_FILTER=given), MODELS["carotid"]) == used

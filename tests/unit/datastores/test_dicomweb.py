@@ -78,7 +78,7 @@ def test_ultrasound_alone_is_listed_and_the_rest_is_named(archive, state, opener
     study = opener(state)
     assert study.list_images() == study.get_unlabeled_images() == [image]
     assert f"Leaving out series {other}: expected Modality US, got CT" in caplog.text
-    with pytest.raises(HTTPException, match="to be of Modality US, got CT") as refused:
+    with pytest.raises(HTTPException, match=rf"to be a series of Modality US, got {other}, which is of CT") as refused:
         study.get_image_uri(other)
     assert refused.value.status_code == 400
     assert study.get_image_uri("1.2.3") == study.get_image_uri("../../etc/passwd") == ""

@@ -1,10 +1,8 @@
 """The connection to the PACS that the server's own settings describe."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any, Final
 
-import requests
 from dicomweb_client import DICOMwebClient
 from dicomweb_client.ext.gcp.session_utils import create_session_from_gcp_credentials
 from monailabel.config import Settings
@@ -12,8 +10,10 @@ from monailabel.datastore.dicom import DICOMwebClientX
 
 from lib.datastores.archive import ImageArchive, with_timeout
 from lib.web.ohif import PacsService
+from sequal.anatomy.model import Model
 from sequal.errors import StudyError
-from sequal.files.dicom.series_list import modality_filter, narrowed
+from sequal.files.dicom.connection import PacsSession
+from sequal.files.dicom.series_list import image_filter
 from sequal.study.address import split_address
 
 __all__ = ["open_archive", "search_filter", "viewed_pacs"]
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 #: In the address of a PACS in Google's cloud.
 _GOOGLE: Final = "googleapis.com"
-_DEFAULT: Final = Settings.model_fields["MONAI_LABEL_DICOMWEB_SEARCH_FILTER"].default
 
 
 def open_archive(url: str, settings: Settings) -> ImageArchive:
@@ -75,26 +74,24 @@ def viewed_pacs(url: str, settings: Settings) -> PacsService | None:
     )
 
 
-def search_filter(settings: Settings, modalities: Sequence[str], *, shared: bool = False) -> dict[str, Any]:
-    """The filter of the images that the server's settings give.
-
-    MONAI Label's own default, which finds CT, counts as none: it cannot be told from a user's words.
+def search_filter(settings: Settings, model: Model, *, shared: bool = False) -> dict[str, Any]:
+    """The filter of the images of a model that the server's settings give.
 
     Args:
         settings: MONAI Label's.
-        modalities: of what is segmented, which are looked for by default.
-        shared: whether other models work on the PACS as well; then no series of other modalities is looked for.
+        model: whose images.
+        shared: as `image_filter` takes it.
+
+    Raises:
+        SettingsError: as `image_filter`.
     """
-    given = dict(settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER)
-    if given == _DEFAULT:
-        return modality_filter(modalities)
-    return narrowed(given, modalities) if shared else given
+    return image_filter(settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER, model.name, model.modalities, shared=shared)
 
 
 def _client(url: str, settings: Settings) -> DICOMwebClient:
     if _GOOGLE in url:
         return DICOMwebClient(url=url, session=with_timeout(create_session_from_gcp_credentials()))
-    session = with_timeout(requests.Session())
+    session = with_timeout(PacsSession())
     if settings.MONAI_LABEL_DICOMWEB_USERNAME and settings.MONAI_LABEL_DICOMWEB_PASSWORD:
         session.auth = (settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD)
     return DICOMwebClientX(

@@ -43,11 +43,10 @@ def open_pacs(studies: Studies, claims: Claims, server: Settings) -> Datastore:
 
     Raises:
         StudyError: as `open_folders` and `open_archive`.
+        SettingsError: as `search_filter`.
     """
     archive, several = open_archive(studies.place, server), len(studies.by_model) > 1
-    searches = {
-        model: search_filter(server, one.model.modalities, shared=several) for model, one in studies.by_model.items()
-    }
+    searches = {model: search_filter(server, one.model, shared=several) for model, one in studies.by_model.items()}
     claims.make(searches)
     parts = {
         model: DicomWebStudy(archive, searches[model], one.state, LabelGuard(one.state, one.settings))

@@ -15,7 +15,7 @@ from lib.datastores.label_guard import LabelGuard
 from lib.datastores.listing import Lister
 from lib.datastores.local import StudyFolder
 from lib.datastores.series_cache import SeriesCache
-from sequal.errors import ImageError, SequalError
+from sequal.errors import ImageError, PacsError, SequalError
 from sequal.study.state import StudyState
 
 __all__ = ["IMAGE_SUFFIX", "PacsImages"]
@@ -88,12 +88,15 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         return set(self._lister.last().patients)
 
     def noted_at(self, image: str) -> float | None:
-        """0 for an image that the PACS lists or listed once, or that is here; None for any other.
+        """0 for an image that the PACS lists or listed once, or has outside of the search filter; None for any other.
 
         No image is one of two models, since no two have a modality in common.
         """
-        here = _is_uid(image) and self._images.has(image)
-        return 0.0 if here or image in self._lister.last().patients else None
+        if image in self._lister.last().patients:
+            return 0.0
+        if not _is_uid(image):
+            return None
+        return 0.0 if self._images.has(image) or self._has_unlisted(image) else None
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Add to what is noted about an image."""
@@ -151,6 +154,14 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
                 return ""
             self._images.fetch(series)
         return str(self._images.file(image_id))
+
+    def _has_unlisted(self, uid: str) -> bool:
+        """Whether the PACS has a series of the model's modalities; False while it does not answer."""
+        try:
+            series = self._archive.find(uid)
+        except PacsError:
+            return False
+        return series is not None and series.modality in self._guard.model.modalities
 
     def _instances(self, image_id: str) -> Path:
         """Folder of an image's DICOM instances, fetched again when it was removed."""

@@ -26,15 +26,15 @@ def with_pacs_plan(url: str, server: ServerSettings, settings: Settings, kept: P
         kept: file that the plan is kept in.
 
     Raises:
-        SettingsError: the PACS has no volume.
+        SettingsError: the PACS has no volume, or as `search_filter`.
         PacsError: a plan is wanted for the first time, and the PACS does not answer.
         StudyError: the plan cannot be read or kept, or `url` is no address.
     """
 
     def listed() -> Iterator[tuple[ImageArchive, Series]]:
-        archive, modalities = open_archive(url, server), model_of(settings).modalities
-        found = archive.series(search_filter(server, modalities))
-        yield from ((archive, series) for series in found if series.modality in modalities)
+        archive, model = open_archive(url, server), model_of(settings)
+        found = archive.series(search_filter(server, model))
+        yield from ((archive, series) for series in found if series.modality in model.modalities)
 
     return with_plan(settings, listed(), kept, geometry=_geometry)
 

@@ -91,8 +91,9 @@ class SeriesCache:
         """
         if series.modality not in self._model.modalities:
             raise ImageError(
-                f"Expected series {series.uid} to be of Modality {' or '.join(self._model.modalities)}, got "
-                f"{series.modality or 'none'}. Narrow the search filter to that."
+                f"Expected an image of the model `{self._model.name}` to be a series of Modality "
+                f"{' or '.join(self._model.modalities)}, got {series.uid}, which is of {series.modality or 'none'}. "
+                "Open a series of the former, or ask the model that is for the latter."
             )
         known = self.unusable(series)
         if known:

@@ -8,8 +8,10 @@ from typing import Any, Self
 
 from dicomweb_client import DICOMwebClient
 
+from sequal.anatomy.models import MODELS
 from sequal.files.dicom.connection import pacs_client
 from sequal.files.dicom.series_list import ListedSeries, list_series, search_filter, series_names
+from sequal.settings import Settings
 from sequal.study.folder import FINAL_LABELS, StudyFiles, images_by_id
 from sequal.study.label_notes import withdrawn_segmentations
 
@@ -21,7 +23,7 @@ _KEPT = "dicomweb"
 
 @dataclass(frozen=True)
 class PacsStudy:
-    """The ultrasound series of a PACS.
+    """The series of a PACS that are images of a model.
 
     Attributes:
         client: of the PACS.
@@ -36,21 +38,22 @@ class PacsStudy:
     folder: Path
 
     @classmethod
-    def find(cls, address: str, state: Path, modalities: Sequence[str] = ("US",)) -> Self:
-        """Ask a PACS for its series of some modalities; nothing is changed, there or in the state.
+    def find(cls, address: str, state: Path, model: str = Settings.models) -> Self:
+        """Ask a PACS for the images of a model; nothing is changed, there or in the state.
 
         Args:
             address: root of its DICOMweb service.
             state: the study's state folder; need not exist.
-            modalities: of images.
+            model: its name.
 
         Raises:
             PacsError: the PACS does not answer.
-            SettingsError: the address is none, or holds a password.
+            SettingsError: the address is none, or holds a password, or as `search_filter`.
         """
+        modalities = MODELS[model].modalities
         client, folder = pacs_client(address, "STUDIES"), state / _KEPT
         unusable = {path.stem for path in (folder / "unusable").glob("*.json")}
-        listed = list_series(client, search_filter(modalities))
+        listed = list_series(client, search_filter(model, modalities))
         found = [series for series in listed if series.modality in modalities and series.uid not in unusable]
         return cls(client, {series.uid: series for series in found}, series_names(found), folder)
 

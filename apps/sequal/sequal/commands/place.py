@@ -78,11 +78,10 @@ class StudyPlace:
             PacsError: the PACS does not answer.
             SettingsError: as `find`; the address is none, or holds a password.
         """
-        from sequal.anatomy.models import model_of
         from sequal.commands.pacs_study import PacsStudy
 
         settings, root = cls._of(address, app, state, conf)
-        pacs = PacsStudy.find(address, root, model_of(settings).modalities)
+        pacs = PacsStudy.find(address, root, settings.model)
         return cls(pacs.files(), settings, root, starting_weights(app, settings), address, pacs)
 
     @classmethod

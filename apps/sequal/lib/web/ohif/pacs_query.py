@@ -10,7 +10,7 @@ _FIELDS: Final = "includefield"
 
 
 def pacs_query(query: str) -> str:
-    """A query as every PACS takes it: attributes one by one, since Orthanc finds no comma that is written as `%2C`.
+    """A query as every PACS takes it: attributes one by one, and wildcards as they are, since Orthanc decodes no query.
 
     >>> pacs_query("limit=101&PatientName=*p02*&includefield=00081030%2C00080060&StudyDate=")
     'limit=101&PatientName=*p02*&includefield=00081030&includefield=00080060'
@@ -20,4 +20,4 @@ def pacs_query(query: str) -> str:
         for name, value in parse_qsl(query)
         for part in (value.split(",") if name.lower() == _FIELDS else [value])
     ]
-    return urlencode(pairs, safe="*,", quote_via=quote)
+    return urlencode(pairs, safe="*?,", quote_via=quote)

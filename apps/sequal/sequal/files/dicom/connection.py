@@ -9,7 +9,7 @@ from dicomweb_client import DICOMwebClient
 
 from sequal.errors import SettingsError
 
-__all__ = ["PASSWORD_VARIABLE", "USER_VARIABLE", "pacs_client"]
+__all__ = ["PASSWORD_VARIABLE", "USER_VARIABLE", "PacsSession", "pacs_client"]
 
 #: The names under which MONAI Label's server takes the same credentials.
 USER_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_USERNAME"
@@ -28,7 +28,7 @@ def pacs_client(url: str, option: str) -> DICOMwebClient:
         SettingsError: the URL is none that begins with http:// or https://, or holds a user name or a password, which
             would end up in messages and in the shell's history.
     """
-    session = _Session()
+    session = _WaitingSession()
     user = os.environ.get(USER_VARIABLE)
     if user:
         session.auth = (user, os.environ.get(PASSWORD_VARIABLE, ""))
@@ -50,7 +50,25 @@ def pacs_client(url: str, option: str) -> DICOMwebClient:
     return client
 
 
-class _Session(requests.Session):
+class PacsSession(requests.Session):
+    """A session whose searches every PACS understands: Orthanc's DICOMweb plugin (1.7) decodes nothing of a query."""
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """A request whose query has wildcards and commas as they are, which RFC 3986 (3.4) allows.
+
+        >>> asked = requests.Request("GET", "http://pacs/series", params={"PatientID": "p?,q*"})
+        >>> PacsSession().prepare_request(asked).url
+        'http://pacs/series?PatientID=p?,q*'
+        """
+        prepared = super().prepare_request(request)
+        address, mark, query = str(prepared.url).partition("?")
+        for sign in "*?,":
+            query = query.replace(f"%{ord(sign):02X}", sign)
+        prepared.url = f"{address}{mark}{query}"
+        return prepared
+
+
+class _WaitingSession(PacsSession):
     """A session whose requests do not wait for ever."""
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as requests has it

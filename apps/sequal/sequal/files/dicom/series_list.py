@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import product
 from typing import Any, Final
 
 import requests
@@ -14,11 +17,22 @@ from pydicom.dataset import Dataset
 from sequal.errors import PacsError, SettingsError
 from sequal.files.dicom.connection import PASSWORD_VARIABLE, USER_VARIABLE
 
-__all__ = ["ListedSeries", "list_series", "modality_filter", "narrowed", "one_by_one", "search_filter", "series_names"]
+__all__ = [
+    "ListedSeries",
+    "image_filter",
+    "list_series",
+    "modality_filter",
+    "one_by_one",
+    "search_filter",
+    "series_names",
+]
 
 #: The server's own setting; docs/pacs.md says what it is for.
 _FILTER_VARIABLE: Final = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
 _MODALITY: Final = "Modality"
+_MODALITY_TAG: Final = "00080060"
+#: MONAI Label's own default, which cannot be told from a user's words.
+_NOT_SET: Final = {"Modality": "CT"}
 _PAGE: Final = 500
 _FIELDS: Final = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "StudyDate", "SeriesNumber")
 _UID_SHOWN: Final = 8
@@ -56,43 +70,84 @@ def modality_filter(modalities: Sequence[str]) -> dict[str, Any]:
     return {_MODALITY: modalities[0] if len(modalities) == 1 else list(modalities)}
 
 
-def narrowed(wanted: Mapping[str, Any], modalities: Sequence[str]) -> dict[str, Any]:
-    """A search filter for those series that are of some modalities; an empty list finds none.
+def image_filter(
+    given: Mapping[str, Any], model: str, modalities: Sequence[str], *, shared: bool = False
+) -> dict[str, Any]:
+    r"""The search filter for the images of a model: what a filter of the settings finds of its modalities.
 
-    >>> narrowed({"PatientID": "p"}, ["US"]), narrowed({"Modality": ["CT", "US"]}, ["CT", "MR"])
-    ({'PatientID': 'p', 'Modality': 'US'}, {'Modality': 'CT'})
+    Args:
+        given: DICOM keyword to value. `Modality` may have `*` and `?`, and be several, as a list or with `,` or `\\`
+            between them; none or an empty one is any. MONAI Label's own default counts as none.
+        model: its name, for the error.
+        modalities: of its images.
+        shared: whether other models work on the PACS as well: then series of other modalities are not even listed.
+
+    Raises:
+        SettingsError: the filter finds nothing of these modalities, or its `Modality` is no text.
+
+    >>> image_filter({"PatientID": "p", "Modality": "C*"}, "volume", ["CT", "MR"])
+    {'PatientID': 'p', 'Modality': 'CT'}
+    >>> image_filter({"PatientID": "p"}, "volume", ["CT", "MR"], shared=True)
+    {'PatientID': 'p', 'Modality': ['CT', 'MR']}
     """
-    asked = wanted.get(_MODALITY, modalities)
-    asked = [asked] if isinstance(asked, str) else asked
-    return {**wanted, **modality_filter([modality for modality in modalities if modality in asked])}
+    wanted = {_MODALITY if key == _MODALITY_TAG else key: value for key, value in given.items()}
+    if wanted == _NOT_SET:
+        return modality_filter(modalities)
+    if _MODALITY not in wanted and not shared:
+        return wanted
+    patterns = _patterns(wanted.get(_MODALITY))
+    own = [one for one in modalities if any(fnmatchcase(one, pattern) for pattern in patterns)]
+    if not own:
+        raise SettingsError(
+            f"Expected `{_FILTER_VARIABLE}` to find {' or '.join(modalities)}, which are the images of the model "
+            f"`{model}`, got Modality {wanted[_MODALITY]!r}. Add one of these, or leave `Modality` out: then "
+            "each model takes its own."
+        )
+    return {**wanted, **modality_filter(own)}
+
+
+def _patterns(asked: object) -> list[str]:
+    """The modalities of a filter, each upper case."""
+    several = asked if isinstance(asked, list) else ["" if asked is None else asked]
+    texts = [one for one in several if isinstance(one, str)]
+    if len(texts) < len(several):
+        raise SettingsError(
+            f'Expected `Modality` in `{_FILTER_VARIABLE}` to be a text or a list of texts such as ["CT", "US"], got '
+            f"{asked!r}. Change it."
+        )
+    return [part.strip().upper() or "*" for text in texts for part in re.split(r"[,\\]", text)]
 
 
 def one_by_one(wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A search filter with a list of modalities as one filter for each: few servers take several values.
+    """A search filter with lists as one filter for each value: few servers take several.
 
     >>> one_by_one({"Modality": ["CT", "MR"], "PatientID": "p"})
     [{'Modality': 'CT', 'PatientID': 'p'}, {'Modality': 'MR', 'PatientID': 'p'}]
     """
-    several = wanted.get(_MODALITY)
-    return [{**wanted, _MODALITY: one} for one in several] if isinstance(several, list) else [dict(wanted)]
+    lists = {key: value for key, value in wanted.items() if isinstance(value, list)}
+    return [{**wanted, **dict(zip(lists, values, strict=True))} for values in product(*lists.values())]
 
 
-def search_filter(modalities: Sequence[str] = ("US",)) -> dict[str, Any]:
-    """What the server looks for with the same environment; where nothing is said, series of these modalities.
+def search_filter(model: str, modalities: Sequence[str]) -> dict[str, Any]:
+    """What a server of one model looks for with the same environment.
+
+    Args:
+        model: as `image_filter` takes it.
+        modalities: see there.
 
     Raises:
-        SettingsError: the variable holds no JSON object.
+        SettingsError: the variable holds no JSON object, or as `image_filter`.
     """
     text = os.environ.get(_FILTER_VARIABLE, "")
     try:
-        found = json.loads(text) if text else modality_filter(modalities)
+        found = json.loads(text) if text else _NOT_SET
     except ValueError:
         found = None
     if not isinstance(found, dict):
         raise SettingsError(
             f'Expected `{_FILTER_VARIABLE}` to be JSON such as {{"Modality": "US"}}, got {text!r}. Change it.'
         )
-    return found
+    return image_filter(found, model, modalities)
 
 
 def list_series(client: DICOMwebClient, wanted: Mapping[str, Any]) -> list[ListedSeries]:
