@@ -29,13 +29,13 @@ from lib.datastores.label_guard import MADE_BY
 from lib.endpoints import SafeSessions, accept_tokens, serve_requests
 from lib.infers import (
     IMAGE_ID,
-    INFERS,
     OWNERS,
     SENT_FILE,
     SequalBatchInfer,
     check_owner,
     check_storable,
     image_file,
+    infer_tasks,
 )
 from lib.scoring import AutoScoring, EachModel, LabelChecks, PldScoring, SqaScoring
 from lib.trainers import RoundTrain
@@ -52,9 +52,6 @@ from sequal.study.state import end_with_parent, state_warnings
 from sequal.version import VERSION
 
 logger = logging.getLogger(__name__)
-
-#: What clients call the app, by model.
-NAMES = {"carotid": "carotid intima-media", "volume": "volumes"}
 
 
 class SequalApp(MONAILabelApp):
@@ -75,7 +72,7 @@ class SequalApp(MONAILabelApp):
                 app_dir=app_dir,
                 studies=studies,
                 conf=conf,
-                name=f"SEQUAL - {' and '.join(NAMES[model] for model in self._studies.by_model)}",
+                name=f"SEQUAL - {' and '.join(study.model.title for study in self._studies)}",
                 description=f"Active learning from sparse, noisy labels of {', '.join(self._studies.labels)}",
                 version=VERSION,
                 labels=self._studies.labels,
@@ -142,9 +139,7 @@ class SequalApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, Any]:
         """Each model as a mask, and of a layer also as curves; clients take the first as their default."""
-        return {
-            name: task(study) for model, study in self._studies.by_model.items() for name, task in INFERS[model].items()
-        }
+        return {name: task(study) for study in self._studies for name, task in infer_tasks(type(study.model)).items()}
 
     def init_trainers(self) -> dict[str, Any]:
         """A trainer a model."""
@@ -333,9 +328,9 @@ class SequalApp(MONAILabelApp):
         )
         # Of a folder, OHIF shows the frames alone.
         shown = list(self._studies) if self._in_pacs() else [self._studies.of_frames or self._studies.first]
-        wanted = [study.model.spatial_dims for study in shown if study.settings.ohif_bridge]
+        wanted = [study.model for study in shown if study.settings.ohif_bridge]
         if wanted:
-            scripts = [STUDY_LIST if dims == 2 else VOLUME_LABELS for dims in wanted]
+            scripts = [STUDY_LIST if model.is_layer else VOLUME_LABELS for model in wanted]
             serve_app_config(server.app, Path(server.static_dir) / "ohif", scripts, self._prefix)
         # The stock viewer needs it as much: what hangs is the server.
         pacs = viewed_pacs(self.studies, server_settings) if self._in_pacs() else None

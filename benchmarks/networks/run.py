@@ -22,7 +22,7 @@ from sequal.anatomy.phantom import PhantomFrame, simulate_frame
 from sequal.learning.batch import Batch
 from sequal.learning.training.phantom_evaluation import as_frame, evaluate_on_phantoms
 from sequal.learning.training.pretrain import phantom_batches, pretrain
-from sequal.prediction import LoadedPair, load_pair, predict_frame
+from sequal.prediction import LoadedPair, load_pair, predict_image
 from sequal.settings import Settings
 
 NETWORKS = ("unet", "dynunet", "basic_unet", "segresnet")
@@ -93,10 +93,10 @@ def train(name: str, batches: list[Batch], steps: int, checkpoint: Path) -> floa
 
 def frame_time(loaded: LoadedPair, frames: list[PhantomFrame], settings: Settings) -> float:
     """Processor seconds for one frame, both networks, measurement included."""
-    predict_frame(as_frame(frames[0]), loaded, settings, CPU)
+    predict_image(as_frame(frames[0]), loaded, settings, CPU)
     start = time.process_time()
     for phantom in frames:
-        predict_frame(as_frame(phantom), loaded, settings, CPU)
+        predict_image(as_frame(phantom), loaded, settings, CPU)
     return (time.process_time() - start) / len(frames)
 
 

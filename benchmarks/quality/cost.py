@@ -19,7 +19,7 @@ from sequal.learning.methods import METHODS
 from sequal.learning.networks import NetworkPair
 from sequal.learning.quality.branched import Branched, new_branch
 from sequal.learning.training.phantom_evaluation import as_frame
-from sequal.prediction import LoadedPair, predict_frame, predict_volume
+from sequal.prediction import LoadedPair, predict_image
 from sequal.settings import Settings
 
 __all__ = ["measure_cost"]
@@ -61,13 +61,13 @@ def _inference(settings: Settings) -> float:
     plain = LoadedPair(pair, *pair.compared, settings.model, "", {})
     pair.branch = new_branch(pair, 0)
     branched = replace(plain, branched=Branched.shown(pair))
-    frame, predict = as_frame(simulate_frame(np.random.default_rng(1))), predict_frame
+    frame = as_frame(simulate_frame(np.random.default_rng(1)))
     if settings.model == "volume":
         voxels = np.random.default_rng(0).normal(100, 30, (64, 48, 48)).astype(np.float32)
-        frame, predict = Frame(voxels, np.eye(4), voxels.shape, Calibration(None, ""), Path("v.nii.gz")), predict_volume
+        frame = Frame(voxels, np.eye(4), voxels.shape, Calibration(None, ""), Path("v.nii.gz"))
     return _ratio(
-        lambda: predict(frame, branched, settings, CPU),
-        lambda: predict(frame, plain, settings, CPU),
+        lambda: predict_image(frame, branched, settings, CPU),
+        lambda: predict_image(frame, plain, settings, CPU),
         INFERENCES,
     )
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from sequal.acquisition import score_all
 from sequal.anatomy.measurement import label_dice
 from sequal.anatomy.model import Model
-from sequal.anatomy.models.carotid import Carotid, to_working
-from sequal.anatomy.models.volume import Volume
+from sequal.anatomy.models import model_of
 from sequal.experiments.failure_detection import error_map_dice
 from sequal.files.imaging import Frame
 from sequal.labels import IGNORE
-from sequal.prediction import LoadedPair, expected_dice, predict_frame, predict_volume
+from sequal.prediction import LoadedPair, expected_dice, predict_image
 from sequal.prediction.mc_dropout import dropout_dice, pairwise_dice
 from sequal.settings import Settings
 
@@ -39,9 +38,8 @@ def look(case: Case, every: Sequence[LoadedPair], settings: Settings) -> dict[st
         every: the same networks, each time with another error branch.
         settings: of the model.
     """
-    model, predict = (Volume, predict_volume) if settings.model == "volume" else (Carotid, predict_frame)
-    found = [predict(case.frame, one, settings, CPU) for one in every]
-    scores, doubt = _without_branch(case.frame, every[0], model(settings), settings)
+    found = [predict_image(case.frame, one, settings, CPU) for one in every]
+    scores, doubt = _without_branch(case.frame, every[0], model_of(settings), settings)
     known = case.truth != IGNORE
     wrong, maps = (found[0].mask != case.truth)[known], {"doubt": doubt[known]}
     scores["confidence"] = found[0].confidence or 0.0  # an empty mask has none: it is looked at first
@@ -67,7 +65,7 @@ def _without_branch(
     frame: Frame, loaded: LoadedPair, model: Model, settings: Settings
 ) -> tuple[dict[str, float], NDArray[np.float32]]:
     """Scores that need no error branch, and 1 − max p of each pixel of the image."""
-    working = model.prepare(frame) if isinstance(model, Volume) else to_working(frame, settings)
+    working = model.prepare(frame)
     looked = loaded.look(working.pixels, working.grid, CPU, with_errors=False)
     scores = {name: -float(value) for name, value in score_all(loaded.seen(looked, settings)).items() if name != "sqa"}
     pair = torch.stack([looked.log_p[network].max(dim=1).indices[0] for network in loaded.networks[1:]])
@@ -79,6 +77,4 @@ def _without_branch(
         "pair_dice": float(pairwise_dice(pair)),
         "dropout_dice": float(dropout_dice(loaded.shown, working.pixels, working.grid, CPU, 0)[0]),
     }
-    if isinstance(model, Volume):
-        return scores, 1 - shown.confidence
-    return scores, np.minimum(shown.foreground, 1 - shown.foreground)
+    return scores, 1 - shown.confidence

@@ -25,7 +25,7 @@ import torch  # noqa: E402
 from sequal.anatomy.models import model_of  # noqa: E402
 from sequal.files.imaging import read_frame  # noqa: E402
 from sequal.learning.methods import METHODS  # noqa: E402
-from sequal.prediction import checkpoint_payload, load_pair, predict_volume  # noqa: E402
+from sequal.prediction import checkpoint_payload, load_pair, predict_image  # noqa: E402
 from sequal.settings import Settings  # noqa: E402
 from sequal.study.state import save_checkpoint  # noqa: E402
 
@@ -67,7 +67,7 @@ def measure(method: str, predicts: bool, threads: int) -> float:
         save_checkpoint(checkpoint, checkpoint_payload(pair, {}, "volume"))
         loaded = load_pair(checkpoint, device)
         if predicts:
-            predict_volume(read_frame(image), loaded, settings, device)
+            predict_image(read_frame(image), loaded, settings, device)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
 
 

@@ -31,7 +31,6 @@ import torch  # noqa: E402
 from monai.inferers import sliding_window_inference  # noqa: E402
 
 from sequal.anatomy.models import model_of  # noqa: E402
-from sequal.anatomy.models.carotid import to_working  # noqa: E402
 from sequal.anatomy.phantom.volumes import BODY_LABELS  # noqa: E402
 from sequal.experiments.volume_folder import make_volumes  # noqa: E402
 from sequal.files.imaging import read_frame  # noqa: E402
@@ -39,9 +38,10 @@ from sequal.learning.batch import Batch  # noqa: E402
 from sequal.learning.losses import SupervisedLoss, consistency_loss  # noqa: E402
 from sequal.learning.methods.sequal import MeanTeacherPair, MeanTeacherTrainer  # noqa: E402
 from sequal.learning.training.round_length import with_steps  # noqa: E402
-from sequal.prediction import checkpoint_payload, load_pair, predict_frame, score_items  # noqa: E402
+from sequal.prediction import checkpoint_payload, load_pair, predict_image, score_items  # noqa: E402
 from sequal.prediction.passes import FRAMES_AT_ONCE  # noqa: E402
 from sequal.preparation.working_frames import WorkingFrames  # noqa: E402
+from sequal.preparation.working_grid import frame_to_working  # noqa: E402
 from sequal.settings import Settings  # noqa: E402
 from sequal.study.items import Item  # noqa: E402
 from sequal.study.state import save_checkpoint  # noqa: E402
@@ -128,7 +128,7 @@ def pool(items, loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
 def infer(path: Path, loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001
     """Mask, scores and thickness of a frame that is read already, and the pair over it."""
     frame = read_frame(path)
-    working = to_working(frame, settings)
+    working = frame_to_working(frame, settings)
     padded, pair = working.grid.pad(working.pixels.float()), loaded.pair
     pair.eval()
 
@@ -137,7 +137,7 @@ def infer(path: Path, loaded, settings) -> tuple[Callable, Callable]:  # noqa: A
         pair.teacher(padded), pair.student(padded)
 
     # As the task `carotid` asks: the error branch speaks of empty masks alone.
-    return lambda: predict_frame(frame, loaded, settings, CPU, with_errors=False), bare
+    return lambda: predict_image(frame, loaded, settings, CPU, with_errors=False), bare
 
 
 def step(loaded, settings) -> tuple[Callable, Callable]:  # noqa: ANN001

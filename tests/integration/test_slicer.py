@@ -20,7 +20,7 @@ from integration.server import QUICK, Server, running, wait_for
 from integration.slicer import Slicer, calls_of_the_plugin, ras_affine, replayed_calls, write_labelmap
 from sequal.anatomy.measurement import boundaries_from_mask, boundaries_from_probability
 from sequal.files.imaging import read_frame
-from sequal.prediction import load_pair, predict_frame
+from sequal.prediction import load_pair, predict_image
 from sequal.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
@@ -145,7 +145,7 @@ def test_the_curves_lie_on_the_boundary_of_the_image(server: Server, slicer: Sli
     source = read_frame(slicer.sample["path"])
     cpu = torch.device("cpu")
     # A training of the session test may have published another model since the checkpoint of the fixture.
-    prediction = predict_frame(source, load_pair(server.published, cpu), Settings(), cpu)
+    prediction = predict_image(source, load_pair(server.published, cpu), Settings(), cpu)
     curves = _markups(file)
     assert {curve["type"] for curve in curves} == {"Curve"}
     seen = set()

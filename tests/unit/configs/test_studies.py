@@ -8,6 +8,7 @@ from monailabel.config import settings as server_settings
 
 from lib.configs import Studies, chosen
 from lib.datastores import accept_label, open_folders
+from sequal.anatomy.models import MODELS
 from sequal.errors import SettingsError, StudyError
 from sequal.study.state import study_state_folder
 from unit.synthetic_study import SIZE, write_image
@@ -94,6 +95,13 @@ def test_several_models_have_no_remote_study_but_a_pacs(tmp_path: Path, monkeypa
     monkeypatch.setattr(server_settings, "MONAI_LABEL_DATASTORE", "xnat")
     with pytest.raises(SettingsError, match=r"several models, .* got MONAI_LABEL_DATASTORE=xnat\. Start a server"):
         _open(tmp_path, "http://xnat:8080/project")
+    assert not (tmp_path / "app").exists()
+
+
+def test_models_of_one_modality_have_no_pacs_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODELS["volume"], "modalities", ("CT", "US"))
+    with pytest.raises(SettingsError, match=r"different modalities for one PACS, .* carotid and volume, .* take US\."):
+        _open(tmp_path, "http://pacs:8042/dicom-web")
     assert not (tmp_path / "app").exists()
 
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from fastapi import HTTPException
 
-from lib.infers import IMAGE_ID, INFERS
+from lib.infers import IMAGE_ID
+from lib.infers.review import ReviewInfer
 from sequal.anatomy.models import model_of
 from sequal.files.imaging import read_frame
 from sequal.learning.methods.sequal import MeanTeacherPair
 from sequal.learning.networks import Architecture
 from sequal.learning.quality.branched import new_branch
-from sequal.prediction import checkpoint_payload, load_pair, predict_frame, review_area
+from sequal.prediction import checkpoint_payload, load_pair, predict_image, review_area
 from sequal.study.state import StudyState, save_checkpoint
 from unit.synthetic_study import SPACING_MM, band, settings, write_image
 
@@ -49,8 +50,8 @@ def image(tmp_path):
 
 def test_it_gives_the_area_of_the_error_map_and_remembers_it(study, image):
     held = study(True)
-    file, params = INFERS["carotid"]["carotid_review"](held)({"image": str(image), IMAGE_ID: "im"})
-    error = predict_frame(read_frame(image), held.loaded, held.settings, CPU).quality.error
+    file, params = ReviewInfer(held)({"image": str(image), IMAGE_ID: "im"})
+    error = predict_image(read_frame(image), held.loaded, held.settings, CPU).quality.error
     expected = review_area(error, (SPACING_MM, SPACING_MM))
     assert expected.any()
     found = np.asanyarray(nib.load(file).dataobj)
@@ -63,7 +64,7 @@ def test_it_gives_the_area_of_the_error_map_and_remembers_it(study, image):
 
 def test_a_network_without_the_branch_is_answered_with_a_sentence(study, image):
     with pytest.raises(HTTPException) as told:
-        INFERS["carotid"]["carotid_review"](study(False))({"image": str(image)})
+        ReviewInfer(study(False))({"image": str(image)})
     assert told.value.status_code == 400
     assert "error branch" in told.value.detail
     assert "quality_weight" in told.value.detail
@@ -71,6 +72,6 @@ def test_a_network_without_the_branch_is_answered_with_a_sentence(study, image):
 
 def test_it_is_never_stored_as_a_label(study, image):
     with pytest.raises(HTTPException) as told:
-        INFERS["carotid"]["carotid_review"](study(True))({"image": str(image), "save_label": True})
+        ReviewInfer(study(True))({"image": str(image), "save_label": True})
     assert told.value.status_code == 400
     assert "an area to look at" in told.value.detail

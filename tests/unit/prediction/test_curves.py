@@ -3,9 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sequal.anatomy.measurement import boundaries_from_probability, measure_imt
 from sequal.files.imaging import Calibration, Frame, calibrate
-from sequal.prediction import Prediction, contour_markups
+from sequal.prediction import contour_markups
 
 SIZE = (60, 40)
 CALIBRATED = calibrate(0.1, 0.05, "nifti spacing")
@@ -27,8 +26,7 @@ def _case(*frames, calibration=CALIBRATED):
     grid = probability.shape
     shape = grid if grid[2] > 1 else (*SIZE, 1)
     frame = Frame(np.zeros(grid, np.float32), AFFINE, shape, calibration, Path("p01.nii.gz"))
-    imt = tuple(measure_imt(boundaries_from_probability(one), calibration) for one in frames)
-    return frame, Prediction((probability > 0.5).astype(np.uint8), probability, 0.1, 0.9, imt)
+    return frame, probability
 
 
 def _pixels(markup):

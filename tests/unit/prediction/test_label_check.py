@@ -5,7 +5,7 @@ import torch
 from sequal.anatomy.measurement import label_dice
 from sequal.errors import LabelError
 from sequal.files.imaging import read_frame, read_label
-from sequal.prediction import check_label, learnt_from, load_pair, predict_frame
+from sequal.prediction import check_label, learnt_from, load_pair, predict_image
 from sequal.study.items import Item
 from unit.commands.studies import random_checkpoint
 from unit.synthetic_study import make_study, settings, write_label
@@ -20,7 +20,7 @@ def loaded(tmp_path_factory):
 
 def test_a_label_is_compared_with_what_the_model_shows(tmp_path, loaded):
     item = make_study(tmp_path, labelled=1, unlabelled=0).labelled[0]
-    shown = predict_frame(read_frame(item.image), loaded, settings(), CPU)
+    shown = predict_image(read_frame(item.image), loaded, settings(), CPU)
     found = check_label(item, loaded, settings(), CPU, predicted=0.75)
     drawn = read_label(item.label, shown.mask.shape)
     traced = (drawn == 1).any(axis=1)[:, 0]

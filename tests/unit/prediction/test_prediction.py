@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from sequal.acquisition import pseudo_label_divergence
+from sequal.anatomy.measurement import measure_probability
 from sequal.anatomy.models import model_of
-from sequal.anatomy.models.carotid import to_working
 from sequal.errors import SettingsError
 from sequal.files.imaging import NOT_CALIBRATED, Calibration, Frame
 from sequal.learning.networks import Ensemble
-from sequal.prediction import choose_device, log_probabilities, predict, predict_frame
+from sequal.prediction import choose_device, log_probabilities, predict, predict_image
 from sequal.prediction.confidence import expected_dice
+from sequal.preparation.working_grid import frame_to_working
 from unit.synthetic_study import band, settings
 
 CPU = torch.device("cpu")
@@ -51,7 +52,7 @@ def _loaded(loaded, teacher, student=None):
 
 
 def test_ranges_shapes_and_types(loaded, clip):
-    found = predict_frame(_frame(clip), loaded, settings(), CPU)
+    found = predict_image(_frame(clip), loaded, settings(), CPU)
     assert found.mask.shape == found.probability.shape == (96, 64, 6)
     assert (found.mask.dtype, found.probability.dtype) == (np.uint8, np.float32)
     assert set(np.unique(found.mask)) <= {0, 1}
@@ -60,12 +61,11 @@ def test_ranges_shapes_and_types(loaded, clip):
     np.testing.assert_array_equal(found.mask, found.probability > 0.5)
     assert found.pld >= 0.0
     assert found.confidence is None or 0.0 <= found.confidence <= 1.0
-    assert len(found.imt) == 6
 
 
 def test_the_frames_of_a_clip_are_predicted_as_if_alone(loaded, clip):
-    together = predict_frame(_frame(clip), loaded, settings(), CPU)
-    alone = [predict_frame(_frame(clip[:, :, f : f + 1]), loaded, settings(), CPU) for f in range(6)]
+    together = predict_image(_frame(clip), loaded, settings(), CPU)
+    alone = [predict_image(_frame(clip[:, :, f : f + 1]), loaded, settings(), CPU) for f in range(6)]
     np.testing.assert_allclose(
         together.probability, np.concatenate([one.probability for one in alone], axis=2), atol=1e-5
     )
@@ -75,7 +75,7 @@ def test_the_frames_of_a_clip_are_predicted_as_if_alone(loaded, clip):
 
 
 def _log_p(frame, *networks):
-    working = to_working(frame, settings())
+    working = frame_to_working(frame, settings())
     found = log_probabilities(networks, working.pixels, working.grid, CPU)
     return [found[network] for network in networks]
 
@@ -86,13 +86,13 @@ def test_pld_is_that_of_the_working_grid(loaded, clip, form):
     reference, other = _log_p(frame, loaded.pair.teacher, loaded.pair.student)
     thin_px = 0.2 / settings().working_spacing_mm
     expected = pseudo_label_divergence(reference, other, form=form, thin_px=thin_px).item()
-    assert predict_frame(frame, loaded, settings(pld_form=form), CPU).pld == pytest.approx(expected)
+    assert predict_image(frame, loaded, settings(pld_form=form), CPU).pld == pytest.approx(expected)
     assert expected > 0.0
 
 
 def test_a_query_pair_gives_pld_and_the_teacher_the_mask(loaded, loaded_with_query_pair, clip):
     frame = _frame(clip[:, :, :1])
-    plain, query = (predict_frame(frame, one, settings(), CPU) for one in (loaded, loaded_with_query_pair))
+    plain, query = (predict_image(frame, one, settings(), CPU) for one in (loaded, loaded_with_query_pair))
     np.testing.assert_array_equal(plain.probability, query.probability)
     compared = _log_p(frame, loaded_with_query_pair.reference, loaded_with_query_pair.other)
     expected = pseudo_label_divergence(*compared).item()
@@ -104,18 +104,19 @@ def test_a_band_that_the_network_sees_exactly(loaded):
     """The network gives back the pixel: 20 white rows of 64 are a wall of 20 rows, 1.2 mm."""
     pixels = np.zeros((400, 64, 1), np.float32)
     pixels[:, 20:40] = 200
-    found = predict_frame(_frame(pixels), _loaded(loaded, _Constant()), settings(), CPU)
+    found = predict_image(_frame(pixels), _loaded(loaded, _Constant()), settings(), CPU)
     np.testing.assert_array_equal(found.mask[:, :, 0], pixels[:, :, 0] > 0)
-    assert found.imt[0].mean == pytest.approx(1.2, abs=0.01)
-    assert found.imt[0].length == pytest.approx(24.0)
+    imt = measure_probability(found.probability, MM)[0]
+    assert imt.mean == pytest.approx(1.2, abs=0.01)
+    assert imt.length == pytest.approx(24.0)
     assert found.confidence == pytest.approx(1.0, abs=1e-3)
 
 
 def test_without_calibration_there_are_only_pixels(loaded):
     pixels = np.zeros((400, 64, 1), np.float32)
     pixels[:, 20:40] = 200
-    found = predict_frame(_frame(pixels, NOT_CALIBRATED), _loaded(loaded, _Constant()), settings(), CPU)
-    params = found.imt[0].as_params()
+    found = predict_image(_frame(pixels, NOT_CALIBRATED), _loaded(loaded, _Constant()), settings(), CPU)
+    params = measure_probability(found.probability, NOT_CALIBRATED)[0].as_params()
     assert params["mean_px"] == pytest.approx(20.0, abs=0.1)
     assert params["calibrated"] is False
     assert not any(key.endswith("_mm") for key in params)
@@ -124,7 +125,7 @@ def test_without_calibration_there_are_only_pixels(loaded):
 def test_the_confidence_of_a_clip_is_that_of_the_frames_in_which_something_was_found(loaded):
     pixels = np.zeros((400, 64, 2), np.float32)
     pixels[:, 20:40, 0] = 200
-    found = predict_frame(_frame(pixels), _loaded(loaded, _Constant()), settings(), CPU)
+    found = predict_image(_frame(pixels), _loaded(loaded, _Constant()), settings(), CPU)
     assert found.mask[:, :, 0].any()
     assert not found.mask[:, :, 1].any()
     assert found.confidence == pytest.approx(1.0, abs=1e-3)
@@ -132,10 +133,12 @@ def test_the_confidence_of_a_clip_is_that_of_the_frames_in_which_something_was_f
 
 @pytest.mark.parametrize("p", [0.5, 0.2, 0.0])
 def test_nothing_found(loaded, clip, p):
-    found = predict_frame(_frame(clip), _loaded(loaded, _Constant(p)), settings(), CPU)
+    found = predict_image(_frame(clip), _loaded(loaded, _Constant(p)), settings(), CPU)
     assert not found.mask.any()
     assert found.confidence is None
-    assert all(one.columns == 0 and "no_layer" in one.flags for one in found.imt)
+    measured = measure_probability(found.probability, MM)
+    assert len(measured) == 6
+    assert all(one.columns == 0 and "no_layer" in one.flags for one in measured)
     assert found.pld >= 0.0
 
 
@@ -143,7 +146,7 @@ def test_nothing_found(loaded, clip, p):
 @pytest.mark.parametrize("value", [None, 0.0, 65535.0])
 def test_tiny_and_constant_frames(loaded, shape, value):
     pixels = np.random.default_rng(0).random(shape) if value is None else np.full(shape, value)
-    found = predict_frame(_frame(pixels), loaded, settings(), CPU)
+    found = predict_image(_frame(pixels), loaded, settings(), CPU)
     assert found.mask.shape == shape
     assert np.isfinite(found.probability).all()
     assert np.isfinite(found.pld)
@@ -152,7 +155,7 @@ def test_tiny_and_constant_frames(loaded, shape, value):
 
 def test_a_large_frame_respects_the_limit(loaded):
     pixels = np.random.default_rng(0).integers(0, 255, (1500, 1100, 1))
-    found = predict_frame(_frame(pixels), loaded, settings(max_working_pixels=65536), CPU)
+    found = predict_image(_frame(pixels), loaded, settings(max_working_pixels=65536), CPU)
     assert found.mask.shape == (1500, 1100, 1)
 
 
@@ -186,7 +189,7 @@ def test_modes_are_as_they_were(loaded, clip):
 
 
 def test_one_network_alone_says_the_same(loaded, clip):
-    working = to_working(_frame(clip), settings())
+    working = frame_to_working(_frame(clip), settings())
     teacher, _ = _log_p(_frame(clip), loaded.pair.teacher, loaded.pair.student)
     model = model_of(settings())
     alone = predict(loaded.pair.teacher, working, model, CPU)
@@ -204,7 +207,7 @@ def test_a_network_named_twice_runs_once(clip):
             self.calls += 1
             return super().forward(x)
 
-    network, working = Counting(0.3), to_working(_frame(clip), settings())
+    network, working = Counting(0.3), frame_to_working(_frame(clip), settings())
     found = log_probabilities((network, network), working.pixels, working.grid, CPU)
     assert network.calls == 2  # six frames, four at once
     assert found[network].shape == (6, 2, 48, 64)
@@ -219,7 +222,7 @@ def test_an_ensemble_is_the_mean_of_its_members_and_runs_none_of_them_twice(clip
             self.calls += 1
             return super().forward(x)
 
-    one, other, working = Counting(0.9), Counting(0.3), to_working(_frame(clip[:, :, :1]), settings())
+    one, other, working = Counting(0.9), Counting(0.3), frame_to_working(_frame(clip[:, :, :1]), settings())
     both = Ensemble([one, other])
     found = log_probabilities((both, one, other), working.pixels, working.grid, CPU)
     assert (one.calls, other.calls) == (1, 1)

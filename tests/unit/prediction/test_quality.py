@@ -11,7 +11,6 @@ import torch
 from sequal.acquisition import SQA, STRATEGIES, Pool
 from sequal.acquisition.scores.sqa import sqa
 from sequal.anatomy.models import model_of
-from sequal.anatomy.models.carotid import to_working
 from sequal.errors import CheckpointError
 from sequal.files.imaging import read_frame
 from sequal.learning.methods.cross import CrossPair
@@ -24,14 +23,14 @@ from sequal.prediction import (
     dice_to_expect,
     expected_dice,
     load_pair,
-    predict_frame,
-    predict_volume,
+    predict_image,
     score_items,
     score_pool,
 )
 from sequal.prediction.label_check import check_label
-from sequal.prediction.quality import layer_quality
+from sequal.prediction.quality import mask_quality
 from sequal.preparation.working_frames import WorkingFrames
+from sequal.preparation.working_grid import frame_to_working
 from sequal.study.items import Item
 from sequal.study.state import StudyState, load_checkpoint, save_checkpoint
 from unit.synthetic_study import band, settings, write_image, write_label
@@ -60,7 +59,7 @@ def both(request, tmp_path):
 
 def test_a_branch_changes_no_mask_and_no_score(tmp_path, both):
     image = write_image(tmp_path / "i.nii.gz", band(np.random.default_rng(0), frames=2)[0])
-    plain, branched = (predict_frame(read_frame(image), loaded, settings(), CPU) for loaded in both)
+    plain, branched = (predict_image(read_frame(image), loaded, settings(), CPU) for loaded in both)
     assert plain.quality is None
     assert np.array_equal(plain.probability, branched.probability)
     assert (plain.pld, plain.confidence) == (branched.pld, branched.confidence)
@@ -73,7 +72,7 @@ def test_a_branch_changes_no_mask_and_no_score(tmp_path, both):
 def test_an_untrained_branch_expects_what_the_probabilities_promise(tmp_path, loaded):
     pair = load_pair(_saved(tmp_path, loaded.pair), CPU)
     image = write_image(tmp_path / "i.nii.gz", band(np.random.default_rng(0))[0], (0.12, 0.06))
-    found = predict_frame(read_frame(image), pair, settings(min_piece_mm=0), CPU)
+    found = predict_image(read_frame(image), pair, settings(min_piece_mm=0), CPU)
     assert found.mask.any()
     assert found.quality.predicted_dice == pytest.approx(expected_dice(found.probability), abs=1e-3)
 
@@ -88,12 +87,12 @@ def _saved(folder, pair):
 def test_what_was_taken_from_a_mask_is_expected_to_be_right_without_it(tmp_path, both):
     _, loaded = both
     image = read_frame(write_image(tmp_path / "i.nii.gz", band(np.random.default_rng(0))[0]))
-    working = to_working(image, settings())
+    working = frame_to_working(image, settings())
     looked = loaded.look(working.pixels, working.grid, CPU)
     raw = np.zeros(image.pixels.shape, np.uint8)
     shown = raw.copy()
     raw[:4] = 1
-    kept, taken = (layer_quality(looked, loaded, working.grid, raw, mask).error for mask in (raw, shown))
+    kept, taken = (mask_quality(looked, loaded, working.grid, raw, mask).error for mask in (raw, shown))
     assert np.allclose(taken[:4], 1 - kept[:4])
     assert np.array_equal(taken[4:], kept[4:])
 
@@ -111,7 +110,7 @@ def test_a_volume_in_windows(tmp_path):
     voxels = np.random.default_rng(0).normal(100, 30, (40, 32, 20)).astype(np.float32)
     nib.save(nib.Nifti1Image(voxels, np.diag([1.0, 1.0, 1.5, 1.0])), tmp_path / "v.nii.gz")
     frame = read_frame(tmp_path / "v.nii.gz")
-    without, found = (predict_volume(frame, loaded, values, CPU) for loaded in (plain, branched))
+    without, found = (predict_image(frame, loaded, values, CPU) for loaded in (plain, branched))
     assert without.quality is None
     assert np.array_equal(without.mask, found.mask)
     assert without.pld == found.pld
@@ -162,7 +161,7 @@ def test_of_an_empty_mask_the_branch_says_which_dice_to_expect(tmp_path, loaded)
             tensor.data.zero_()
     pair = load_pair(_saved(tmp_path, undecided), CPU)
     item = Item("i", write_image(tmp_path / "i.nii.gz", band(np.random.default_rng(0))[0]))
-    found = predict_frame(read_frame(item.image), pair, settings(), CPU)
+    found = predict_image(read_frame(item.image), pair, settings(), CPU)
     assert not found.mask.any()
     assert found.confidence is None
     assert dice_to_expect(found.confidence, found.quality) == found.quality.predicted_dice == pytest.approx(0.5)
@@ -179,12 +178,12 @@ def test_two_threads_use_one_network(tmp_path, both):
     frames = [
         read_frame(write_image(tmp_path / f"{n}.nii.gz", band(rng, size, top=20)[0])) for n, size in enumerate(sizes)
     ]
-    alone = [predict_frame(frame, loaded, settings(), CPU).quality.predicted_dice for frame in frames]
+    alone = [predict_image(frame, loaded, settings(), CPU).quality.predicted_dice for frame in frames]
     found = {}
 
     def work(n):
         for _ in range(3):
-            found[n] = predict_frame(frames[n], loaded, settings(), CPU).quality.predicted_dice
+            found[n] = predict_image(frames[n], loaded, settings(), CPU).quality.predicted_dice
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for thread in threads:

@@ -3,9 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sequal.anatomy.models.carotid import to_working
 from sequal.files.imaging import read_frame
 from sequal.preparation.working_frames import WorkingFrames
+from sequal.preparation.working_grid import frame_to_working
 from sequal.study.items import Item
 from unit.synthetic_study import band, settings, write_image
 
@@ -32,7 +32,7 @@ def test_frames_are_normalised_on_the_working_grid(items):
 
 def test_a_served_frame_and_a_scored_frame_are_the_same_numbers(items):
     stored = WorkingFrames(settings()).get(items[0])
-    served = to_working(read_frame(items[0].image), settings())
+    served = frame_to_working(read_frame(items[0].image), settings())
     assert torch.equal(stored.pixels, served.pixels)
     assert stored.grid == served.grid
 
@@ -55,7 +55,7 @@ def test_the_cache_holds_what_it_may_and_drops_the_least_used(items, monkeypatch
         reads.append(path.name)
         return read_frame(path)
 
-    monkeypatch.setattr("sequal.anatomy.models.carotid.read_frame", counted)
+    monkeypatch.setattr("sequal.anatomy.model.read_frame", counted)
     still = 48 * 64 * 2
     frames = WorkingFrames(settings(), cache_bytes=4 * still)
     for item in (items[0], items[1], items[0], items[2], items[0], items[1]):

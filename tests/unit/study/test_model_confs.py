@@ -38,7 +38,7 @@ def test_the_names_of_structures_are_for_the_volumes():
     [
         (
             {"models": "carotid,liver"},
-            "one of carotid and volume, or both with a comma between them, got 'carotid,liver'",
+            "one of carotid and volume, or several, each once, with commas between them, got 'carotid,liver'",
         ),
         ({"models": "volume,volume"}, "got 'volume,volume'"),
         ({"models": "carotid", "volume.seed": "1"}, "Serve it with `--conf models carotid,volume`"),

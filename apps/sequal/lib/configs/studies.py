@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
 from monailabel.config import settings as server_settings
 
 from lib.configs.study import Study
+from sequal.anatomy.models import MODELS
 from sequal.errors import SequalError, SettingsError, StudyError
 from sequal.settings import Settings
 from sequal.study.folder import FINAL_LABELS, images_by_id
@@ -52,7 +54,7 @@ class Studies:
 
         Raises:
             SettingsError: as `confs_by_model` and `Study.open`; of several models the message names the one. Or
-                several models are to share a remote study of another kind than DICOMweb.
+                several models are to share a remote study of another kind than DICOMweb, or a PACS and a modality.
             StudyError: a subfolder is missing, or as `Study.open`.
         """
         confs = confs_by_model(conf)
@@ -66,7 +68,9 @@ class Studies:
                 f"whose it is, got MONAI_LABEL_DATASTORE={server_settings.MONAI_LABEL_DATASTORE}. Start a server for "
                 "each model, or leave MONAI_LABEL_DATASTORE unset."
             )
-        if not in_pacs:
+        if in_pacs:
+            _check_modalities(list(confs))
+        else:
             _check_folders(place, list(confs))
         studies = {}
         for model, own in confs.items():
@@ -88,7 +92,7 @@ class Studies:
     @property
     def of_frames(self) -> Study | None:
         """The one that the browser's page to annotate shows."""
-        return next((study for study in self if study.model.spatial_dims == 2), None)
+        return next((study for study in self if study.model.is_layer), None)
 
     @property
     def labels(self) -> list[str]:
@@ -140,6 +144,16 @@ def chosen(by_model: Mapping[str, T], request: Mapping[str, Any]) -> dict[str, T
             "these, or leave it out."
         )
     return {model: by_model[model]}
+
+
+def _check_modalities(models: list[str]) -> None:
+    for one, other in combinations(models, 2):
+        shared = [name for name in MODELS[one].modalities if name in MODELS[other].modalities]
+        if shared:
+            raise SettingsError(
+                "Expected models of different modalities for one PACS, because the modality of a series says whose it "
+                f"is, got {one} and {other}, which both take {' and '.join(shared)}. Start a server for each of them."
+            )
 
 
 def _check_folders(place: str, models: list[str]) -> None:

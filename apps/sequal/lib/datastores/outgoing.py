@@ -72,7 +72,9 @@ def outgoing_segmentation(
             segmentation = _of_volume(headers, values, model.labels, created, identity)
         else:
             headers = completed_headers(headers, frame.calibration.spacing_mm)
-            segmentation = label_segmentation(headers, OutgoingLabel("final", values, created), identity)
+            structures = None if model.is_layer else model.labels
+            outgoing = OutgoingLabel("final", values, created, structures=structures)
+            segmentation = label_segmentation(headers, outgoing, identity)
     except SequalError:
         raise
     # highdicom asks much of images, and scanners write what they like.

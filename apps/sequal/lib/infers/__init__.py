@@ -4,39 +4,31 @@ from collections.abc import Callable
 
 from lib.configs import Study
 from lib.infers.batch import SequalBatchInfer
-from lib.infers.carotid import CarotidInfer
-from lib.infers.contours import CarotidContoursInfer
+from lib.infers.contours import ContoursInfer
 from lib.infers.mask import IMAGE_ID, VIEWED, MaskInfer
-from lib.infers.review import CarotidReviewInfer, VolumeReviewInfer
+from lib.infers.review import ReviewInfer
 from lib.infers.study_image import SENT_FILE, check_owner, check_storable, image_file
-from lib.infers.volume import VolumeInfer
+from sequal.anatomy.model import Model
+from sequal.anatomy.models import MODELS
 
 __all__ = [
     "IMAGE_ID",
-    "INFERS",
     "OWNERS",
     "SENT_FILE",
     "VIEWED",
-    "CarotidContoursInfer",
-    "CarotidInfer",
-    "CarotidReviewInfer",
     "SequalBatchInfer",
-    "VolumeInfer",
-    "VolumeReviewInfer",
     "check_owner",
     "check_storable",
     "image_file",
+    "infer_tasks",
 ]
 
-#: Infer tasks of each model by name; clients take the first as their default.
-INFERS: dict[str, dict[str, Callable[[Study], MaskInfer]]] = {
-    "carotid": {
-        "carotid": CarotidInfer,
-        "carotid_contours": CarotidContoursInfer,
-        "carotid_review": CarotidReviewInfer,
-    },
-    "volume": {"volume": VolumeInfer, "volume_review": VolumeReviewInfer},
-}
+
+def infer_tasks(model: type[Model]) -> dict[str, Callable[[Study], MaskInfer]]:
+    """The infer tasks of a model by name; clients take the first as their default."""
+    curves = {f"{model.name}_contours": ContoursInfer} if model.is_layer else {}
+    return {model.name: MaskInfer, **curves, f"{model.name}_review": ReviewInfer}
+
 
 #: The model of each infer task.
-OWNERS: dict[str, str] = {task: model for model, tasks in INFERS.items() for task in tasks}
+OWNERS: dict[str, str] = {task: name for name, model in MODELS.items() for task in infer_tasks(model)}

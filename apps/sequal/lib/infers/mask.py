@@ -1,13 +1,11 @@
-"""What the infer tasks of all models share: a mask on the image's own grid, and what there is to say about it."""
+"""The infer task of every model: a mask on the image's own grid, and what the model says of it."""
 
 import logging
 import os
 import tempfile
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,10 +20,10 @@ from sequal.errors import ImageError, SequalError, SettingsError, StudyError
 from sequal.files.imaging import Frame, read_frame
 from sequal.files.imaging.claims import large_images_take_turns
 from sequal.files.imaging.writing import WRITABLE_SUFFIXES, WRITABLE_TYPES, write_on_frame
-from sequal.prediction import Quality
+from sequal.prediction import Prediction, predict_image
 from sequal.processor import Threads
 
-__all__ = ["IMAGE_ID", "VIEWED", "MaskInfer", "Predicted", "result_file"]
+__all__ = ["IMAGE_ID", "VIEWED", "MaskInfer", "result_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,58 +38,37 @@ VIEWED: Final = "viewed"
 _THREADS: Final = Threads(torch.get_num_threads())
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What a model says of an image.
-
-    Attributes:
-        mask: uint8, the array of the image.
-        pld: Pseudo Label Divergence.
-        confidence: Dice to be expected; None where nothing was found.
-        quality: what the error branch says of the mask; None where the model in service has none.
-        params: what else the reply tells, by key.
-        of: the prediction itself, for tasks that answer with something other than a mask.
-    """
-
-    mask: NDArray[np.uint8]
-    pld: float
-    confidence: float | None
-    quality: Quality | None
-    params: dict[str, Any]
-    of: Any
-
-
-class MaskInfer(InferTask, ABC):
-    """Segments an image with the model in service; what is said beside the mask is the model's.
+class MaskInfer(InferTask):
+    """Segments an image with the model in service.
 
     Request keys beside MONAI Label's own: `result_extension` (`.nii.gz`, `.nii`, `.nrrd`), `result_dtype`,
     `result_compress`. The reply's params hold `pld`, `confidence`, `predicted_dice` (null where nothing was found
-    and there is no error branch), `label_names`, `latencies`, `centroids`, and what a model adds.
+    and there is no error branch), `label_names`, `latencies`, `centroids`, and what the model reports of its mask.
 
     Attributes:
         is_label: whether the mask may become a label.
-        with_errors: whether the map of expected errors is wanted of any mask; it takes time. Of volumes it always is.
+        with_errors: whether the map of expected errors is wanted of any mask; it takes time.
     """
 
     is_label: ClassVar[bool] = True
     with_errors: ClassVar[bool] = False
 
-    def __init__(self, study: Study, description: str) -> None:
+    def __init__(self, study: Study) -> None:
         super().__init__(
             type=InferType.SEGMENTATION,
             labels=dict(study.model.labels),
             dimension=study.model.spatial_dims,
-            description=description,
+            description=study.model.description,
         )
         self._study = study
 
-    @abstractmethod
-    def predict(self, frame: Frame) -> Predicted:
-        """Segment an image that was read.
+    def answer(self, frame: Frame, prediction: Prediction) -> NDArray[np.uint8]:
+        """What is answered with: the mask, uint8, the array of the image.
 
         Raises:
-            SequalError: it cannot be segmented.
+            SequalError: there is no answer.
         """
+        return prediction.mask
 
     def is_valid(self) -> bool:
         """Whether there is a model to answer with."""
@@ -117,15 +94,17 @@ class MaskInfer(InferTask, ABC):
             read = time.perf_counter()
             with _FEW_AT_ONCE, _THREADS.of_one() as threads:
                 torch.set_num_threads(threads)  # of this thread of the server
-                prediction = self.predict(frame)
+                prediction = self._predict(frame)
+                answer, report = self.answer(frame, prediction), self._study.model.report(prediction.shown, frame)
         inferred = time.perf_counter()
-        file = self._write(request, frame, prediction) if request.get("result_write_to_file", True) else None
+        wanted = request.get("result_write_to_file", True)
+        file = self._write(request, frame, prediction, answer) if wanted else None
         end = time.perf_counter()
         params: dict[str, Any] = {
             "pld": prediction.pld,
             "confidence": prediction.confidence,
-            "predicted_dice": prediction.of.predicted_dice,
-            **prediction.params,
+            "predicted_dice": prediction.predicted_dice,
+            **report,
             "label_names": self.labels,
             "centroids": {},
             "latencies": {
@@ -137,6 +116,11 @@ class MaskInfer(InferTask, ABC):
         }
         return None if file is None else str(file), params
 
+    def _predict(self, frame: Frame) -> Prediction:
+        study = self._study
+        loaded, settings = study.served.load(), study.settings
+        return predict_image(frame, loaded, settings, study.device, with_errors=self.with_errors)
+
     def check(self, request: Mapping[str, Any]) -> None:
         """Refuse a form of result that this task does not have, before the networks run.
 
@@ -146,12 +130,12 @@ class MaskInfer(InferTask, ABC):
         _result_suffix(request)
         _result_dtype(request)
 
-    def _write(self, request: dict[str, Any], frame: Frame, prediction: Predicted) -> Path:
+    def _write(self, request: dict[str, Any], frame: Frame, prediction: Prediction, answer: NDArray[np.uint8]) -> Path:
         """Write the result that the request asks for to a temporary file."""
         file = result_file(_result_suffix(request))
         seen = as_viewed(frame) if request.get(VIEWED) else frame
         try:
-            mask = prediction.mask.astype(_result_dtype(request))
+            mask = answer.astype(_result_dtype(request))
             write_on_frame(file, mask, seen, compress=_is_true(request.get("result_compress")))
         except BaseException:
             file.unlink(missing_ok=True)

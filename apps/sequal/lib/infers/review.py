@@ -1,37 +1,34 @@
-"""The tasks `carotid_review` and `volume_review`: where the mask is expected to be wrong, for any viewer."""
+"""The tasks `MODEL_review`: where the mask is expected to be wrong, for any viewer."""
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.configs import Study
-from lib.infers.carotid import CarotidInfer
-from lib.infers.mask import IMAGE_ID, MaskInfer, Predicted
-from lib.infers.volume import VolumeInfer
+from lib.infers.mask import IMAGE_ID, MaskInfer
 from sequal.errors import SettingsError
 from sequal.files.imaging import Frame
 from sequal.labels import REVIEW
-from sequal.prediction import review_area
+from sequal.prediction import Prediction, review_area
 
-__all__ = ["CarotidReviewInfer", "ReviewInfer", "VolumeReviewInfer"]
+__all__ = ["ReviewInfer"]
 
 
 class ReviewInfer(MaskInfer):
     """Answers with the area that an annotator should look at, as the one segment `review`.
 
     The area is no label: whoever submits it is refused, and beside other segments it is left out. The params are those
-    of the model's own task, before which this stands in the order of inheritance.
+    of the model's own task.
     """
 
     is_label: ClassVar[bool] = False
     with_errors: ClassVar[bool] = True
 
     def __init__(self, study: Study) -> None:
-        super().__init__(study)  # type: ignore[call-arg] # the model's own task says what it is
+        super().__init__(study)
         self.labels = {REVIEW: 1}
         shown = ", ".join(study.model.labels)
         self.description = f"Where the mask of {shown} is expected to be wrong: look there first"
@@ -50,43 +47,21 @@ class ReviewInfer(MaskInfer):
                 f"store the mask of `{name}`, or none."
             )
 
-    def predict(self, frame: Frame) -> Predicted:
+    def answer(self, frame: Frame, prediction: Prediction) -> NDArray[np.uint8]:
         """The area instead of the mask.
 
         Raises:
             SettingsError: the model in service has no error branch.
         """
-        found = super().predict(frame)  # type: ignore[safe-super] # that of the model's own task
-        if found.quality is None:
+        if prediction.quality is None:
             raise SettingsError(
                 "Expected the model in service to have an error branch, which says where a mask is wrong, got one "
                 "without it. Train once with `quality_weight` over 0."
             )
-        return replace(found, mask=review_area(found.quality.error, self.pixel_mm(frame)))
+        return review_area(prediction.quality.error, self._study.model.pixel_mm(frame))
 
-    @abstractmethod
-    def pixel_mm(self, frame: Frame) -> tuple[float, ...]:
-        """Size of a pixel of a frame, or of a voxel."""
-
-    def _write(self, request: dict[str, Any], frame: Frame, prediction: Predicted) -> Path:
+    def _write(self, request: dict[str, Any], frame: Frame, prediction: Prediction, answer: NDArray[np.uint8]) -> Path:
         if request.get(IMAGE_ID):
             # Before anybody has the area: its file may come back without the name of its segment.
-            self._study.state.reviewed.put(str(request[IMAGE_ID]), prediction.mask)
-        return super()._write(request, frame, prediction)
-
-
-class CarotidReviewInfer(ReviewInfer, CarotidInfer):
-    """Of a frame or a clip."""
-
-    def pixel_mm(self, frame: Frame) -> tuple[float, ...]:
-        """As the file says; of an image without calibration, the working pixel."""
-        working = self._study.settings.working_spacing_mm
-        return frame.calibration.spacing_mm or (working, working)
-
-
-class VolumeReviewInfer(ReviewInfer, VolumeInfer):
-    """Of a volume."""
-
-    def pixel_mm(self, frame: Frame) -> tuple[float, ...]:
-        """Along the axes of the array."""
-        return tuple(float(size) for size in np.linalg.norm(frame.affine[:3, :3], axis=0))
+            self._study.state.reviewed.put(str(request[IMAGE_ID]), answer)
+        return super()._write(request, frame, prediction, answer)

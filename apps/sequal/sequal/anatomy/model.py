@@ -53,6 +53,7 @@ class Model(ABC):
 
     Attributes:
         name: as in the setting `models`, in checkpoints and in the names of MONAI Label's tasks.
+        title: as people call it, for the name of the server.
         spatial_dims: 2 for frames and clips, 3 for volumes.
         streams_apart: patches with and without a label go through a network that learns its batch statistics one after
             the other. Together they may be told apart by these: of networks trained from random weights on simulated
@@ -60,14 +61,20 @@ class Model(ABC):
         branch_tells: the Dice to expect of a mask is what the error branch says, where there is one; else it is the
             calibrated confidence, and the branch speaks of empty masks alone (`benchmarks/quality`).
         modalities: of the DICOM series that are its images.
+        is_layer: it is one layer that crosses a frame, drawn as two curves and measured by its thickness; the page to
+            annotate in the browser is for this.
+        named_by_settings: its labels are those of the setting `labels`.
         cleans: `clean` may take something away.
         drops_numbers: numbers of a submitted label that are no label become background, as markers and notes of
             viewers; else they are refused, because they may be a structure that `labels` does not name.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     spatial_dims: ClassVar[int]
     modalities: ClassVar[tuple[str, ...]]
+    is_layer: ClassVar[bool] = False
+    named_by_settings: ClassVar[bool] = False
     streams_apart: ClassVar[bool] = False
     branch_tells: ClassVar[bool] = False
     cleans: ClassVar[bool] = False
@@ -91,13 +98,30 @@ class Model(ABC):
     def patch(self) -> tuple[int, ...]:
         """Size of a training patch in pixels or voxels of the working grid."""
 
-    @abstractmethod
+    @property
+    def description(self) -> str:
+        """What its masks show, for people who choose among the models of a server."""
+        return ", ".join(self.labels)
+
     def read(self, path: Path) -> WorkingFrame:
         """An image on its working grid, normalised.
 
         Raises:
-            ImageError: it cannot be read.
+            ImageError: it cannot be read, or is no image of this model.
         """
+        return self.prepare(read_frame(path))
+
+    @abstractmethod
+    def prepare(self, frame: Frame) -> WorkingFrame:
+        """As `read`, of an image that was read.
+
+        Raises:
+            ImageError: it is no image of this model.
+        """
+
+    @abstractmethod
+    def pixel_mm(self, frame: Frame) -> tuple[float, ...]:
+        """Size of a pixel or voxel along the axes of the array; what it counts as where the file does not say."""
 
     @abstractmethod
     def read_series(self, folder: Path) -> SeriesImage:
@@ -263,6 +287,15 @@ class Model(ABC):
             label: uint8, cleaned, in the array of the image.
             frame: its image.
         """
+
+    def report(self, shown: NativePrediction, frame: Frame) -> dict[str, Any]:
+        """What the reply of an inference says of its mask, as JSON values by key; `measure`, if nothing else is known.
+
+        Args:
+            shown: as `clean` gives it.
+            frame: the image.
+        """
+        return self.measure(shown.classes, frame)
 
     @abstractmethod
     def judge(

@@ -357,9 +357,9 @@ class Plan:
 
     @property
     def in_volumes(self) -> bool:
-        """Whether the images are volumes."""
+        """Whether the images are volumes, or frames of another model than a layer: no reader is simulated for them."""
         named = {key: value for key, value in self.settings.items() if key == "models"}
-        return MODELS[Settings.from_conf(named).model].spatial_dims == 3
+        return not MODELS[Settings.from_conf(named).model].is_layer
 
     def check_pool(self, size: int) -> None:
         """See that the pool holds enough images for all rounds.

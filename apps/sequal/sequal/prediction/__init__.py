@@ -9,12 +9,11 @@ from sequal.prediction.loading import LoadedPair, check_fits, check_serves, chec
 from sequal.prediction.passes import log_probabilities, predict
 from sequal.prediction.pool_features import store_features, unfeatured_items
 from sequal.prediction.pool_scoring import PoolScores, score_pool, unscored_items
-from sequal.prediction.prediction import Prediction, predict_frame
+from sequal.prediction.prediction import Prediction, predict_image
 from sequal.prediction.quality import Quality, dice_to_expect
 from sequal.prediction.review import review_area
 from sequal.prediction.scoring import PREDICTED_DICE, groups_of_one_grid, score_items
 from sequal.prediction.serving import ServedModel
-from sequal.prediction.volume_prediction import VolumePrediction, predict_volume
 
 __all__ = [
     "PREDICTED_DICE",
@@ -25,7 +24,6 @@ __all__ = [
     "Prediction",
     "Quality",
     "ServedModel",
-    "VolumePrediction",
     "check_fits",
     "check_label",
     "check_serves",
@@ -40,8 +38,7 @@ __all__ = [
     "load_pair",
     "log_probabilities",
     "predict",
-    "predict_frame",
-    "predict_volume",
+    "predict_image",
     "review_area",
     "score_items",
     "score_pool",

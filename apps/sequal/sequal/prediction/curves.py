@@ -6,10 +6,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sequal.anatomy.measurement import Contour, ImtMeasurement, boundaries_from_probability, contours
+from sequal.anatomy.measurement import (
+    Contour,
+    ImtMeasurement,
+    boundaries_from_probability,
+    contours,
+    measure_probability,
+)
 from sequal.files.imaging import Frame
 from sequal.files.imaging.markups import Curve, curve_markups
-from sequal.prediction.prediction import Prediction
 
 __all__ = ["POINT_DISTANCE_MM", "contour_markups"]
 
@@ -21,7 +26,7 @@ _LI_COLOUR: Final = (0.2, 0.9, 1.0)
 _MA_COLOUR: Final = (1.0, 0.75, 0.1)
 
 
-def contour_markups(frame: Frame, prediction: Prediction) -> dict[str, Any]:
+def contour_markups(frame: Frame, probability: NDArray[np.float32]) -> dict[str, Any]:
     """LI and MA of every frame as the content of a 3D Slicer markups file.
 
     A clip gives two curves a frame, each in the plane of its frame, so that a viewer that steps through the slices
@@ -29,7 +34,7 @@ def contour_markups(frame: Frame, prediction: Prediction) -> dict[str, Any]:
 
     Args:
         frame: The image.
-        prediction: Of that image.
+        probability: Float32 (W, H, F) in 0..1, of the layer in that image.
 
     Returns:
         JSON-ready. Thickness is in the description of every point (there) and of every curve (of its frame), and
@@ -39,8 +44,8 @@ def contour_markups(frame: Frame, prediction: Prediction) -> dict[str, Any]:
     """
     curves = [
         curve
-        for index, imt in enumerate(prediction.imt)
-        for curve in _frame_curves(frame, prediction.probability[:, :, index], imt, index)
+        for index, imt in enumerate(measure_probability(probability, frame.calibration))
+        for curve in _frame_curves(frame, probability[:, :, index], imt, index)
     ]
     return curve_markups(curves or _no_layer(), frame.affine)
 

@@ -2,18 +2,15 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from sequal.anatomy.measurement import label_dice
 from sequal.anatomy.models import model_of
 from sequal.errors import LabelError
-from sequal.files.imaging import Frame, read_frame
+from sequal.files.imaging import read_frame
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.prediction import Prediction, predict_frame
-from sequal.prediction.volume_prediction import VolumePrediction, predict_volume
+from sequal.prediction.prediction import predict_image
 from sequal.settings import Settings
 from sequal.study.items import Item
 from sequal.study.state import LabelCheck, RoundRecord
@@ -51,20 +48,11 @@ def check_label(
         raise LabelError(f"Expected {item.id} to have a label, got none. Label it first.")
     model, frame = model_of(settings), read_frame(item.image)
     label = model.label_on(item.label, frame.grid, frame.layout)
-    found = _predict(frame, loaded, settings, device, model.spatial_dims)
-    mask: NDArray[Any] = found.mask
+    found = predict_image(frame, loaded, settings, device, with_errors=False)
     if predicted is None or not math.isfinite(predicted):
         predicted = found.predicted_dice
     sizes = [
         {"label": one.label, "unit": one.unit, "predicted": one.first, "drawn": one.second}
-        for one in model.compare(mask, label, frame)
+        for one in model.compare(found.mask, label, frame)
     ]
-    return LabelCheck(item.id, loaded.digest, predicted, label_dice(mask, label), sizes)
-
-
-def _predict(
-    frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device, dimensions: int
-) -> Prediction | VolumePrediction:
-    if dimensions == 2:
-        return predict_frame(frame, loaded, settings, device, with_errors=False)
-    return predict_volume(frame, loaded, settings, device)
+    return LabelCheck(item.id, loaded.digest, predicted, label_dice(found.mask, label), sizes)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sequal.acquisition import Seen
-from sequal.anatomy.models import model_of
+from sequal.anatomy.models import MODELS, model_of
 from sequal.errors import CheckpointError
 from sequal.learning.methods import METHODS
 from sequal.learning.networks import Architecture, NetworkPair, build, snapshot
@@ -172,7 +172,7 @@ def check_serves(checkpoint: Checkpoint | LoadedPair, settings: Settings, name: 
     record = checkpoint.meta.get("settings")
     noted = record if isinstance(record, Mapping) else {"labels": settings.labels}
     found = {"models": checkpoint.model, "labels": noted.get("labels", "")}
-    if settings.model == "volume" and settings.volume_spacing_mm is not None:
+    if MODELS[settings.model].spatial_dims == 3 and settings.volume_spacing_mm is not None:
         found["volume_spacing"] = noted.get("volume_spacing", settings.volume_spacing)
     for key, came in found.items():
         if getattr(settings, key) != came:

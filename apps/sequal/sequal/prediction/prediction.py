@@ -1,4 +1,4 @@
-"""What an annotator gets for one image: mask, probability, PLD, confidence and thickness."""
+"""What an annotator gets for one image: mask, PLD, and how good the mask is expected to be."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,15 @@ import torch
 from numpy.typing import NDArray
 
 from sequal.acquisition.scores import pld
-from sequal.anatomy.measurement import ImtMeasurement, boundaries_from_probability, measure_imt
+from sequal.anatomy.model import Model, NativePrediction
 from sequal.anatomy.models import model_of
-from sequal.anatomy.models.carotid import to_working
 from sequal.files.imaging import Frame
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
-from sequal.prediction.quality import Quality, dice_to_expect, layer_quality
+from sequal.prediction.quality import Quality, dice_to_expect, mask_quality
 from sequal.settings import Settings
 
-__all__ = ["Prediction", "predict_frame"]
+__all__ = ["Prediction", "predict_image"]
 
 
 @dataclass(frozen=True)
@@ -24,58 +23,61 @@ class Prediction:
     """The result for one image on its own grid.
 
     Attributes:
-        mask: uint8 (W, H, F) in {0, 1}.
-        probability: float32 (W, H, F) in 0..1, without short pieces and those at the scan's edge.
+        shown: what annotators are shown, after the model's clean-up.
         pld: Pseudo Label Divergence, mean over the frames, ≥ 0; higher is asked for first.
-        confidence: Dice to be expected, 0..1, see `Confidence`; the lowest over the frames in which a layer was found,
-            None without any.
-        imt: one measurement a frame.
+        confidence: Dice to be expected, 0..1, see `Confidence`, of all labels together; of a clip the lowest over the
+            frames in which something was found. None where nothing was.
+        predicted_dice: the Dice to be expected of the mask, 0..1, which annotators are told; see `dice_to_expect`.
         quality: what the error branch says of the mask; None where the checkpoint has none.
     """
 
-    mask: NDArray[np.uint8]
-    probability: NDArray[np.float32]
+    shown: NativePrediction
     pld: float
     confidence: float | None
-    imt: tuple[ImtMeasurement, ...]
+    predicted_dice: float | None
     quality: Quality | None = None
 
     @property
-    def predicted_dice(self) -> float | None:
-        """The Dice to be expected of the mask, 0..1, which annotators are told; see `dice_to_expect`."""
-        return dice_to_expect(self.confidence, self.quality)
+    def mask(self) -> NDArray[np.uint8]:
+        """The array of the image: 0 and the numbers of the labels."""
+        return self.shown.classes
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """Of any label, 0..1, the array of the image."""
+        return self.shown.foreground
 
 
-def predict_frame(
+def predict_image(
     frame: Frame, loaded: LoadedPair, settings: Settings, device: torch.device, *, with_errors: bool = True
 ) -> Prediction:
-    """Segment and measure every frame of an image.
+    """Segment an image: every frame, or the volume, in windows where it is larger than the patch of the training.
 
     Args:
-        frame: as read from file, any size and spacing.
+        frame: as read from file, any size, spacing and orientation.
         loaded: the networks.
-        settings: `working_spacing_mm`, `max_working_pixels`, `pld_form` and `min_piece_mm` are used; a pixel of an
-            image without calibration counts as `working_spacing_mm`.
+        settings: of the study.
         device: where the networks are.
-        with_errors: whether `quality` is wanted of any mask; else of an empty one alone, of which nothing else speaks.
+        with_errors: whether `quality` is wanted of any mask; else only where nothing but the branch speaks of the mask.
+
+    Raises:
+        ImageError: it is no image of the model.
     """
-    working, count = to_working(frame, settings), frame.grid[2]
+    model = model_of(settings)
+    working, with_errors = model.prepare(frame), with_errors or model.branch_tells
     looked = loaded.look(working.pixels, working.grid, device, with_errors=with_errors)
     divergence = pld.score(loaded.seen(looked, settings))
-    model = model_of(settings)
     raw = model.to_native(looked.log_p[loaded.shown], working.grid)
     shown = model.clean(raw, frame, loaded.surroundings)
     if not (with_errors or shown.classes.any()):
         looked = loaded.look(working.pixels, working.grid, device)
-    probability = shown.foreground
-    sure = [dice for f in range(count) if (dice := expected_dice(probability[:, :, f])) is not None]
-    return Prediction(
-        mask=shown.classes,
-        probability=probability,
-        pld=float(divergence.mean()),
-        confidence=loaded.confidence.of(min(sure)) if sure else None,
-        imt=tuple(
-            measure_imt(boundaries_from_probability(probability[:, :, f]), frame.calibration) for f in range(count)
-        ),
-        quality=layer_quality(looked, loaded, working.grid, raw.classes, shown.classes),
-    )
+    sure = [dice for one in _separate(model, shown.foreground) if (dice := expected_dice(one)) is not None]
+    confidence = loaded.confidence.of(min(sure)) if sure else None
+    quality = mask_quality(looked, loaded, working.grid, raw.classes, shown.classes)
+    told = dice_to_expect(confidence, quality, branch_tells=model.branch_tells)
+    return Prediction(shown, float(divergence.mean()), confidence, told, quality)
+
+
+def _separate(model: Model, array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """What the networks saw one by one: the frames, or the volume."""
+    return [array] if model.spatial_dims == array.ndim else list(np.moveaxis(array, 2, 0))

@@ -11,7 +11,7 @@ from sequal.prediction.loading import LoadedPair
 from sequal.prediction.passes import Looked
 from sequal.preparation.working_frame import Grid
 
-__all__ = ["Quality", "dice_to_expect", "layer_quality", "volume_quality"]
+__all__ = ["Quality", "dice_to_expect", "mask_quality"]
 
 
 @dataclass(frozen=True)
@@ -48,41 +48,29 @@ def dice_to_expect(confidence: float | None, quality: Quality | None, *, branch_
     return confidence
 
 
-def layer_quality(
+def mask_quality(
     looked: Looked, loaded: LoadedPair, grid: Grid, raw: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> Quality | None:
-    """Of the mask of one structure in the frames of an image.
+    """Of the mask of an image.
 
     Args:
         looked: what the networks said of it.
         loaded: the networks.
         grid: the working grid.
-        raw: uint8 (W, H, F), the mask before mistakes were taken away.
-        mask: uint8 (W, H, F), as it is shown.
+        raw: uint8, the array of the image, the mask before mistakes were taken away.
+        mask: uint8, the array of the image, as it is shown.
 
     Returns:
         None where the checkpoint has no error branch.
     """
     if looked.wrong is None:
         return None
-    error = np.ascontiguousarray(np.moveaxis(_native_error(looked, looked.wrong, loaded, grid), 0, 2))
-    error = np.where(mask != raw, 1 - error, error)
-    return Quality(_dice(mask, error), error)
-
-
-def volume_quality(looked: Looked, loaded: LoadedPair, grid: Grid) -> Quality | None:
-    """Of the mask of a volume, which is shown as the networks give it; None without an error branch."""
-    if looked.wrong is None:
-        return None
-    classes = looked.log_p[loaded.shown].max(dim=1).indices
-    dice = float(predicted_dice(classes, looked.wrong)[0])
-    return Quality(dice, _native_error(looked, looked.wrong, loaded, grid)[0])
-
-
-def _native_error(looked: Looked, wrong: torch.Tensor, loaded: LoadedPair, grid: Grid) -> NDArray[np.float32]:
-    """Float32 (F, *native)."""
-    return grid.to_native(error_anywhere(looked.log_p[loaded.shown].max(dim=1).indices, wrong))
-
-
-def _dice(mask: NDArray[np.uint8], error: NDArray[np.float32]) -> float:
-    return float(predicted_dice(torch.from_numpy(mask)[None], torch.from_numpy(error)[None, None])[0])
+    if len(grid.native) == mask.ndim:  # a volume, which may be too large for a map of each class on its own grid
+        classes = looked.log_p[loaded.shown].max(dim=1).indices
+        error = grid.to_native(error_anywhere(classes, looked.wrong))[0]
+        return Quality(float(predicted_dice(classes, looked.wrong)[0]), np.where(mask != raw, 1 - error, error))
+    wrong = np.stack([np.moveaxis(grid.to_native(of_class), 0, 2) for of_class in looked.wrong.unbind(dim=1)])
+    for number, of_class in enumerate(wrong, start=1):
+        np.subtract(1, of_class, out=of_class, where=(mask == number) != (raw == number))
+    shown, by_class = torch.from_numpy(mask)[None], torch.from_numpy(wrong)[None]
+    return Quality(float(predicted_dice(shown, by_class)[0]), error_anywhere(shown, by_class)[0].numpy())

@@ -10,11 +10,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sequal.files.imaging import Frame
 from sequal.files.imaging.calibration import Calibration
-from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 from sequal.learning.networks.architecture import NETWORK_STRIDE
+from sequal.preparation.normalisation import normalise_intensity
+from sequal.preparation.working_frame import WorkingFrame
+from sequal.settings import Settings
 
-__all__ = ["LATERAL_FACTOR", "WorkingGrid", "padded_size"]
+__all__ = ["LATERAL_FACTOR", "WorkingGrid", "frame_to_working", "padded_size"]
 
 #: The working pixel is this many times as wide as it is deep: ultrasound resolves far less across the beam than
 #: along it, and half the columns halve the time without a loss that we could measure.
@@ -67,12 +70,13 @@ class WorkingGrid:
         return _resize(x, self.working)[0]
 
     def label_to_working(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resample a label (W, H) in {0, 1, 255} to (*working): each pixel takes its most covered class."""
+        """Resample a label (W, H) to (*working): each pixel takes its most covered class."""
         t = torch.from_numpy(np.ascontiguousarray(label))
-        classes = (BACKGROUND, INTIMA_MEDIA, IGNORE)
-        shares = torch.stack([(t == c).float() for c in classes])[None]
+        classes = np.unique(label)
+        shares = torch.stack([(t == int(c)).float() for c in classes])[None]
         winner = _resize(shares, self.working)[0].argmax(dim=0)
-        return np.asarray(classes, dtype=np.uint8)[winner.numpy()]
+        found: NDArray[np.uint8] = classes[winner.numpy()]
+        return found
 
     def pad(self, x: Tensor) -> Tensor:
         """Pad (B, C, *working) at the far ends to `padded`, repeating the border (works for any small size)."""
@@ -85,6 +89,19 @@ class WorkingGrid:
     def to_native(self, probability: Tensor) -> NDArray[np.float32]:
         """Resample probabilities (B, *working) to float32 (B, *native), within 0..1."""
         return _resize(probability[:, None].float(), self.native)[:, 0].clamp(0.0, 1.0).cpu().numpy()
+
+
+def frame_to_working(frame: Frame, settings: Settings) -> WorkingFrame:
+    """Bring a still, or every frame of a clip, to the working grid, normalised.
+
+    Args:
+        frame: as read from file, any size and spacing.
+        settings: `working_spacing_mm` and `max_working_pixels` are used.
+    """
+    width, height, count = frame.grid
+    grid = WorkingGrid.of((width, height), frame.calibration, settings.working_spacing_mm, settings.max_working_pixels)
+    pixels = [grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])).half() for f in range(count)]
+    return WorkingFrame(torch.stack(pixels), grid, frame.layout)
 
 
 def padded_size(working: tuple[int, int]) -> tuple[int, int]:

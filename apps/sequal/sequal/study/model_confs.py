@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from sequal.anatomy.models import MODELS
 from sequal.errors import SettingsError
 from sequal.files.imaging.claims import SETTING as LARGEST_IMAGE
 from sequal.settings import MODEL_NAMES, Settings
@@ -17,8 +18,8 @@ _OF_SERVER: Final = frozenset({"models", "allowed_hosts", "allowed_origins", "se
 def confs_by_model(conf: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """What each served model takes of the pairs, in the order of `models`.
 
-    `KEY` holds for every model, `MODEL.KEY` for one and before `KEY`. Of several models, `labels` is for the volumes
-    alone, and `state` names a folder that has one for each of them.
+    `KEY` holds for every model, `MODEL.KEY` for one and before `KEY`. Of several models, `labels` is for those that
+    take their labels from it, and `state` names a folder that has one for each of them.
 
     Raises:
         SettingsError: `models` names one that is not there or one twice, or a key is for a model that is not served,
@@ -32,7 +33,7 @@ def confs_by_model(conf: Mapping[str, str]) -> dict[str, dict[str, str]]:
     confs = {model: {"models": model, **shared} for model in models}
     if len(models) > 1:
         for model, own in confs.items():
-            if model != "volume":  # a layer has a name already
+            if not MODELS[model].named_by_settings:
                 own.pop("labels", None)
             if own.get("state"):
                 own["state"] = str(Path(own["state"]) / model)
@@ -48,8 +49,8 @@ def _models(named: str) -> list[str]:
     if len(models) > 1 and (len(set(models)) < len(models) or not set(models) <= set(MODEL_NAMES)):
         known = " and ".join(MODEL_NAMES)
         raise SettingsError(
-            f"Expected `models` to be one of {known}, or both with a comma between them, got {named!r}. Change "
-            "`models` and try again."
+            f"Expected `models` to be one of {known}, or several, each once, with commas between them, got {named!r}. "
+            "Change `models` and try again."
         )
     return models
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sequal.anatomy.models import MODELS
 from sequal.errors import ImageError, SettingsError, StudyError
 from sequal.files.imaging import read_frame
 from sequal.preparation.volume_grid import canonical_order, canonical_spacing
@@ -65,7 +66,7 @@ def with_plan(
         SettingsError: something is to be taken from the study, and it has no volume that can be read.
         StudyError: the plan cannot be read or kept.
     """
-    if settings.model != "volume" or "auto" not in (settings.volume_spacing, settings.volume_patch):
+    if MODELS[settings.model].spatial_dims != 3 or "auto" not in (settings.volume_spacing, settings.volume_patch):
         return settings
     plan = _read(kept)
     if plan is None:

@@ -9,7 +9,7 @@ from sequal.errors import CheckpointError, ImageError, LabelError, SettingsError
 from sequal.files.imaging import read_frame
 from sequal.learning.methods import METHODS
 from sequal.learning.training import run_round
-from sequal.prediction import check_fits, load_pair, predict_volume
+from sequal.prediction import check_fits, load_pair, predict_image
 from sequal.settings import MODEL_NAMES, Settings
 from sequal.study.items import Item
 from sequal.study.state import StudyState, load_checkpoint
@@ -82,10 +82,10 @@ def test_a_round_learns_publishes_and_scores(tmp_path, volumes, method):
     check_fits(loaded, settings, "it")
     for item in (*labelled, *unlabelled):
         frame = read_frame(item.image)
-        found = predict_volume(frame, loaded, settings, CPU)
+        found = predict_image(frame, loaded, settings, CPU)
         assert found.mask.shape == truths[item.id].shape
         assert set(np.unique(found.mask)) <= {0, 1, 2}
-        assert found.volumes_ml.keys() == {"left atrium", "aorta"}
+        assert model_of(settings).report(found.shown, frame)["volumes_ml"].keys() == {"left atrium", "aorta"}
         assert found.pld >= 0
     again = run_round(labelled, unlabelled, state, settings)
     assert load_checkpoint(state.checkpoint_of(2)).meta["iterations"] == 4
@@ -97,8 +97,8 @@ def test_a_window_gives_what_the_whole_volume_gives(volumes, tmp_path):
     state = StudyState.open(tmp_path / "state", chosen())
     run_round(labelled, unlabelled, state, chosen())
     loaded, frame = load_pair(state.published, CPU), read_frame(labelled[0].image)
-    whole = predict_volume(frame, loaded, chosen(volume_spacing="3,3,3", volume_patch="64,64,64"), CPU)
-    windows = predict_volume(frame, loaded, chosen(volume_spacing="3,3,3", volume_patch="32,32,32"), CPU)
+    whole = predict_image(frame, loaded, chosen(volume_spacing="3,3,3", volume_patch="64,64,64"), CPU)
+    windows = predict_image(frame, loaded, chosen(volume_spacing="3,3,3", volume_patch="32,32,32"), CPU)
     assert np.mean(whole.mask == windows.mask) > 0.8  # not the same: a window sees less around it
 
 
@@ -128,8 +128,9 @@ def test_a_class_that_is_missing_from_all_labels_stays_out_of_the_masks_without_
     state = StudyState.open(tmp_path / "state", chosen())
     settings = chosen(labels="left atrium,aorta,vein")
     assert run_round(labelled, unlabelled, state, settings).trained_on == 2
-    found = predict_volume(read_frame(labelled[0].image), load_pair(state.published, CPU), settings, CPU)
-    assert found.volumes_ml.keys() == {"left atrium", "aorta", "vein"}
+    frame = read_frame(labelled[0].image)
+    found = predict_image(frame, load_pair(state.published, CPU), settings, CPU)
+    assert model_of(settings).report(found.shown, frame)["volumes_ml"].keys() == {"left atrium", "aorta", "vein"}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_volumes_of_other_spacing_axes_and_shape_are_learnt_together(tmp_path):
     loaded = load_pair(state.published, CPU)
     for item in items:
         frame = read_frame(item.image)
-        found = predict_volume(frame, loaded, settings, CPU)
+        found = predict_image(frame, loaded, settings, CPU)
         assert found.mask.shape == frame.grid == nib.load(item.image).shape
 
 

@@ -25,7 +25,7 @@ from sequal.files.exporting.bundle_scripts import ToWorkingGridd
 from sequal.files.exporting.metadata_rules import METADATA_RULES
 from sequal.files.imaging import read_frame
 from sequal.learning.networks import Architecture, create_network
-from sequal.prediction import load_pair, predict_frame
+from sequal.prediction import load_pair, predict_image
 from sequal.preparation import normalisation
 from sequal.settings import Settings
 from unit.synthetic_study import write_image
@@ -92,7 +92,7 @@ def _pair():
 def _of_the_app(path, model, **settings):
     """The app's own way from a file to a mask, in the shape of the file."""
     frame = read_frame(path)
-    return predict_frame(frame, _pair(), replace(model.settings, **settings), CPU).mask.reshape(frame.shape)
+    return predict_image(frame, _pair(), replace(model.settings, **settings), CPU).mask.reshape(frame.shape)
 
 
 def _assert_the_masks_are_those_of_the_app(images, masks, model):

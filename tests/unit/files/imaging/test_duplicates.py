@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from sequal.anatomy.models.carotid import to_working
 from sequal.errors import LabelError
 from sequal.files.imaging import merge_copies, read_frame, read_label
+from sequal.preparation.working_grid import frame_to_working
 from unit.synthetic_study import settings
 
 WIDTH, HEIGHT = 7, 5
@@ -25,7 +25,7 @@ def _image(path: Path, *slices: NDArray[np.uint8]) -> Path:
 def test_two_identical_slices_are_one_frame_that_goes_back_onto_both(tmp_path: Path) -> None:
     frame = read_frame(_image(tmp_path / "a.nii.gz", SLICE, SLICE))
     assert (frame.grid, frame.shape, frame.duplicated) == ((WIDTH, HEIGHT, 1), (WIDTH, HEIGHT, 2), True)
-    assert to_working(frame, settings()).frames == 1
+    assert frame_to_working(frame, settings()).frames == 1
     mask = (SLICE > 9).astype(np.uint8)[:, :, None]
     stored = frame.to_file_grid(mask)
     assert stored.shape == (WIDTH, HEIGHT, 2)

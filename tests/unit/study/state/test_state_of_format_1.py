@@ -12,7 +12,7 @@ import torch
 from sequal.files.imaging import read_frame
 from sequal.learning.training import TrainStats, run_round
 from sequal.learning.training.labels_in_use import LabelsInUse
-from sequal.prediction import PREDICTED_DICE, load_pair, predict_frame, score_items, unscored_items
+from sequal.prediction import PREDICTED_DICE, load_pair, predict_image, score_items, unscored_items
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -67,7 +67,7 @@ def test_the_weights_that_these_tests_take_are_of_format_1():
 def test_a_checkpoint_gives_the_mask_that_it_gave():
     loaded = load_pair(WEIGHTS, CPU)
     assert (loaded.model, loaded.pair.method) == ("carotid", "sequal")
-    mask = predict_frame(read_frame(DATA / "p01_f2.nii.gz"), loaded, Settings(device="cpu"), CPU).mask
+    mask = predict_image(read_frame(DATA / "p01_f2.nii.gz"), loaded, Settings(device="cpu"), CPU).mask
     assert (mask.shape, int(mask.sum())) == ((307, 241, 1), 1531)
     assert hashlib.sha256(mask.tobytes()).hexdigest() == MASK
 

@@ -119,7 +119,7 @@ def _of_study(
         *model_routes(study, access.read, access.train),
         *overview_routes(study, datastore, access.read),
     ]
-    if study.model.spatial_dims != 2:  # the page to annotate shows frames
+    if not study.model.is_layer:  # the page to annotate draws two curves
         return routes
     of_study = None if service is None else service.uids.image_of_study
     return [

@@ -56,7 +56,7 @@ def start_routes(
         warnings: what is not well beside the studies themselves.
         prefix: of the links to pages of the server; OHIF has none.
     """
-    counters = [NoLayerCount(files=folder and study.model.spatial_dims == 2) for study, _ in served]
+    counters = [NoLayerCount(files=folder and study.model.is_layer) for study, _ in served]
 
     def start() -> HTMLResponse:
         parts = [
@@ -69,8 +69,8 @@ def start_routes(
             pacs="://" in place,
             warnings=[*warnings(), *(told for study, _ in served for told in _warnings(study))],
             parts=parts,
-            frames=next((part for part in parts if not part["volumes"]), None),
-            volumes=next((part for part in parts if part["volumes"]), None),
+            frames=next((part for part in parts if part["layer"]), None),
+            others=[part for part in parts if not part["layer"]],
             annotate=f"{prefix}{PAGE_PATH}/",
             viewer=VIEWER_PATH,
             docs=prefix + DOCS_PATH,
@@ -97,6 +97,7 @@ def _part(study: Study, store: Datastore, no_layer: NoLayerCount, *, several: bo
         "id": f"{study.model.name}-" if several else "",
         "address": model_path(study.model.name),
         "counts": _counts(study, store, no_layer),
+        "layer": study.model.is_layer,
         "volumes": study.model.spatial_dims == 3,
         "labels": ", ".join(study.model.labels),
         "trust": _trust(study, store),

@@ -9,7 +9,7 @@ from sequal.anatomy.measurement.contours import Contour, contours
 from sequal.anatomy.measurement.drawn_curves import mask_between
 from sequal.anatomy.measurement.imt import PLAQUE_MM, SHORTEST_LENGTH_MM, Flag, ImtMeasurement, measure_imt
 from sequal.anatomy.measurement.judging import FAILED_DICE, judge_frame, judge_volume
-from sequal.anatomy.measurement.label import measure_label
+from sequal.anatomy.measurement.label import measure_label, measure_probability
 from sequal.anatomy.measurement.label_dice import label_dice
 from sequal.anatomy.measurement.plausibility import label_warnings
 from sequal.anatomy.measurement.polyline import distances_to_polyline, polyline_distance
@@ -50,6 +50,7 @@ __all__ = [
     "mask_between",
     "measure_imt",
     "measure_label",
+    "measure_probability",
     "pair_agreement",
     "polyline_distance",
     "score_segmentation",

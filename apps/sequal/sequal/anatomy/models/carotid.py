@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
-import torch
 from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch import Tensor
@@ -29,23 +28,22 @@ from sequal.anatomy.measurement import (
     judge_frame,
     label_warnings,
     measure_label,
+    measure_probability,
     thickness_params,
 )
 from sequal.anatomy.model import Model, NativePrediction, PriorLoss
 from sequal.anatomy.phantom.rehearsal import Rehearsal, rehearsal_frames
 from sequal.errors import LabelError
-from sequal.files.imaging import Frame, clean_label, read_frame, read_label, says_no_layer
+from sequal.files.imaging import Frame, clean_label, read_label, says_no_layer
 from sequal.files.imaging.dicom_series import SeriesImage, read_series
 from sequal.files.imaging.layout import Layout
 from sequal.labels import INTIMA_MEDIA, LABEL_NAMES
 from sequal.learning.refinement import FusionResult, fuse
 from sequal.preparation.augmentation import intensity_view, patch_geometry
-from sequal.preparation.normalisation import normalise_intensity
 from sequal.preparation.working_frame import Grid, WorkingFrame
-from sequal.preparation.working_grid import LATERAL_FACTOR, WorkingGrid
-from sequal.settings import Settings
+from sequal.preparation.working_grid import LATERAL_FACTOR, frame_to_working
 
-__all__ = ["MODEL", "Carotid", "labelled_lumen", "to_working"]
+__all__ = ["MODEL", "Carotid", "labelled_lumen"]
 
 _LUMEN: Final = "lumen"
 
@@ -55,23 +53,12 @@ def labelled_lumen(surroundings: Mapping[str, float] | None) -> float | None:
     return 0.0 if surroundings is None else surroundings.get(_LUMEN)
 
 
-def to_working(frame: Frame, settings: Settings) -> WorkingFrame:
-    """Bring every frame of an image to the working grid, normalised.
-
-    Args:
-        frame: as read from file, any size and spacing.
-        settings: `working_spacing_mm` and `max_working_pixels` are used.
-    """
-    width, height, count = frame.grid
-    grid = WorkingGrid.of((width, height), frame.calibration, settings.working_spacing_mm, settings.max_working_pixels)
-    pixels = [grid.image_to_working(normalise_intensity(frame.pixels[:, :, f])).half() for f in range(count)]
-    return WorkingFrame(torch.stack(pixels), grid, frame.layout)
-
-
 class Carotid(Model):
     """One layer that crosses the image, once in a column; arrays are (W, H, F)."""
 
     name: ClassVar[str] = "carotid"
+    title: ClassVar[str] = "carotid intima-media"
+    is_layer: ClassVar[bool] = True
     spatial_dims: ClassVar[int] = 2
     modalities: ClassVar[tuple[str, ...]] = ("US",)
     cleans: ClassVar[bool] = True
@@ -86,9 +73,19 @@ class Carotid(Model):
         """A square."""
         return self.settings.patch, self.settings.patch
 
-    def read(self, path: Path) -> WorkingFrame:
-        """A still or a clip."""
-        return to_working(read_frame(path), self.settings)
+    @property
+    def description(self) -> str:
+        """Of the layer."""
+        return "Far-wall intima-media layer of the carotid artery, with its thickness"
+
+    def prepare(self, frame: Frame) -> WorkingFrame:
+        """A still or a clip, of any size and spacing."""
+        return frame_to_working(frame, self.settings)
+
+    def pixel_mm(self, frame: Frame) -> tuple[float, float]:
+        """As the file says; of an image without calibration, the working pixel."""
+        spacing = self.settings.working_spacing_mm
+        return frame.calibration.spacing_mm or (spacing, spacing)
 
     def read_series(self, folder: Path) -> SeriesImage:
         """A still, perhaps as two identical instances, or a clip."""
@@ -121,7 +118,7 @@ class Carotid(Model):
         settings = self.settings
         if settings.min_piece_mm == 0:
             return prediction
-        dx, dy = self._pixel_mm(frame)
+        dx, dy = self.pixel_mm(frame)
         labelled = labelled_lumen(surroundings)
         cleaned = []
         for probability, pixels in zip(self._frames(prediction.foreground), self._frames(frame.pixels), strict=True):
@@ -141,14 +138,10 @@ class Carotid(Model):
             brightness
             for label, frame in labelled
             for one, pixels in zip(self._frames(label), self._frames(frame.pixels), strict=True)
-            if (brightness := lumen_brightness(one == INTIMA_MEDIA, pixels, self._pixel_mm(frame)[1])) is not None
+            if (brightness := lumen_brightness(one == INTIMA_MEDIA, pixels, self.pixel_mm(frame)[1])) is not None
             and math.isfinite(brightness)
         ]
         return {_LUMEN: float(np.quantile(found, 0.9, method="lower")) if found else 0.0}
-
-    def _pixel_mm(self, frame: Frame) -> tuple[float, float]:
-        spacing = self.settings.working_spacing_mm
-        return frame.calibration.spacing_mm or (spacing, spacing)
 
     def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:
         """Frame by frame; one of a clip that the expert did not draw in stays unknown."""
@@ -200,6 +193,11 @@ class Carotid(Model):
     def measure(self, label: NDArray[np.uint8], frame: Frame) -> dict[str, Any]:
         """`imt`, and of a clip `imt_frames`."""
         return thickness_params(measure_label(label, frame.calibration))
+
+    def report(self, shown: NativePrediction, frame: Frame) -> dict[str, Any]:
+        """The same from the probabilities, and under `of_mask` of the mask as it is drawn."""
+        measured = measure_probability(shown.foreground, frame.calibration)
+        return {**thickness_params(measured), "of_mask": self.measure(shown.classes, frame)}
 
     def compare(self, first: NDArray[np.uint8], second: NDArray[np.uint8], frame: Frame) -> tuple[Compared, ...]:
         """The layer: its thickness, LI and MA."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from sequal.anatomy.measurement import Compared, compare_volumes, judge_volume
 from sequal.anatomy.model import Model, NativePrediction
 from sequal.errors import ImageError, LabelError, SettingsError
-from sequal.files.imaging import Frame, read_frame, read_label, says_no_layer
+from sequal.files.imaging import Frame, read_label, says_no_layer
 from sequal.files.imaging.dicom_series import SeriesImage
 from sequal.files.imaging.layout import Layout
 from sequal.files.imaging.volume_series import read_volume_series
@@ -26,13 +26,15 @@ from sequal.preparation.normalisation import normalise_intensity
 from sequal.preparation.volume_grid import VolumeGrid
 from sequal.preparation.working_frame import Grid, WorkingFrame
 
-__all__ = ["MODEL", "Volume", "label_volumes_ml"]
+__all__ = ["MODEL", "Volume"]
 
 
 class Volume(Model):
     """Structures by name (`labels`), each a class; arrays are those of the files, (X, Y, Z)."""
 
     name: ClassVar[str] = "volume"
+    title: ClassVar[str] = "volumes"
+    named_by_settings: ClassVar[bool] = True
     spatial_dims: ClassVar[int] = 3
     streams_apart: ClassVar[bool] = True
     branch_tells: ClassVar[bool] = True
@@ -77,9 +79,10 @@ class Volume(Model):
         names = (self.settings.network, self.settings.second_network)
         return max(replace(self.shape, name=name).stride for name in names)
 
-    def read(self, path: Path) -> WorkingFrame:
-        """A volume of one channel."""
-        return self.prepare(read_frame(path))
+    @property
+    def description(self) -> str:
+        """Of the labels."""
+        return f"{super().description} in a volume"
 
     def read_series(self, folder: Path) -> SeriesImage:
         """Slices in the order of their positions, in the unit of their modality."""
@@ -90,7 +93,7 @@ class Volume(Model):
         return volume_slices(headers, str(headers[0].SeriesInstanceUID)).planes
 
     def prepare(self, frame: Frame) -> WorkingFrame:
-        """A volume that is read already.
+        """A volume of one channel, of any size, spacing and orientation.
 
         Raises:
             ImageError: it is no volume, or its voxels are not credible.
@@ -104,6 +107,10 @@ class Volume(Model):
         grid = VolumeGrid.of(frame.grid, frame.affine, spacing, self.patch, self._stride, frame.source.name)
         pixels = grid.image_to_working(normalise_intensity(frame.pixels)).half()
         return WorkingFrame(pixels[None], grid, frame.layout)
+
+    def pixel_mm(self, frame: Frame) -> tuple[float, ...]:
+        """As the affine says."""
+        return tuple(float(size) for size in np.linalg.norm(frame.affine[:3, :3], axis=0))
 
     def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
         """Uint8 of the array of the volume: classes and 255."""

@@ -126,7 +126,7 @@ def _annotate(options: AnnotateOptions, truth: Truth, patients: Mapping[str, str
     with tempfile.TemporaryDirectory() as folder, progress_bar() as bar:
         client = AnnotationClient(options.server, CLIENT_ID, Path(folder))
         model = served_model(client.info())
-        noisy = options.noisy and model.spatial_dims == 2  # the simulated reader draws a layer
+        noisy = options.noisy and model.is_layer  # the simulated reader draws a layer
         expert = noisy_expert(options.play.seed) if noisy else exact_expert
         show = _Show(bar, options.play.rounds)
         result = play(client, model, options.play, truth, expert, patients, on_round=show.round, progress=show.step)
@@ -179,6 +179,6 @@ class _Show:
 
 def _print(result: Play) -> None:
     rows: list[Row] = [start_row(result.labels_before, result.before)]
-    names = columns(result.model.spatial_dims == 3)
+    names = columns(in_volumes=not result.model.is_layer)
     rows += [round_row(number, played) for number, played in enumerate(result.rounds, 1)]
     OUT.print(table(f"Annotated by a simulated expert, judged on {len(result.test)} test images", names, rows))

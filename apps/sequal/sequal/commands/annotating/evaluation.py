@@ -121,32 +121,33 @@ def evaluate(
     masks: dict[str, NDArray[np.uint8]] = {}
     dice: dict[str, float] = {}
     differences: list[float] = []
-    in_volumes = model.spatial_dims == 3
     for number, image in enumerate(images, 1):
         inference = client.infer(model.name, image.id)
-        mask = masks[image.id] = read_label(inference.file, image.frame.grid, layout=image.frame.layout)
+        mask = read_label(inference.file, image.frame.grid, layout=image.frame.layout, labels=model.labels)
+        masks[image.id] = mask
         dice[image.id] = dice_of(model, mask, image.mask)
-        if in_volumes:
-            pairs = [(one.first, one.second) for one in model.compare(mask, image.mask, image.frame)]
-        else:
+        if model.is_layer:
             pairs = [(_server_imt_mm(image, mask, inference.params), _imt_mm(image, image.mask))]
+        else:
+            compared = model.compare(mask, image.mask, image.frame)
+            pairs = [(one.first, one.second) for one in compared if one.unit == "ml"]
         differences += [ours - true for ours, true in pairs if ours is not None and true is not None]
         progress(number)
     bias, error = (float(np.mean(d)) if differences else None for d in (differences, np.abs(differences)))
     return Evaluation(
         dice=float(np.mean(list(dice.values()))) if dice else None,
         dice_by_image=dice,
-        imt_bias_mm=None if in_volumes else bias,
-        imt_error_mm=None if in_volumes else error,
-        volume_bias_ml=bias if in_volumes else None,
-        volume_error_ml=error if in_volumes else None,
+        imt_bias_mm=bias if model.is_layer else None,
+        imt_error_mm=error if model.is_layer else None,
+        volume_bias_ml=None if model.is_layer else bias,
+        volume_error_ml=None if model.is_layer else error,
         masks=masks,
     )
 
 
 def dice_of(model: Model, mask: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
-    """Dice of two labels of an image: mean over the frames of a layer that were traced, over structures of a volume."""
-    if model.spatial_dims == 3:
+    """Dice of two labels of an image: mean over the frames of a layer that were traced, else over the structures."""
+    if not model.is_layer:
         return label_dice(mask, truth)
     traced = np.flatnonzero((truth != IGNORE).any(axis=(0, 1)))
     return float(np.mean([score_segmentation(mask[:, :, f], truth[:, :, f]).dice for f in traced]))

@@ -99,8 +99,11 @@ def _check(options: ConsensusOptions, readers: int, model: Model) -> None:
         )
     if options.weights is not None:
         fuse_readers([np.zeros(1, np.uint8)] * readers, "weights", options.weights)
-    if options.remove_bias and model.spatial_dims != 2:
-        raise SettingsError("Expected --remove-bias for a layer in frames, got volumes. Leave it out.")
+    if options.remove_bias and not model.is_layer:
+        raise SettingsError(
+            f"Expected --remove-bias for a layer, which is measured by its thickness, got {model.description}. Leave "
+            "it out."
+        )
 
 
 def _read_by(readers: Readers, image: str) -> list[str]:

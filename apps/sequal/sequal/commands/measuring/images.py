@@ -5,13 +5,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sequal.anatomy.measurement import ImtMeasurement, boundaries_from_mask, boundaries_from_probability, measure_imt
+from sequal.anatomy.measurement import (
+    ImtMeasurement,
+    boundaries_from_mask,
+    boundaries_from_probability,
+    measure_imt,
+    measure_probability,
+)
 from sequal.commands.annotating.client import AnnotationClient
 from sequal.commands.measuring.source import MeasureSource
 from sequal.commands.measuring.tables import MeasuredFrame, MeasuredImage, write_frames, write_patients
 from sequal.errors import ImageError, LabelError, MeasurementError, StudyError
 from sequal.files.imaging import Frame, clean_label, read_label
-from sequal.prediction import choose_device, load_pair, predict_frame
+from sequal.prediction import choose_device, load_pair, predict_image
 from sequal.settings import Settings
 from sequal.study.folder import images_by_id
 
@@ -50,9 +56,9 @@ def from_model(checkpoint: Path, settings: Settings) -> Measurer:
     loaded = load_pair(checkpoint, device)
 
     def measure(_: str, frame: Frame) -> list[MeasuredFrame]:
-        prediction = predict_frame(frame, loaded, settings, device, with_errors=False)
+        prediction = predict_image(frame, loaded, settings, device, with_errors=False)
         found = []
-        for index, imt in enumerate(prediction.imt):
+        for index, imt in enumerate(measure_probability(prediction.probability, frame.calibration)):
             boundaries = boundaries_from_probability(prediction.probability[:, :, index])
             found.append(MeasuredFrame(index, imt, boundaries, prediction.confidence, prediction.pld))
         return found

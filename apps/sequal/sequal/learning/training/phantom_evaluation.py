@@ -7,10 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sequal.anatomy.measurement import bland_altman, boundaries_from_mask, measure_imt, score_segmentation
+from sequal.anatomy.measurement import (
+    bland_altman,
+    boundaries_from_mask,
+    measure_imt,
+    measure_probability,
+    score_segmentation,
+)
 from sequal.anatomy.phantom import PhantomFrame
 from sequal.files.imaging import Calibration, Frame
-from sequal.prediction import LoadedPair, predict_frame
+from sequal.prediction import LoadedPair, predict_image
 from sequal.settings import Settings
 
 __all__ = ["PhantomMetrics", "as_frame", "evaluate_on_phantoms"]
@@ -69,7 +75,7 @@ def evaluate_on_phantoms(
     true_mm: list[float] = []
     for phantom in phantoms:
         frame = as_frame(phantom)
-        prediction = predict_frame(frame, loaded, settings, device, with_errors=False)
+        prediction = predict_image(frame, loaded, settings, device, with_errors=False)
         mask = prediction.mask[:, :, 0]
         if not phantom.mask.any():
             area_mm2 = np.count_nonzero(mask) * phantom.spacing_mm[0] * phantom.spacing_mm[1]
@@ -78,7 +84,7 @@ def evaluate_on_phantoms(
         dices.append(score_segmentation(mask, phantom.mask, phantom.spacing_mm).dice)
         empty.append(not mask.any())
         truth = measure_imt(boundaries_from_mask(phantom.mask), frame.calibration).mean
-        found = prediction.imt[0].mean
+        found = measure_probability(prediction.probability, frame.calibration)[0].mean
         if truth is not None and found is not None:
             true_mm.append(truth)
             predicted_mm.append(found)
