@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "sequal"))
 import torch
 
 import sequal.learning.training.round as round_module
+import sequal.learning.training.train as train_module
 from sequal.learning.trainer import PairTrainer
 from sequal.learning.training.judging import LabelJudges
 from sequal.learning.training.round_length import with_steps
@@ -39,7 +40,7 @@ def main() -> None:
     for owner, name, part in (
         (PairTrainer, "_iteration", "optimiser steps"),
         (LabelJudges, "look", "judging"),
-        (round_module, "refine_labels", "fusion"),
+        (train_module, "refine_labels", "fusion"),
         (round_module, "score_pool", "scoring of the pool"),
     ):
         setattr(owner, name, timed(getattr(owner, name), part, seconds))

@@ -73,7 +73,7 @@ def _validation(monkeypatch, value):
         for seen in self._seen.values():
             seen[moment] = value(pair.updates)
 
-    monkeypatch.setattr("sequal.learning.training.round.LabelJudges.look", look)
+    monkeypatch.setattr("sequal.learning.training.judging.LabelJudges.look", look)
 
 
 def test_the_first_round_publishes_and_scores(tmp_path):
@@ -127,7 +127,7 @@ def test_the_events_are_written_and_their_writer_is_gone(study, monkeypatch):
     file = next((study.state.events / "round-0001").iterdir())
     assert b"loss" in file.read_bytes().lower()
     assert set(threading.enumerate()) <= before
-    monkeypatch.setattr("sequal.learning.training.round.refine_labels", None)
+    monkeypatch.setattr("sequal.learning.training.train.refine_labels", None)
     monkeypatch.setattr("sequal.learning.training.early_learning.early_learning_over", lambda *_: True)
     with pytest.raises(TypeError):
         _run(study)
@@ -413,7 +413,7 @@ def test_the_first_error_is_told_when_the_ledger_fails_too(study, monkeypatch, c
         raise StudyError("the ledger is full")
 
     monkeypatch.setattr(
-        "sequal.learning.training.round.publish", lambda *_: (_ for _ in ()).throw(PublishError("no space"))
+        "sequal.learning.training.publish.publish", lambda *_: (_ for _ in ()).throw(PublishError("no space"))
     )
     monkeypatch.setattr(type(study.state.ledger), "finish_round", full)
     with pytest.raises(PublishError, match="no space"):
