@@ -68,6 +68,9 @@ Conf = Annotated[
         show_default=False,
     ),
 ]
+Modality = Annotated[
+    Literal["CT", "MR"], typer.Option(help="What volumes are called in DICOM; their files do not say it.")
+]
 
 
 def _version(asked: bool) -> None:
@@ -577,6 +580,7 @@ def to_dicom(
     ] = "",
     refined: Annotated[bool, typer.Option(help="Also write refined labels, marked as automatic.")] = True,
     app_folder: AppFolder = APP,
+    modality: Modality = "MR",
     state: State = None,
     conf: Conf = None,
 ) -> None:
@@ -585,7 +589,7 @@ def to_dicom(
     from sequal.commands.place import StudyPlace
 
     place = StudyPlace.find(the_study(studies, studies_option), app_folder, state, conf or ())
-    to_dicom_command(place, ToDicomOptions(out=out, stow=stow, salt=salt, refined=refined))
+    to_dicom_command(place, ToDicomOptions(out, stow, salt, refined, modality))
 
 
 @app.command(cls=SettingsCommand)
@@ -598,17 +602,22 @@ def pacs(
     folder: Annotated[Path, typer.Option(help="Folder of the PACS: database, log, DICOM objects.")] = Path("pacs"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the server.")] = 8000,
     pacs_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the PACS.")] = 8042,
+    modality: Modality = "MR",
     app_folder: AppFolder = APP,
     conf: Conf = None,
 ) -> None:
     """Start Orthanc on this computer, load a study into it, and serve it from there until Ctrl-C."""
     from sequal.commands.pacs import PacsOptions, pacs_command
-    from sequal.commands.place import StudyPlace
+    from sequal.commands.place import StudyPlace, each_model
 
     named = studies is not None or studies_option is not None
     study = the_study(studies, studies_option) if named else "sample-data"
-    place = StudyPlace.find(study, app_folder, None, ())
-    pacs_command(place, PacsOptions(folder, app_folder, port, pacs_port, conf or ()))
+    places = [
+        # A state that `conf` names is that of the study in the PACS, not of the folder.
+        StudyPlace.find(folder_of, app_folder, None, [pair for pair in own if not pair.startswith("state=")])
+        for folder_of, _, own in each_model(study, None, conf or ())
+    ]
+    pacs_command(places, PacsOptions(folder, app_folder, port, pacs_port, conf or (), modality))
 
 
 def start() -> None:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import psutil
 import pytest
 import requests
@@ -15,6 +17,7 @@ from pacs import needed_program
 from sequal.commands import orthanc
 from sequal.commands.orthanc import check_port, running_orthanc
 from sequal.errors import PacsError
+from sequal.experiments.volume_folder import make_volumes
 from unit.commands.studies import make_folder
 
 
@@ -67,11 +70,13 @@ def test_an_orthanc_that_ends_is_reported_with_its_log(tmp_path: Path, monkeypat
 @pytest.mark.timeout(240)
 def test_one_command_gives_a_pacs_a_server_on_it_and_stops_both(tmp_path: Path) -> None:
     needed_program("Orthanc")
-    make_folder(tmp_path / "studies")
+    make_folder(tmp_path / "studies" / "carotid")
+    make_volumes(tmp_path / "studies" / "volume", count=3, labelled=1, shape=(24, 24, 20))
     port, pacs_port = free_port(), free_port()
     # The folder as `make pacs` gives it, relative: Orthanc runs inside it.
     command = [sys.executable, str(APP / "cli.py"), "pacs", "studies", "--folder", "pacs"]
     command += ["--port", str(port), "--pacs-port", str(pacs_port), "--conf", f"state={tmp_path / 'state'}"]
+    command += ["--models", "carotid,volume", "--labels", "left_atrium,aorta", "--modality", "CT"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--conf", "auto_scoring=false"],
@@ -91,7 +96,18 @@ def test_one_command_gives_a_pacs_a_server_on_it_and_stops_both(tmp_path: Path) 
             return reply.json()["datastore"]
 
         status = wait_for("the server to answer", answer)
-        assert (status["total"], status["completed"]) == (6, 2)
+        assert (status["total"], status["completed"]) == (6 + 3, 2 + 1)
+        volumes = f"http://127.0.0.1:{port}/sequal/volume/datastore"
+        objects = requests.get(f"{volumes}/?output=all", timeout=60).json()["objects"]
+        (labelled,) = [image for image, entry in objects.items() if "final" in entry["labels"]]
+        info = requests.get(f"{volumes}/image/info?image={labelled}", timeout=60).json()
+        assert info["Modality"] == "CT"
+        (drawn,) = (tmp_path / "studies" / "volume" / "labels" / "final").glob("*.nii.gz")
+        back = requests.get(f"{volumes}/label?label={labelled}&tag=final", timeout=60)
+        (tmp_path / "back.nii.gz").write_bytes(back.content)
+        one, other = (nib.as_closest_canonical(nib.load(file)) for file in (drawn, tmp_path / "back.nii.gz"))
+        np.testing.assert_array_equal(np.asanyarray(one.dataobj), np.asanyarray(other.dataobj))
+        np.testing.assert_allclose(one.affine, other.affine, atol=1e-3)
         started = psutil.Process(process.pid).children(recursive=True)
         assert len(started) >= 2
     finally:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from sequal.commands.console import OUT
 from sequal.commands.dicom_out.to_dicom import ToDicomOptions, to_dicom_command
@@ -15,15 +14,9 @@ from sequal.commands.orthanc import check_port, running_orthanc
 from sequal.commands.place import StudyPlace
 from sequal.commands.processes import stop
 from sequal.errors import ServerError
+from sequal.files.dicom import VolumeModality
 
-__all__ = ["SERVER_SETTINGS", "PacsOptions", "pacs_command"]
-
-#: What MONAI Label needs to know for ultrasound in a PACS; docs/pacs.md says what each is for.
-SERVER_SETTINGS: Final = {
-    "MONAI_LABEL_DICOMWEB_SEARCH_FILTER": '{"Modality": "US"}',
-    "MONAI_LABEL_DICOMWEB_CONVERT_TO_NIFTI": "true",
-    "MONAI_LABEL_DICOMWEB_CACHE_EXPIRY": "0",
-}
+__all__ = ["PacsOptions", "pacs_command"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +29,7 @@ class PacsOptions:
         port: of the server.
         pacs_port: of the PACS.
         conf: settings of the server, `key=value`.
+        modality: of volumes, whose files do not say it.
     """
 
     folder: Path
@@ -43,15 +37,16 @@ class PacsOptions:
     port: int
     pacs_port: int
     conf: Sequence[str] = ()
+    modality: VolumeModality = "MR"
 
 
-def pacs_command(place: StudyPlace, options: PacsOptions) -> None:
-    """Start Orthanc, load a study into it, and run the server on it until Ctrl-C; all on loopback.
+def pacs_command(places: Sequence[StudyPlace], options: PacsOptions) -> None:
+    """Start Orthanc, load studies into it, and run the server on it until Ctrl-C; all on loopback.
 
     The DICOM objects have the same UIDs each time, so that a second run loads nothing twice and finds its labels.
 
     Args:
-        place: the study to load; stays as it is.
+        places: the study of each model, to be loaded; they stay as they are.
         options: what and where.
 
     Raises:
@@ -61,7 +56,10 @@ def pacs_command(place: StudyPlace, options: PacsOptions) -> None:
     check_port(options.port, "--port", "perhaps another MONAI Label server")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left running
     with running_orthanc(options.folder, options.pacs_port) as address:
-        to_dicom_command(place, ToDicomOptions(out=options.folder / "dicom", stow=address))
+        for place in places:
+            out = options.folder / "dicom"
+            out = out / place.settings.model if len(places) > 1 else out
+            to_dicom_command(place, ToDicomOptions(out=out, stow=address, modality=options.modality))
         OUT.print(
             f"PACS: {address}   Open http://127.0.0.1:{options.port}/ in a browser.   Ctrl-C stops both", markup=False
         )
@@ -85,6 +83,6 @@ def _serve(address: str, options: PacsOptions) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """As after activating the environment, where dcmqi's `itkimage2segimage` is; what the user has set rules."""
+    """As after activating the environment, where dcmqi's `itkimage2segimage` is."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**SERVER_SETTINGS, **os.environ, "PATH": path}
+    return {**os.environ, "PATH": path}

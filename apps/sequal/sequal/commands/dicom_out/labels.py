@@ -1,5 +1,10 @@
 """The labels of an image that `to-dicom` exports: the annotator's, and what training made of it."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
+from sequal.anatomy.model import Model
+from sequal.anatomy.models import model_of
 from sequal.commands.place import StudyPlace
 from sequal.errors import LabelError
 from sequal.files.dicom import OutgoingLabel, final_label
@@ -26,19 +31,34 @@ def outgoing_labels(
     Returns:
         None, one or two labels, and the reason when the annotator's cannot be used.
     """
-    path = place.files.labels.get(image)
+    path, model = place.files.labels.get(image), model_of(place.settings)
     if path is None:
         return [], None
     try:
-        labels = [final_label(path, frame)]
+        labels = [_final(model, path, frame)]
     except LabelError as error:
         return [], str(error)
     if refined:
-        labels += _refined(place, image, frame, file_digest(path))
+        labels += _refined(place, image, frame, file_digest(path), _structures(model))
     return labels, None
 
 
-def _refined(place: StudyPlace, image: str, frame: Frame, digest: str) -> list[OutgoingLabel]:
+def _final(model: Model, path: Path, frame: Frame) -> OutgoingLabel:
+    structures = _structures(model)
+    if structures is None:
+        return final_label(path, frame)
+    values = model.label_on(path, frame.grid, frame.layout)
+    return OutgoingLabel("final", values, path.stat().st_mtime, structures=structures)
+
+
+def _structures(model: Model) -> Mapping[str, int] | None:
+    """What an outgoing label says of its structures: nothing of a frame."""
+    return None if model.spatial_dims == 2 else model.labels
+
+
+def _refined(
+    place: StudyPlace, image: str, frame: Frame, digest: str, structures: Mapping[str, int] | None
+) -> list[OutgoingLabel]:
     folder = place.state / "refined"
     if not folder.is_dir():  # the store would make it
         return []
@@ -50,4 +70,4 @@ def _refined(place: StudyPlace, image: str, frame: Frame, digest: str) -> list[O
     values = store.get(image, digest)
     if values is None or values.shape != frame.grid:
         return []
-    return [OutgoingLabel("refined", values, provenance.created_at, provenance)]
+    return [OutgoingLabel("refined", values, provenance.created_at, provenance, structures)]

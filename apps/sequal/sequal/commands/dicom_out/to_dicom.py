@@ -12,7 +12,16 @@ from sequal.commands.dicom_out.labels import outgoing_labels
 from sequal.commands.dicom_out.tables import measurement_rows, write_measurements
 from sequal.commands.place import StudyPlace, output_folder
 from sequal.errors import ImageError, SettingsError, StudyError
-from sequal.files.dicom import ImageBundle, ImageIdentity, Pacs, bundle_image, pseudonym, write_bundle
+from sequal.files.dicom import (
+    ImageBundle,
+    ImageIdentity,
+    Pacs,
+    VolumeModality,
+    bundle_image,
+    bundle_volume,
+    pseudonym,
+    write_bundle,
+)
 from sequal.files.imaging import read_frame
 from sequal.study.state.names import file_stem
 
@@ -31,12 +40,14 @@ class ToDicomOptions:
         stow: address of a PACS; None: send nothing.
         salt: replaces names of patients and images by pseudonyms; empty: they stay as the study has them.
         refined: also export refined labels.
+        modality: of volumes, whose files do not say it.
     """
 
     out: Path | None
     stow: str | None
     salt: str = ""
     refined: bool = True
+    modality: VolumeModality = "MR"
 
 
 @dataclass
@@ -112,10 +123,14 @@ def _bundle(
     names = (patient, image)
     if options.salt:
         names = (pseudonym(patient, options.salt), pseudonym(image, options.salt))
-    identity = ImageIdentity.of(frame, patient=names[0], image=names[1])
+    of_volume = place.settings.model == "volume"
+    identify = ImageIdentity.of_volume if of_volume else ImageIdentity.of
+    identity = identify(frame, patient=names[0], image=names[1])
     labels, reason = outgoing_labels(place, image, frame, refined=options.refined)
     if reason is not None:
         outcome.left_out[f"label of {image}"] = reason
+    if of_volume:
+        return bundle_volume(frame, identity, labels, options.modality)
     return bundle_image(frame, identity, labels)
 
 

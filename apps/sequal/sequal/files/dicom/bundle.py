@@ -11,9 +11,10 @@ from sequal.files.dicom.images import image_series
 from sequal.files.dicom.labels import OutgoingLabel
 from sequal.files.dicom.report import imt_report
 from sequal.files.dicom.segmentation import label_segmentation
+from sequal.files.dicom.volume_images import VolumeModality, volume_series
 from sequal.files.imaging import Frame
 
-__all__ = ["ImageBundle", "LabelObjects", "bundle_image"]
+__all__ = ["ImageBundle", "LabelObjects", "bundle_image", "bundle_volume"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class LabelObjects:
 
     Attributes:
         label: the label.
-        measurements: its thickness, one entry a frame.
+        measurements: its thickness, one entry a frame; none of a volume.
         segmentation: the label as DICOM segmentation.
         report: the thickness as structured report; None when no frame shows the layer.
     """
@@ -67,6 +68,32 @@ def bundle_image(frame: Frame, identity: ImageIdentity, labels: Sequence[Outgoin
     """
     images = image_series(frame, identity)
     return ImageBundle(identity, images, [_objects(frame, identity, images, label) for label in labels])
+
+
+def bundle_volume(
+    frame: Frame, identity: ImageIdentity, labels: Sequence[OutgoingLabel], modality: VolumeModality
+) -> ImageBundle:
+    """Turn a volume with its labels into DICOM objects.
+
+    Args:
+        frame: the volume.
+        identity: of the frame.
+        labels: on its grid, with their structures; at most one of a kind.
+        modality: as `volume_series` takes it.
+
+    Raises:
+        ImageError: as `volume_series`.
+    """
+    images = volume_series(frame, identity, modality)
+    step_mm = float(images[0].SpacingBetweenSlices)
+    return ImageBundle(
+        identity,
+        images,
+        [
+            LabelObjects(label, [], label_segmentation(images, label, identity, step_mm=step_mm), None)
+            for label in labels
+        ],
+    )
 
 
 def _objects(frame: Frame, identity: ImageIdentity, images: Sequence[Dataset], label: OutgoingLabel) -> LabelObjects:

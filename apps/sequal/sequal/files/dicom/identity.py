@@ -5,6 +5,8 @@ import hmac
 from dataclasses import dataclass
 from typing import Final, Self
 
+import numpy as np
+
 from sequal.files.dicom.uids import content_uid
 from sequal.files.imaging import Frame
 
@@ -42,6 +44,13 @@ class ImageIdentity:
             image: its id.
         """
         content = hashlib.sha256(repr((frame.grid, frame.calibration.spacing_mm)).encode())
+        content.update(frame.pixels.tobytes())
+        return cls(patient, image, content.hexdigest())
+
+    @classmethod
+    def of_volume(cls, frame: Frame, *, patient: str, image: str) -> Self:
+        """The identity of a volume, which is also another one where it lies elsewhere; arguments as for `of`."""
+        content = hashlib.sha256(repr((frame.grid, np.round(frame.affine, 6).tolist())).encode())
         content.update(frame.pixels.tobytes())
         return cls(patient, image, content.hexdigest())
 

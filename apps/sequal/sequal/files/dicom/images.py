@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundImageStorage
 
 from sequal.files.dicom.equipment import MANUFACTURER, MODEL, SOFTWARE_VERSION
 from sequal.files.dicom.grid import FRAME_ORIENTATION, pixel_spacing, slice_count, slice_position
@@ -15,7 +15,7 @@ from sequal.files.dicom.identity import ImageIdentity
 from sequal.files.dicom.text import name_character_set, short_text
 from sequal.files.imaging import Calibration, Frame
 
-__all__ = ["NOT_CALIBRATED_NOTE", "image_series", "to_bytes"]
+__all__ = ["NOT_CALIBRATED_NOTE", "describe", "even", "image_series", "instance_of", "to_bytes"]
 
 #: In the series description of an image without calibration, for people who read lengths off a viewer.
 NOT_CALIBRATED_NOTE: Final = "NOT CALIBRATED"
@@ -46,11 +46,11 @@ def image_series(frame: Frame, identity: ImageIdentity) -> list[FileDataset]:
     shared = _shared(frame, identity, note)
     instances = []
     for index in range(slice_count(frames)):
-        instance = _instance(identity.uid("image", index))
+        instance = instance_of(UltrasoundImageStorage, identity.uid("image", index))
         instance.update(deepcopy(shared))
         instance.InstanceNumber = index + 1
         instance.ImagePositionPatient = list(slice_position(index))
-        instance.PixelData = _even(np.ascontiguousarray(grey[:, :, index if frames > 1 else 0].T).tobytes())
+        instance.PixelData = even(np.ascontiguousarray(grey[:, :, index if frames > 1 else 0].T).tobytes())
         instances.append(instance)
     return instances
 
@@ -79,14 +79,15 @@ def to_bytes(pixels: NDArray[np.float32]) -> tuple[NDArray[np.uint8], str | None
     return scaled, f"Grey values {low:g} to {high:g} scaled to 0 to {_LARGEST_BYTE}"
 
 
-def _instance(uid: str) -> FileDataset:
+def instance_of(storage: UID, uid: str) -> FileDataset:
+    """An empty object of a SOP class, with its UID and its file meta information."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UltrasoundImageStorage
+    meta.MediaStorageSOPClassUID = storage
     meta.MediaStorageSOPInstanceUID = uid
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     instance = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
     instance.is_little_endian, instance.is_implicit_VR = True, False
-    instance.SOPClassUID = UltrasoundImageStorage
+    instance.SOPClassUID = storage
     instance.SOPInstanceUID = uid
     return instance
 
@@ -94,31 +95,36 @@ def _instance(uid: str) -> FileDataset:
 def _shared(frame: Frame, identity: ImageIdentity, note: str | None) -> Dataset:
     """What all instances of the series have in common."""
     shared = Dataset()
-    _describe(shared, frame, identity, note)
-    _equip(shared)
+    describe(shared, identity)
+    _describe_frame(shared, frame, note)
     _geometry(shared, frame, identity)
     _pixel_format(shared, frame)
     return shared
 
 
-def _describe(shared: Dataset, frame: Frame, identity: ImageIdentity, note: str | None) -> None:
-    """Patient, study and series. Unknown dates stay empty: the file of a study tells none."""
+def describe(shared: Dataset, identity: ImageIdentity) -> None:
+    """Patient, study, series and what made them. Unknown dates stay empty: the file of a study tells none."""
     shared.PatientID = shared.PatientName = short_text(identity.patient)
     shared.PatientBirthDate = shared.PatientSex = ""
     shared.StudyInstanceUID = identity.study_uid
     shared.StudyDate = shared.StudyTime = shared.AccessionNumber = shared.ReferringPhysicianName = shared.StudyID = ""
     shared.StudyDescription = short_text(identity.image)
-    shared.Modality = "US"
     shared.SeriesInstanceUID = identity.uid("images")
     shared.SeriesNumber = _SERIES_NUMBER
+    shared.Laterality = ""
+    shared.Manufacturer, shared.ManufacturerModelName = MANUFACTURER, MODEL
+    shared.SoftwareVersions = SOFTWARE_VERSION
+    name_character_set(shared)
+
+
+def _describe_frame(shared: Dataset, frame: Frame, note: str | None) -> None:
+    shared.Modality = "US"
     calibrated = frame.calibration.calibrated
     kind = "Frame" if frame.grid[2] == 1 else f"Clip of {frame.grid[2]} frames"
     shared.SeriesDescription = kind if calibrated else f"{kind}, {NOT_CALIBRATED_NOTE}"
-    shared.Laterality = ""
     shared.ImageType = ["DERIVED", "SECONDARY", "VASCULAR", "0001"]
     shared.DerivationDescription = note or "Converted from another file format, grey values kept"
     shared.ImageComments = _comment(frame.calibration)
-    name_character_set(shared)
 
 
 def _comment(calibration: Calibration) -> str:
@@ -129,11 +135,6 @@ def _comment(calibration: Calibration) -> str:
         f"Not calibrated: {calibration.source}. PixelSpacing of 1 mm stands for one pixel, so that viewers open the "
         f"image; lengths are pixels, not millimetres. {made_up}"
     )
-
-
-def _equip(shared: Dataset) -> None:
-    shared.Manufacturer, shared.ManufacturerModelName = MANUFACTURER, MODEL
-    shared.SoftwareVersions = SOFTWARE_VERSION
 
 
 def _geometry(shared: Dataset, frame: Frame, identity: ImageIdentity) -> None:
@@ -165,6 +166,6 @@ def _pixel_format(shared: Dataset, frame: Frame) -> None:
     shared.LossyImageCompression = "00"
 
 
-def _even(data: bytes) -> bytes:
+def even(data: bytes) -> bytes:
     """DICOM values have an even length."""
     return data + b"\0" * (len(data) % 2)
