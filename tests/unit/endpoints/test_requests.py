@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from monailabel.config import settings
 from monailabel.utils.async_tasks.task import AsyncTask
@@ -372,3 +373,19 @@ def test_the_log_shows_no_password(client, monkeypatch, tmp_path):
         assert "postgresql+psycopg://anna:***@db/x" in reply.text
         assert "http://127.0.0.1:8000/a@b" in reply.text
     assert "<html>" in client.get("/logs/").text
+
+
+@pytest.mark.parametrize(("studies", "refused"), [("study", True), ("https://healthcare.googleapis.com/v1", False)])
+def test_a_study_elsewhere_keeps_monai_labels_way_to_it(app, monkeypatch, studies, refused):
+    from monailabel.endpoints import proxy
+
+    async def answer(request, op, path):
+        return JSONResponse([op, path])
+
+    monkeypatch.setattr(proxy, "proxy_dicom", answer)
+    app.studies = studies
+    server = FastAPI()
+    serve_requests(server, app)
+    reply = TestClient(server).get("/proxy/dicom/qido/studies")
+    assert reply.status_code == (404 if refused else 200)
+    assert refused or reply.json() == ["qido", "studies"]

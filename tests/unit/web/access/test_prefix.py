@@ -77,7 +77,7 @@ def test_dicomweb_gives_addresses_below_the_prefix(tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["/sequal", "/sequal/volume", "/info"])
 def test_a_prefix_that_hides_paths_of_the_server_is_refused(prefix: str) -> None:
     paths = ["/", "/info/", "/sequal/status"]
-    with pytest.raises(SettingsError, match=f"MONAI_LABEL_API_STR.*got '{prefix}' and '{prefix}"):
+    with pytest.raises(SettingsError, match=f"MONAI_LABEL_API_STR.*got '{prefix}', as in '{prefix}"):
         check_prefix(prefix, paths)
     check_prefix(f"{prefix}s", paths)
     check_prefix("", paths)

@@ -29,14 +29,14 @@ def check_prefix(prefix: str, paths: Iterable[str]) -> None:
     >>> check_prefix("/monai", ["/info/", "/sequal/status"])
     >>> check_prefix("/sequal", ["/info/", "/sequal/status"])
     Traceback (most recent call last):
-    sequal.errors.SettingsError: Expected `MONAI_LABEL_API_STR` not to be how a path of the server itself begins, got \
-'/sequal' and '/sequal/status'. Choose another.
+    sequal.errors.SettingsError: Expected `MONAI_LABEL_API_STR` to be a path with which no other of the server begins, \
+got '/sequal', as in '/sequal/status'. Choose another, for example /monai.
     """
     own = [path for path in (*paths, *map(model_path, MODEL_NAMES)) if f"{path}/".startswith(f"{prefix}/")]
     if prefix and own:
         raise SettingsError(
-            f"Expected `MONAI_LABEL_API_STR` not to be how a path of the server itself begins, got {prefix!r} and "
-            f"{own[0]!r}. Choose another."
+            f"Expected `MONAI_LABEL_API_STR` to be a path with which no other of the server begins, got {prefix!r}, as "
+            f"in {own[0]!r}. Choose another, for example /monai."
         )
 
 

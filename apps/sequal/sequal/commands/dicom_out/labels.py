@@ -52,8 +52,8 @@ def _final(model: Model, path: Path, frame: Frame) -> OutgoingLabel:
 
 
 def _structures(model: Model) -> Mapping[str, int] | None:
-    """What an outgoing label says of its structures: nothing of a frame."""
-    return None if model.spatial_dims == 2 else model.labels
+    """What an outgoing label says of its structures: nothing of a layer."""
+    return None if model.is_layer else model.labels
 
 
 def _refined(

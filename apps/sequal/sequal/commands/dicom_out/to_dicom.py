@@ -7,6 +7,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from sequal.anatomy.models import model_of
 from sequal.commands.console import OUT, progress_bar, table
 from sequal.commands.dicom_out.labels import outgoing_labels
 from sequal.commands.dicom_out.tables import measurement_rows, write_measurements
@@ -123,7 +124,7 @@ def _bundle(
     names = (patient, image)
     if options.salt:
         names = (pseudonym(patient, options.salt), pseudonym(image, options.salt))
-    of_volume = place.settings.model == "volume"
+    of_volume = model_of(place.settings).spatial_dims == 3
     identify = ImageIdentity.of_volume if of_volume else ImageIdentity.of
     identity = identify(frame, patient=names[0], image=names[1])
     labels, reason = outgoing_labels(place, image, frame, refined=options.refined)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from sequal.anatomy.measurement import ImtMeasurement, boundaries_from_mask, measure_imt
+from sequal.files.dicom.grid import STEP_MM
 from sequal.files.dicom.identity import ImageIdentity
 from sequal.files.dicom.images import image_series
 from sequal.files.dicom.labels import OutgoingLabel
@@ -23,9 +24,9 @@ class LabelObjects:
 
     Attributes:
         label: the label.
-        measurements: its thickness, one entry a frame; none of a volume.
+        measurements: its thickness, one entry a frame; none of a label of structures.
         segmentation: the label as DICOM segmentation.
-        report: the thickness as structured report; None when no frame shows the layer.
+        report: the thickness as structured report; None when no frame shows a layer.
     """
 
     label: OutgoingLabel
@@ -86,18 +87,15 @@ def bundle_volume(
     """
     images = volume_series(frame, identity, modality)
     step_mm = float(images[0].SpacingBetweenSlices)
-    return ImageBundle(
-        identity,
-        images,
-        [
-            LabelObjects(label, [], label_segmentation(images, label, identity, step_mm=step_mm), None)
-            for label in labels
-        ],
-    )
+    return ImageBundle(identity, images, [_objects(frame, identity, images, label, step_mm) for label in labels])
 
 
-def _objects(frame: Frame, identity: ImageIdentity, images: Sequence[Dataset], label: OutgoingLabel) -> LabelObjects:
-    segmentation = label_segmentation(images, label, identity)
+def _objects(
+    frame: Frame, identity: ImageIdentity, images: Sequence[Dataset], label: OutgoingLabel, step_mm: float = STEP_MM
+) -> LabelObjects:
+    segmentation = label_segmentation(images, label, identity, step_mm=step_mm)
+    if label.structures is not None:
+        return LabelObjects(label, [], segmentation, None)
     measurements = [
         measure_imt(boundaries_from_mask(label.values[:, :, index]), frame.calibration)
         for index in range(frame.grid[2])
