@@ -184,7 +184,7 @@ def test_the_modality_of_a_series_says_whose_it_is(remote: Remote, tmp_path: Pat
     assert "@ohif/mode-monai-label" in script
 
 
-def test_outside_of_the_search_filter_the_modality_says_whose_a_series_is(remote: Remote) -> None:
+def test_outside_of_the_search_filter_the_modality_says_whose_a_series_is(remote: Remote, tmp_path: Path) -> None:
     server = remote.server
     volume, angiography = remote.outside
     assert not set(remote.outside) & set(server.client().datastore()["objects"])
@@ -198,5 +198,9 @@ def test_outside_of_the_search_filter_the_modality_says_whose_a_series_is(remote
         assert refused.status_code == 400
         assert f"an image of the model `{model}`" in told
         assert came in told
-    image = server.request("GET", "/datastore/image", params={"image": volume})
-    assert (image.status_code, len(image.content) > 0) == (200, True)
+    # Its label counts for the model of its modality.
+    reply = server.save_label(volume, _nifti(tmp_path / "volume.nii.gz", ct.phantom(7)))
+    assert (reply.status_code, reply.json()["pacs"]) == (200, "stored"), reply.text
+    for model, counts in (("carotid", False), ("volume", True)):
+        learned = server.request("GET", f"/sequal/{model}/datastore/", params={"output": "train"}).text
+        assert (volume in learned) == counts
