@@ -28,7 +28,7 @@ from sequal.study.items import Item
 from sequal.study.state import MANIFEST_NAME, patient_of
 
 #: How many are simulated.
-_TRANSVERSE, _NO_ARTERY, _HAZY = 120, 60, 100
+_TRANSVERSE, _NO_ARTERY, _HAZY = 120, 60, 60
 #: Part of the sessions that give no label.
 _JUDGING: Final = 0.4
 _SEED: Final = 515_151

@@ -42,7 +42,7 @@ def test_a_query_pair_replaces_what_pld_compares_and_nothing_else(loaded, loaded
         ({"round": 0}, None),
         ({}, None),
         ({"round": 2}, {}),
-        ({"round": 2, "surroundings": {"lumen": 0.3}}, {"lumen": 0.3}),
+        ({"round": 2, "surroundings": {"uneven_lumen": 0.3}}, {"uneven_lumen": 0.3}),
     ],
 )
 def test_a_round_notes_the_surroundings_and_starting_weights_have_none(tmp_path, write_checkpoint, meta, surroundings):

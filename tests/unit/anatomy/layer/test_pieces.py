@@ -10,7 +10,7 @@ from sequal.anatomy.layer.pieces import (
     drop_short_pieces,
     drop_without_lumen,
     keep_one_layer,
-    lumen_brightness,
+    lumen_unevenness,
 )
 
 
@@ -149,9 +149,12 @@ def test_no_mask_and_a_flat_picture():
 
 
 def _bands(above, below):
-    """A layer of 0.8 mm across a picture of 100 by 120 pixels of 0.1 mm, between grey values over a black of 10."""
+    """A layer of 0.8 mm across a picture of 100 by 120 pixels of 0.1 mm, over a black of 10.
+
+    Above it black columns and columns of twice `above`, whose mean and standard deviation are `above`; below it `below`.
+    """
     pixels = np.full((100, 120), 10.0, np.float32)
-    pixels[:, 20:70] += above
+    pixels[::2, 20:70] += 2 * above
     pixels[:, 70:78] += 60
     pixels[:, 78:110] += below
     return pixels
@@ -174,24 +177,39 @@ def test_an_unsure_layer_without_a_lumen_above_it_is_no_wall(above, p, kept):
 
 
 @pytest.mark.parametrize(("labelled", "kept"), [(0.0, False), (0.39, False), (0.41, True)])
-def test_a_lumen_half_as_bright_again_as_one_above_a_label_is_believed(labelled, kept):
+def test_a_lumen_half_as_uneven_again_as_one_above_a_label_is_believed(labelled, kept):
     found = drop_without_lumen(_layer(0.8), _bands(60, 100), 0.1, labelled)
     assert (found > 0.5).any() == kept
 
 
-def test_the_brightness_of_a_lumen_is_that_above_the_layer_over_that_below_it():
+def test_an_unsure_layer_below_even_fog_is_a_wall():
+    pixels = _bands(60, 100)
+    pixels[:, 20:70] = 70
+    probability = _layer(0.8)
+    assert drop_without_lumen(probability, pixels, 0.1) is probability
+
+
+@pytest.mark.parametrize(("columns", "scan", "kept"), [(100, 100, True), (40, 100, False), (40, 50, True)])
+def test_a_layer_in_a_part_of_the_scan_has_to_be_surer(columns, scan, kept):
+    probability, pixels = np.full((100, 120), 0.002, np.float32), _bands(60, 100)
+    probability[:columns, 70:78] = 0.9
+    pixels[scan:] = 10
+    assert (drop_without_lumen(probability, pixels, 0.1) > 0.5).any() == kept
+
+
+def test_the_unevenness_of_a_lumen_is_the_spread_above_the_layer_over_the_grey_below_it():
     layer = _layer(0.8) > 0.5
-    assert lumen_brightness(layer, _bands(60, 100), 0.1) == pytest.approx(0.6)
-    assert lumen_brightness(layer, _bands(0, 100), 0.1) == 0
-    assert lumen_brightness(layer, _bands(60, 0), 0.1) == np.inf
-    assert lumen_brightness(layer, _bands(0, 0), 0.1) == 0
+    assert lumen_unevenness(layer, _bands(60, 100), 0.1) == pytest.approx(0.6)
+    assert lumen_unevenness(layer, _bands(0, 100), 0.1) == 0
+    assert lumen_unevenness(layer, _bands(60, 0), 0.1) == np.inf
+    assert lumen_unevenness(layer, _bands(0, 0), 0.1) == 0
     at_bottom = np.zeros_like(layer)
     at_bottom[:, -3:] = True
-    assert lumen_brightness(at_bottom, _bands(60, 100), 0.1) is None
-    assert lumen_brightness(np.zeros_like(layer), _bands(60, 100), 0.1) is None
+    assert lumen_unevenness(at_bottom, _bands(60, 100), 0.1) is None
+    assert lumen_unevenness(np.zeros_like(layer), _bands(60, 100), 0.1) is None
 
 
-def test_a_doubtful_layer_with_a_bright_side_above_it_and_black_below_it_is_no_wall():
+def test_a_doubtful_layer_with_an_uneven_side_above_it_and_black_below_it_is_no_wall():
     assert not drop_without_lumen(_layer(0.7), _bands(100, 0), 0.1).any()
 
 

@@ -9,11 +9,12 @@ from unit.synthetic_study import settings, write_image
 
 @pytest.fixture
 def frame(tmp_path):
-    """Tissue of 160, a lumen of a tenth to half of it, and a layer of 0.6 mm in rows 70 to 80."""
+    """Tissue of 160, a lumen whose spread is a tenth to half of that, and a layer of 0.6 mm in rows 70 to 80."""
 
     def make(lumen):
         pixels = np.full((100, 120, 1), 160.0)
-        pixels[:, 10:70] = lumen
+        pixels[:, 10:70] = 0
+        pixels[::2, 10:70] = 2 * lumen
         pixels[:, 0] = 0
         return read_frame(write_image(tmp_path / f"{lumen}.nii.gz", pixels))
 
@@ -26,20 +27,20 @@ def _label(value=1):
     return label
 
 
-def test_the_surroundings_of_labels_are_a_bright_lumen_above_them_and_not_that_of_one_in_a_shadow(frame):
+def test_the_surroundings_of_labels_are_an_uneven_lumen_above_them_and_not_that_of_one_in_a_shadow(frame):
     model = model_of(settings())
     shadow = frame(16)
     shadow.pixels[:, 80:] = 1
     labels = [*[(_label(), frame(16))] * 2, *[(_label(), frame(80))] * 3, (_label(), shadow)]
-    assert model.surroundings(labels)["lumen"] == pytest.approx(80 / 160, abs=0.01)
-    assert model.surroundings([(_label(), frame(16))])["lumen"] == pytest.approx(16 / 160, abs=0.01)
-    assert model.surroundings([(_label(0), frame(80)), (_label(255), frame(80))]) == {"lumen": 0.0}
+    assert model.surroundings(labels)["uneven_lumen"] == pytest.approx(80 / 160, abs=0.01)
+    assert model.surroundings([(_label(), frame(16))])["uneven_lumen"] == pytest.approx(16 / 160, abs=0.01)
+    assert model.surroundings([(_label(0), frame(80)), (_label(255), frame(80))]) == {"uneven_lumen": 0.0}
 
 
 @pytest.mark.parametrize(
-    ("surroundings", "shown"), [(None, False), ({"lumen": 0.0}, False), ({"lumen": 0.4}, True), ({}, True)]
+    ("surroundings", "shown"), [(None, False), ({"uneven_lumen": 0.0}, False), ({"uneven_lumen": 0.4}, True), ({}, True)]
 )
-def test_an_unsure_layer_is_shown_where_labels_lie_below_as_bright_a_lumen(frame, surroundings, shown):
+def test_an_unsure_layer_is_shown_where_labels_lie_below_as_uneven_a_lumen(frame, surroundings, shown):
     model = model_of(settings())
     probability = np.where(_label() == 1, 0.8, 0.01).astype(np.float32)
     prediction = NativePrediction(_label(), probability, np.maximum(probability, 1 - probability))

@@ -117,7 +117,7 @@ def test_the_first_round_publishes_and_scores(tmp_path):
     json.dumps(report.as_stats())
     loaded = load_pair(study.state.published, CPU)
     assert loaded.pair.updates == 4
-    assert 0.5 < loaded.surroundings["lumen"] < 2, "noise of one kind on both sides of the bands"
+    assert 0.1 < loaded.surroundings["uneven_lumen"] < 2, "noise of one kind on both sides of the bands"
     assert any((study.state.events / "round-0001").iterdir())
 
 

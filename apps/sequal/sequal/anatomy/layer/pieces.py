@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-__all__ = ["drop_pieces_at_margin", "drop_short_pieces", "drop_without_lumen", "keep_one_layer", "lumen_brightness"]
+__all__ = ["drop_pieces_at_margin", "drop_short_pieces", "drop_without_lumen", "keep_one_layer", "lumen_unevenness"]
 
 #: A piece is also short beside a longer one: when it has less than this part of its length.
 _PART_OF_LONGEST: Final = 0.25
@@ -18,11 +18,13 @@ _SAME_GREY: Final = 0.008
 _SCAN_ABOVE_MM: Final = 2.0
 #: A deeper layer with this part of the evidence of the one above it is the artery's wall.
 _COMPARABLE: Final = 0.6
-#: A layer is doubted when its probabilities promise a Dice that is lower than 1 by at least this.
-_DOUBTED: Final = 0.113
-#: A doubted layer goes when this is exceeded by the doubt times the brightness of what should be its lumen.
-_NO_WALL: Final = 0.032
-#: A lumen up to this many times as bright as one above a labelled layer is believed.
+#: A column is the scan's when at least this part of it is not the margin's grey value.
+_SCANNED: Final = 0.3
+#: A layer is doubted from this on: by as much its probabilities promise a Dice lower than 1, over its part of the width.
+_DOUBTED: Final = 0.16
+#: A doubted layer goes when this is exceeded by the doubt times the unevenness of what should be its lumen.
+_NO_WALL: Final = 0.03
+#: A lumen up to this many times as uneven as one above a labelled layer is believed.
 _AS_LABELLED: Final = 1.5
 #: Where the lumen is looked for, above the layer, and the tissue, below it, mm.
 _LUMEN_MM: Final = (0.3, 3.5)
@@ -134,7 +136,7 @@ def drop_pieces_at_margin(
     pieces, count = label(probability > 0.5, structure=_NEIGHBOURS)
     if not count:
         return probability
-    scan = np.abs(pixels - pixels[:, :1]) > _SAME_GREY * float(pixels.max() - pixels.min())
+    scan = _scanned(pixels)
     before: NDArray[np.intp] = np.pad(np.cumsum(scan, axis=1), ((0, 0), (1, 0)))  # scan above each row, and in all
     reach = _SCAN_ABOVE_MM / pixel_mm
     dropped = [
@@ -147,6 +149,11 @@ def drop_pieces_at_margin(
     kept = probability.copy()
     kept[np.isin(pieces, dropped)] = 0.0
     return kept
+
+
+def _scanned(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where (W, H) a picture differs from the first pixel of its column, which is the margin's."""
+    return np.abs(pixels - pixels[:, :1]) > _SAME_GREY * float(pixels.max() - pixels.min())
 
 
 def _at_edge(piece: NDArray[np.bool_], before: NDArray[np.intp], first_row: int, reach: float) -> bool:
@@ -167,43 +174,51 @@ def drop_without_lumen(
 ) -> NDArray[np.float32]:
     """The probability, or none at all of a layer that the network is unsure of and that no lumen lies above.
 
-    The far wall of an artery lies under its lumen, which is dark. Fog and gain can hide that, so a network that is sure
-    is believed. Sheaths of muscle are bright bands with tissue on both sides, and networks that take them for a wall
-    are unsure of it (`docs/command-line.md`, *pretrain*). The doubt is 1 minus the Dice that the probabilities promise.
-    The more doubt, the darker the lumen has to be (`lumen_brightness`); but where labels lie below a bright one, one
-    that is 1.5 times as bright will do.
+    The far wall of an artery crosses the picture under its lumen, which is dark, or evenly grey where there is fog.
+    Sheaths of muscle have streaky tissue on both sides, and networks that take them for a wall are unsure of it or find
+    a part of it alone (`docs/command-line.md`, *pretrain*). The doubt is 1 minus the Dice that the probabilities
+    promise, over the part of the scan's width that has the layer. The more doubt, the more even the lumen has to be
+    (`lumen_unevenness`); but where labels lie below an uneven one, one that is 1.5 times as uneven will do.
 
     Args:
         probability: float32 (W, H), of the layer.
         pixels: float32 (W, H), grey values on any scale.
         pixel_mm: height of a pixel.
-        labelled: a bright lumen above the layer, by the labels that taught the network; 0: none did.
+        labelled: an uneven lumen above the layer, by the labels that taught the network; 0: none did.
 
     Returns:
         Zeros, or the given array.
     """
     mask = probability > 0.5
+    if not mask.any():
+        return probability
     pixels_of_both = float(probability.sum()) + np.count_nonzero(mask)
-    doubt = 1.0 - 2.0 * float(probability[mask].sum()) / pixels_of_both if mask.any() else 0.0
+    doubt = (1.0 - 2.0 * float(probability[mask].sum()) / pixels_of_both) / _part_of_width(mask, pixels)
     if doubt < _DOUBTED:
         return probability
-    brightness = lumen_brightness(mask, pixels, pixel_mm)
-    if brightness is None or doubt * brightness <= _NO_WALL or brightness <= _AS_LABELLED * labelled:
+    unevenness = lumen_unevenness(mask, pixels, pixel_mm)
+    if unevenness is None or doubt * unevenness <= _NO_WALL or unevenness <= _AS_LABELLED * labelled:
         return probability
     return np.zeros_like(probability)
 
 
-def lumen_brightness(mask: NDArray[np.bool_], pixels: NDArray[np.float32], pixel_mm: float) -> float | None:
-    """Mean grey value 0.3 to 3.5 mm above a layer over that in the 0.6 mm below it, both above black.
+def _part_of_width(mask: NDArray[np.bool_], pixels: NDArray[np.float32]) -> float:
+    """Columns of a layer over those of layer and scan, 0..1."""
+    columns = mask.any(axis=1)
+    return np.count_nonzero(columns) / np.count_nonzero(columns | (_scanned(pixels).mean(axis=1) >= _SCANNED))
+
+
+def lumen_unevenness(mask: NDArray[np.bool_], pixels: NDArray[np.float32], pixel_mm: float) -> float | None:
+    """Standard deviation of the grey values 0.3 to 3.5 mm above a layer over their mean in the 0.6 mm below it.
 
     Args:
         mask: (W, H), the layer.
-        pixels: float32 (W, H), grey values on any scale.
+        pixels: float32 (W, H), grey values on any scale; the mean is that above black.
         pixel_mm: height of a pixel.
 
     Returns:
-        ≥ 0, about 0 below a dark lumen and 1 within tissue, infinite where only what is below is black; None without a
-        layer, or where one side lies outside.
+        ≥ 0, about 0 below a dark lumen and 0.1 to 0.5 below tissue, infinite where only what is below is black; None
+        without a layer, or where one side lies outside.
     """
     if not mask.any():
         return None
@@ -215,8 +230,7 @@ def lumen_brightness(mask: NDArray[np.bool_], pixels: NDArray[np.float32], pixel
     below = columns & (rows >= end) & (rows < end + max(1.0, _TISSUE_MM / pixel_mm))
     if not (above.any() and below.any()):
         return None
-    black = np.percentile(pixels, 0.5)
-    lumen, tissue = (max(float(pixels[side].mean() - black), 0.0) for side in (above, below))
-    if tissue == 0:
-        return math.inf if lumen > 0 else 0.0
-    return lumen / tissue
+    spread, tissue = float(pixels[above].std()), float(pixels[below].mean() - np.percentile(pixels, 0.5))
+    if tissue <= 0:
+        return math.inf if spread > 0 else 0.0
+    return spread / tissue

@@ -19,7 +19,7 @@ from sequal.anatomy.layer.pieces import (
     drop_short_pieces,
     drop_without_lumen,
     keep_one_layer,
-    lumen_brightness,
+    lumen_unevenness,
 )
 from sequal.anatomy.layer.supervision import apply_supervision
 from sequal.anatomy.measurement import (
@@ -45,11 +45,11 @@ from sequal.preparation.working_grid import LATERAL_FACTOR, frame_to_working
 
 __all__ = ["MODEL", "Carotid", "labelled_lumen"]
 
-_LUMEN: Final = "lumen"
+_LUMEN: Final = "uneven_lumen"
 
 
 def labelled_lumen(surroundings: Mapping[str, float] | None) -> float | None:
-    """A bright lumen above a labelled layer; 0 before any label, None of a round that did not look."""
+    """An uneven lumen above a labelled layer; 0 before any label, None of a round that did not look."""
     return 0.0 if surroundings is None else surroundings.get(_LUMEN)
 
 
@@ -128,18 +128,18 @@ class Carotid(Model):
         return _native(np.stack(cleaned, axis=2))
 
     def surroundings(self, labelled: Iterable[tuple[NDArray[np.uint8], Frame]]) -> dict[str, float]:
-        """`lumen`: the 90th percentile of `lumen_brightness` over the labelled layers; 0 where none is labelled.
+        """`uneven_lumen`: the 90th percentile of `lumen_unevenness` over the labelled layers; 0 where none is labelled.
 
-        The brightest may be one in a shadow, with hardly more than black below the layer.
+        The highest may be one in a shadow, with hardly more than black below the layer.
         """
         if self.settings.min_piece_mm == 0:  # nothing is taken away
             return {}
         found = [
-            brightness
+            unevenness
             for label, frame in labelled
             for one, pixels in zip(self._frames(label), self._frames(frame.pixels), strict=True)
-            if (brightness := lumen_brightness(one == INTIMA_MEDIA, pixels, self.pixel_mm(frame)[1])) is not None
-            and math.isfinite(brightness)
+            if (unevenness := lumen_unevenness(one == INTIMA_MEDIA, pixels, self.pixel_mm(frame)[1])) is not None
+            and math.isfinite(unevenness)
         ]
         return {_LUMEN: float(np.quantile(found, 0.9, method="lower")) if found else 0.0}
 

@@ -25,7 +25,7 @@ class CleanMaskd(MapTransform):
         keys: of the probabilities, float32 in the shape of the image's file.
         frame_key: of the image as it was read, before normalisation.
         min_piece_mm: shortest piece; 0: every piece stays, as in the app.
-        labelled_lumen: a bright lumen above the layer in the labels that taught the model, see `drop_without_lumen`;
+        labelled_lumen: an uneven lumen above the layer in the labels that taught the model, see `drop_without_lumen`;
             None: a layer needs no lumen above it.
         pixel_mm: size of a pixel of an image that is not calibrated.
         credible_mm: smallest and largest pixel of an image that counts as calibrated.
