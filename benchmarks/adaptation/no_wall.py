@@ -24,7 +24,6 @@ from scipy.stats import binomtest
 
 from sequal.anatomy.measurement import label_dice
 from sequal.anatomy.models import model_of
-from sequal.anatomy.models.carotid import to_working
 from sequal.experiments.statistics import t_interval
 from sequal.learning.training import run_round
 from sequal.prediction import LoadedPair, load_pair, predict
@@ -90,9 +89,8 @@ def judge(out: Path, name: str, cases: Cases, models: Mapping[str, Path]) -> dic
 
 def look(case: Case, loaded: LoadedPair) -> Record:
     """Whether a frame gets a mask, with the rule and without it, and the Dice of both."""
-    settings = Settings()
-    model = model_of(settings)
-    raw = predict(loaded.shown, to_working(case.frame, settings), model, CPU)
+    model = model_of(Settings())
+    raw = predict(loaded.shown, model.prepare(case.frame), model, CPU)
     record: Record = {"name": case.name}
     for name, surroundings in zip(RULES, ({}, loaded.surroundings), strict=True):
         classes = model.clean(raw, case.frame, surroundings).classes

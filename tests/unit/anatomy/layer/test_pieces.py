@@ -151,7 +151,7 @@ def test_no_mask_and_a_flat_picture():
 def _bands(above, below):
     """A layer of 0.8 mm across a picture of 100 by 120 pixels of 0.1 mm, over a black of 10.
 
-    Above it black columns and columns of twice `above`, whose mean and standard deviation are `above`; below it `below`.
+    Above it, columns of twice `above` beside black ones: their mean and standard deviation are `above`.
     """
     pixels = np.full((100, 120), 10.0, np.float32)
     pixels[::2, 20:70] += 2 * above

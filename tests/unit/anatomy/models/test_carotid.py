@@ -38,7 +38,8 @@ def test_the_surroundings_of_labels_are_an_uneven_lumen_above_them_and_not_that_
 
 
 @pytest.mark.parametrize(
-    ("surroundings", "shown"), [(None, False), ({"uneven_lumen": 0.0}, False), ({"uneven_lumen": 0.4}, True), ({}, True)]
+    ("surroundings", "shown"),
+    [(None, False), ({"uneven_lumen": 0.0}, False), ({"uneven_lumen": 0.4}, True), ({}, True)],
 )
 def test_an_unsure_layer_is_shown_where_labels_lie_below_as_uneven_a_lumen(frame, surroundings, shown):
     model = model_of(settings())

@@ -20,7 +20,7 @@ _SCAN_ABOVE_MM: Final = 2.0
 _COMPARABLE: Final = 0.6
 #: A column is the scan's when at least this part of it is not the margin's grey value.
 _SCANNED: Final = 0.3
-#: A layer is doubted from this on: by as much its probabilities promise a Dice lower than 1, over its part of the width.
+#: A layer is doubted when its probabilities promise a Dice that is lower than 1 by this, over its part of the width.
 _DOUBTED: Final = 0.16
 #: A doubted layer goes when this is exceeded by the doubt times the unevenness of what should be its lumen.
 _NO_WALL: Final = 0.03
