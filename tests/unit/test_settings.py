@@ -127,6 +127,7 @@ PAPER = {
     "rehearsal": 0,
     "frozen_statistics": False,
     "anchor_labels": 0.0,
+    "match_thickness": False,
     "fusion_scope": "all",
 }
 

@@ -181,6 +181,12 @@ class Settings:
         "a round ends with the mean of its weights and the starting weights, which count as so many labels; 0: no mean",
         paper=0.0,
     )
+    match_thickness: bool = _per_request(
+        True,
+        boolean(),
+        "a round ends with an offset of the log-odds, by which its masks are as thick as the labels on average",
+        paper=False,
+    )
     patch: int = _per_request(256, integer(64, 1024, multiple_of=32), "side of a training patch in working pixels")
     learning_rate: float = _per_request(0.001, number(0, open_low=True), "learning rate at the start", paper=0.01)
     optimizer: Literal["adamw", "sgd"] = _per_request(
@@ -443,6 +449,7 @@ _PAPER_CROSS: dict[str, object] = {
     "rehearsal": 0,
     "frozen_statistics": False,
     "anchor_labels": 0.0,
+    "match_thickness": False,
     "extent_weight": 0.0,
     "quality_weight": 0.0,
 }

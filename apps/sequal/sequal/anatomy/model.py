@@ -341,6 +341,18 @@ class Model(ABC):
         """
         return label
 
+    def logit_offset(self, seen: Iterable[tuple[NativePrediction, NDArray[np.uint8], Frame]]) -> float:
+        """By how much a round raises the log-odds of the labels, so that its masks are as large as what experts draw.
+
+        Args:
+            seen: of each labelled image what would be shown, the expert's label in the array of the image, and the
+                image.
+
+        Returns:
+            0 where a model has no word for it.
+        """
+        return 0.0
+
     def rehearsal(
         self,
         cache: Path,

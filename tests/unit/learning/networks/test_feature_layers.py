@@ -87,3 +87,21 @@ def test_in_training_the_features_lead_back_to_the_network_and_the_logits_come_f
     assert tap.penultimate.grad.abs().max() > 0
     first = next(parameter for parameter in network.parameters() if parameter.ndim > 2)
     assert first.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("name", NETWORK_NAMES)
+def test_the_bias_of_the_logits_is_added_to_them(name, spatial_dims):
+    filters = None if name == "flexible_unet" else 2  # its encoder has fixed widths
+    architecture = Architecture(name, spatial_dims, classes=3, filters=filters)
+    torch.manual_seed(0)
+    network, x = create_network(architecture).eval(), torch.rand_like(architecture.example())
+    layer = FeatureLayers.of(network, architecture.example()).logits
+    with torch.inference_mode():
+        before = network(x)
+    with torch.no_grad():
+        layer.bias[0] -= 0.5
+    with torch.inference_mode():
+        moved = network(x) - before
+    torch.testing.assert_close(moved[:, 0], torch.full_like(moved[:, 0], -0.5), atol=1e-4, rtol=0)
+    torch.testing.assert_close(moved[:, 1:], torch.zeros_like(moved[:, 1:]), atol=1e-4, rtol=0)

@@ -625,3 +625,21 @@ def test_a_round_keeps_features_for_a_strategy_in_feature_space(study, strategy)
     queries = STRATEGIES[strategy].rank(pool, np.random.default_rng(0))
     assert sorted(query.id for query in queries) == sorted(unlabelled)
     assert all(query.score is not None for query in queries)
+
+
+def test_a_round_ends_with_masks_as_thick_as_the_labels(tmp_path, monkeypatch):
+    """The same round with and without: nothing differs but what one layer of each network adds to the background."""
+    monkeypatch.setattr("sequal.anatomy.models.carotid.Carotid.logit_offset", lambda _, seen: 0.1 * len(list(seen)))
+    members = []
+    for wanted in ("false", "true"):
+        study = make_study(tmp_path / wanted, labelled=3)
+        _run(study, settings(match_thickness=wanted))
+        members.append(load_checkpoint(study.state.published).members)
+    for name, without in members[0].items():
+        different = {
+            key: members[1][name].weights[key] - tensor
+            for key, tensor in without.weights.items()
+            if not torch.equal(tensor, members[1][name].weights[key])
+        }
+        assert len(different) == 1
+        torch.testing.assert_close(next(iter(different.values())), torch.tensor([-0.3, 0.0]))

@@ -22,10 +22,13 @@ from sequal.anatomy.layer.pieces import (
     lumen_unevenness,
 )
 from sequal.anatomy.layer.supervision import apply_supervision
+from sequal.anatomy.layer.thickness import matching_offset, thicker_than_drawn
 from sequal.anatomy.measurement import (
+    FAILED_DICE,
     Compared,
     compare_layers,
     judge_frame,
+    label_dice,
     label_warnings,
     measure_label,
     measure_probability,
@@ -235,6 +238,16 @@ class Carotid(Model):
     ) -> NDArray[np.uint8]:
         """With LI and MA moved by the offsets of the convention."""
         return label if convention is None else np.stack([convention.move(frame, rng) for frame in label])
+
+    def logit_offset(self, seen: Iterable[tuple[NativePrediction, NDArray[np.uint8], Frame]]) -> float:
+        """From the thickness, on frames on which the layer is found."""
+        found = []
+        for shown, expert, frame in seen:
+            if label_dice(shown.classes, expert) >= FAILED_DICE:
+                height = self.pixel_mm(frame)[1]
+                pairs = zip(self._frames(shown.foreground), self._frames(expert), strict=True)
+                found += [thicker for p, label in pairs if (thicker := thicker_than_drawn(p, label, height))]
+        return matching_offset(found)
 
     def rehearsal(self, cache: Path, seed: int, convention: Any) -> Rehearsal:  # noqa: ANN401 - a `Convention`
         """Simulated frames, labelled as the reader would."""

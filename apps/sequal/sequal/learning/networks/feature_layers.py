@@ -40,14 +40,16 @@ class FeatureLayers:
         last: the last convolution that was called of those that make the class maps out of more channels than
             there are classes. In MONAI's UNet that is the transposed convolution before the last residual unit,
             which works on class maps already: its two inputs would say no more than the prediction does.
+        logits: the last convolution that makes class maps; its bias is added to the logits.
     """
 
     bottleneck: nn.Module
     last: nn.Module
+    logits: nn.Module
 
     @classmethod
     def of(cls, network: nn.Module, example: Tensor) -> "FeatureLayers":
-        """Find both by one pass over a small input.
+        """Find them by one pass over a small input.
 
         Args:
             network: from (B, in_channels, *spatial) to logits (B, classes, *spatial), on the device of the example;
@@ -69,7 +71,7 @@ class FeatureLayers:
         smallest = min(size for size, _ in sizes)
         ends = [layer for layer in convolutions if layer.out_channels == classes]
         wide = [layer for layer in ends if int(layer.in_channels) > classes]  # type: ignore[arg-type]
-        return cls([module for size, module in sizes if size == smallest][-1], (wide or ends)[-1])
+        return cls([module for size, module in sizes if size == smallest][-1], (wide or ends)[-1], ends[-1])
 
     @contextmanager
     def tapped(self) -> Iterator[Tap]:

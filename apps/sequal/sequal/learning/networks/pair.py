@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sequal.learning.networks.architecture import Architecture
+from sequal.learning.networks.feature_layers import FeatureLayers
 from sequal.learning.networks.registry import create_network
 from sequal.learning.quality.error_branch import ErrorBranch
 from sequal.settings import Settings
@@ -140,6 +141,17 @@ class NetworkPair(nn.Module, ABC):
             for name, tensor in self.state_dict().items():
                 if tensor.is_floating_point() and name in state:
                     tensor.lerp_(state[name].to(tensor.device), share)
+
+    def raise_logits(self, by: float) -> None:
+        """Add a constant to the log-odds of every class against the background, in the weights of both networks.
+
+        Args:
+            by: the constant.
+        """
+        for name, network in self.members.items():
+            example = self.architectures[name].example().to(next(network.parameters()).device)
+            with torch.no_grad():
+                FeatureLayers.of(network, example).logits.bias[0] -= by  # type: ignore[index, operator]
 
     def freeze_statistics(self) -> None:
         """Let the learners' batch norm use, and keep, the statistics that it has, also while they train."""

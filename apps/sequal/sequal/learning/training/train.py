@@ -2,14 +2,20 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import torch
 from ignite.engine import Events
 from monai.handlers import TensorBoardStatsHandler
+from numpy.typing import NDArray
 
+from sequal.anatomy.model import NativePrediction
+from sequal.errors import ImageError, LabelError
+from sequal.files.imaging import Frame, read_frame
 from sequal.learning.networks import Weights
 from sequal.learning.trainer import PairTrainer
 from sequal.learning.training.batches import TwoStreamBatches
@@ -18,11 +24,15 @@ from sequal.learning.training.judging import LabelJudges, early_step
 from sequal.learning.training.prepare import Prepared
 from sequal.learning.training.publish import payload_of
 from sequal.learning.training.refine import RefinementReport, refine_labels
+from sequal.prediction import predict
 from sequal.study.state import save_checkpoint
 
 __all__ = ["Progress", "Trained", "train"]
 
 logger = logging.getLogger(__name__)
+
+#: Labelled images that say how thick masks are; more say the same and take longer.
+_COMPARED: Final = 24
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -80,8 +90,25 @@ def train(this: Prepared, judges: LabelJudges, progress: Progress, says: Callabl
             events.close()
     this.pair.eval()
     this.anchor.hold(this.pair, len(this.train_items), this.settings.anchor_labels)
+    if this.settings.match_thickness:
+        offset = this.model.logit_offset(_shown(this))
+        this.pair.raise_logits(offset)
+        logger.info("Masks of round %d are as large as the labels with %+.2f on the log-odds", this.number, offset)
     trained.iou = watch.iou
     return trained
+
+
+def _shown(this: Prepared) -> Iterator[tuple[NativePrediction, NDArray[np.uint8], Frame]]:
+    """What the trained networks show of labelled images, evenly spread, with label and image."""
+    items = [item for item in this.train_items if not this.labels.no_layer(item)]
+    for index in np.unique(np.linspace(0, len(items) - 1, _COMPARED).astype(int)) if items else ():
+        working = this.frames.get(items[index])
+        if working is None:  # read before, lost since
+            continue
+        with suppress(ImageError, LabelError):
+            frame, expert = read_frame(items[index].image), this.labels.expert(items[index])
+            found = predict(this.pair.shown, working, this.model, this.device)
+            yield this.model.clean(found, frame, this.surroundings), expert, frame
 
 
 def _trainer(this: Prepared, says: Callable[[str], None]) -> PairTrainer:
