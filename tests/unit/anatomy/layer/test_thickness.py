@@ -57,3 +57,12 @@ def test_where_nobody_traced_and_where_no_layer_is_shown_nothing_counts():
     shown = _soft(20, 30)
     shown[:30] = 0
     assert thicker_than_drawn(shown, _drawn(20, 30), MM)[1] == pytest.approx(0, abs=1e-3)
+
+
+def test_probabilities_stay_within_0_and_1_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        near_one = (1 - 10 ** rng.uniform(-9, -1, (40, 12))).astype(np.float32)
+        shown = np.zeros((40, 60), np.float32)
+        shown[:, 20:32] = near_one
+        assert thicker_than_drawn(shown, _drawn(20, 30), MM) is not None

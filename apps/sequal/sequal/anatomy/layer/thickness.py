@@ -68,5 +68,5 @@ def _raised(probability: NDArray[np.float32], offset: float) -> NDArray[np.float
     if offset == 0:
         return probability
     odds = np.exp(np.float32(offset)) * probability
-    raised: NDArray[np.float32] = odds / (odds + 1 - probability)
+    raised: NDArray[np.float32] = odds / (odds + (1 - probability))
     return raised
