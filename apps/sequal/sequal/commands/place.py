@@ -102,7 +102,7 @@ class StudyPlace:
         if settings.model != Settings.models:
             raise SettingsError(
                 f"Expected `models` to be {Settings.models} for `{command}`, got {settings.model}. Ask the server: "
-                "POST /infer/volume tells the volumes of a mask."
+                f"POST /infer/{settings.model} tells what its masks measure."
             )
 
     @staticmethod

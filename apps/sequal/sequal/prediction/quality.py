@@ -68,7 +68,9 @@ def mask_quality(
     if len(grid.native) == mask.ndim:  # a volume, which may be too large for a map of each class on its own grid
         classes = looked.log_p[loaded.shown].max(dim=1).indices
         error = grid.to_native(error_anywhere(classes, looked.wrong))[0]
-        return Quality(float(predicted_dice(classes, looked.wrong)[0]), np.where(mask != raw, 1 - error, error))
+        if mask is not raw:
+            np.subtract(1, error, out=error, where=mask != raw)
+        return Quality(float(predicted_dice(classes, looked.wrong)[0]), error)
     wrong = np.stack([np.moveaxis(grid.to_native(of_class), 0, 2) for of_class in looked.wrong.unbind(dim=1)])
     for number, of_class in enumerate(wrong, start=1):
         np.subtract(1, of_class, out=of_class, where=(mask == number) != (raw == number))

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from sequal.anatomy.model import NativePrediction
 from sequal.anatomy.models import model_of
-from sequal.files.imaging import read_frame
+from sequal.anatomy.models.carotid import Carotid
+from sequal.files.imaging import Calibration, Frame, read_frame
 from unit.synthetic_study import settings, write_image
 
 
@@ -46,3 +49,40 @@ def test_an_unsure_layer_is_shown_where_labels_lie_below_as_uneven_a_lumen(frame
     probability = np.where(_label() == 1, 0.8, 0.01).astype(np.float32)
     prediction = NativePrediction(_label(), probability, np.maximum(probability, 1 - probability))
     assert model.clean(prediction, frame(80), surroundings).classes.any() == shown
+
+
+def _soft_layer(frames, top=20.0, bottom=30.0):
+    rows = np.arange(60)
+    odds = np.minimum(rows - top + 0.5, bottom - rows - 0.5)
+    one = np.tile((1 / (1 + np.exp(-odds))).astype(np.float32), (40, 1))
+    foreground = np.repeat(one[:, :, None], frames, axis=2)
+    return NativePrediction((foreground > 0.5).astype(np.uint8), foreground, np.maximum(foreground, 1 - foreground))
+
+
+def _seen(label, mm=None, **changes):
+    grid = label.shape
+    frame = Frame(np.zeros(grid, np.float32), np.eye(4), grid, Calibration(mm, "given"), Path("a.nii.gz"))
+    return _soft_layer(grid[2], **changes), label, frame
+
+
+def _layer_label(frames, top=20, bottom=30):
+    label = np.zeros((40, 60, frames), np.uint8)
+    label[:, top:bottom] = 1
+    return label
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("mm", [None, (0.1, 0.05)])
+def test_masks_that_are_thicker_than_the_labels_are_made_thinner(frames, mm):
+    model = Carotid(settings())
+    thick = _seen(_layer_label(frames), mm, top=19.0, bottom=31.0)
+    assert model.logit_offset([thick] * 6) < -0.5
+    assert model.logit_offset([_seen(_layer_label(frames), mm)] * 6) == pytest.approx(0, abs=0.05)
+    assert model.logit_offset([]) == 0
+
+
+def test_a_label_of_another_place_and_a_frame_in_which_nothing_is_shown_say_nothing_about_the_thickness():
+    model, seen = Carotid(settings()), _seen(_layer_label(2), top=19.0, bottom=31.0)
+    elsewhere = _seen(_layer_label(2, 40, 58))
+    empty = (_soft_layer(2, 100.0, 90.0), _layer_label(2), seen[2])
+    assert model.logit_offset([seen, elsewhere, empty]) == model.logit_offset([seen])

@@ -11,7 +11,7 @@ from lib.web.routes.annotator_page import PAGE_PATH, page_routes
 @pytest.fixture
 def client() -> TestClient:
     app = FastAPI()
-    app.router.routes.extend(page_routes())
+    app.router.routes.extend(page_routes("femoral"))
     return TestClient(app)
 
 
@@ -29,6 +29,12 @@ def test_the_page_is_served_and_every_file_that_it_names(client):
     for name in {*named, *imported}:
         assert client.get(f"{PAGE_PATH}/{name}").status_code == 200, name
     assert {*named, *imported, "index.html"} == set(page_files()), "a file that nobody loads"
+
+
+def test_the_page_is_of_the_model_of_its_study_and_no_file_names_another(client):
+    assert 'data-model="femoral"' in client.get(f"{PAGE_PATH}/").text
+    scripts = [path for path, kind in page_files().values() if kind == "text/javascript"]
+    assert not [path.name for path in scripts if "carotid" in path.read_text(encoding="utf-8")]
 
 
 def test_the_page_asks_no_other_host():

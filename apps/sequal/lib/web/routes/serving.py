@@ -127,5 +127,5 @@ def _of_study(
         *curve_routes(datastore, access.read),
         *frame_list_routes(study, datastore, of_study, access.read, access.annotate),
         *showing_routes(study, datastore, access.read),
-        *page_routes(access.read),
+        *page_routes(study.model.name, access.read),
     ]

@@ -100,6 +100,7 @@ def _part(study: Study, store: Datastore, no_layer: NoLayerCount, *, several: bo
         "layer": study.model.is_layer,
         "volumes": study.model.spatial_dims == 3,
         "labels": ", ".join(study.model.labels),
+        "shows": study.model.description[:1].lower() + study.model.description[1:],
         "trust": _trust(study, store),
         **_model(study),
     }

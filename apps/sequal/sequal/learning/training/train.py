@@ -92,7 +92,8 @@ def train(this: Prepared, judges: LabelJudges, progress: Progress, says: Callabl
     this.anchor.hold(this.pair, len(this.train_items), this.settings.anchor_labels)
     if this.settings.match_thickness:
         offset = this.model.logit_offset(_shown(this))
-        this.pair.raise_logits(offset)
+        if offset:
+            this.pair.raise_logits(offset)
         logger.info("Masks of round %d are as large as the labels with %+.2f on the log-odds", this.number, offset)
     trained.iou = watch.iou
     return trained

@@ -1,6 +1,9 @@
 // What the page asks of the server. Every failure is an Error with words for the annotator.
 import { readNrrd, writeNrrd } from "./nrrd.js";
 
+// The model that the page is of; the server puts its name there.
+export const MODEL = document.documentElement.dataset.model;
+
 export class NoAnswer extends Error {}
 
 // What stands before the paths of the server, where it is not at the root of its host.
@@ -81,7 +84,7 @@ export const server = {
   labels: () => json("/sequal/labels"),
   lease: (image, client_id) => json("/sequal/lease", { image }, post({ client_id })),
   next: (strategy, client_id) =>
-    json(`/activelearning/${encodeURIComponent(strategy)}`, {}, post({ client_id, model: "carotid" })),
+    json(`/activelearning/${encodeURIComponent(strategy)}`, {}, post({ client_id, model: MODEL })),
   skip: (image, client_id, reason) => json("/sequal/skip", { image }, post({ client_id, reason })),
   unskip: (image) => json("/sequal/skip", { image }, { method: "DELETE" }),
   undoNoWall: (image) => json("/sequal/no-layer", { image }, { method: "DELETE" }),
@@ -95,12 +98,12 @@ export const server = {
     const body = await labelForm(info, voxels, params);
     return json("/datastore/label", { image: info.image }, { method: "PUT", body });
   },
-  infer: (info, client_id) => inferred("carotid", info, { client_id }),
+  infer: (info, client_id) => inferred(MODEL, info, { client_id }),
   // The area in which the model expects its mask to be wrong: 1 in it, on the frame's grid.
-  review: async (info) => (await inferred("carotid_review", info, {})).voxels,
-  train: () => json("/train/carotid", {}, post({})),
+  review: async (info) => (await inferred(`${MODEL}_review`, info, {})).voxels,
+  train: () => json(`/train/${MODEL}`, {}, post({})),
   // The server answers 404 when nothing runs.
   isTraining: () => ask("/train/", { check_if_running: true }).then(Boolean, () => false),
-  models: () => json("/sequal/models", { model: "carotid" }),
-  useModel: (round) => json(`/sequal/models/${round}`, { model: "carotid" }, { method: "PUT" }),
+  models: () => json("/sequal/models", { model: MODEL }),
+  useModel: (round) => json(`/sequal/models/${round}`, { model: MODEL }, { method: "PUT" }),
 };

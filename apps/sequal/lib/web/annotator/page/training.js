@@ -1,5 +1,5 @@
 // Training: progress, what judged the new model, and the way back to a former one.
-import { server } from "./api.js";
+import { MODEL, server } from "./api.js";
 import { timeOf } from "./words.js";
 
 const POLL_MS = 2000;
@@ -48,7 +48,7 @@ export class Training {
         throw new Error("There is no label yet. Save one first.");
       }
       const { train_stats } = await server.info();
-      const before = JSON.stringify(train_stats.carotid || {});
+      const before = JSON.stringify(train_stats[MODEL] || {});
       await server.train();
       await this.#watch(before, Date.now());
     } catch (error) {
@@ -63,7 +63,7 @@ export class Training {
   async join() {
     await this.refresh();
     const { train_stats } = await server.info();
-    const stats = train_stats.carotid || {};
+    const stats = train_stats[MODEL] || {};
     if (await server.isTraining()) {
       element("train").disabled = true;
       await this.#watch("", stats.start_ts && stats.total_time === undefined ? 1000 * stats.start_ts : Date.now());
@@ -84,7 +84,7 @@ export class Training {
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
         continue;
       }
-      const stats = known.train_stats.carotid || {};
+      const stats = known.train_stats[MODEL] || {};
       const isNew = JSON.stringify(stats) !== before;
       if (!isListed && (isNew || Date.now() - since > STARTS_WITHIN_MS)) {
         const failed = stats.error ? `The training ended early: ${stats.error}` : "The training ended early; the log says why.";
