@@ -285,7 +285,7 @@ class Settings:
     pld_pair: Literal["teacher_student", "consecutive_rounds"] = _per_request(
         "teacher_student",
         choice(("teacher_student", "consecutive_rounds")),
-        "the two networks that PLD compares",
+        "the two networks that PLD compares; with consecutive_rounds the offset of `match_thickness` counts as well",
     )
     pld_at: Literal["trigger", "end"] = _per_request(
         "end", choice(("trigger", "end")), "moment of the round whose networks PLD compares", paper="trigger"

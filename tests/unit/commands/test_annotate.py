@@ -8,14 +8,14 @@ from PIL import Image
 
 from sequal.anatomy.models.volume import Volume
 from sequal.anatomy.phantom.volumes import BODY_LABELS
-from sequal.commands.annotating.annotate import CLIENT_ID
+from sequal.commands.annotating.annotate import CLIENT_ID, AnnotateOptions, annotate_command
 from sequal.commands.annotating.client import AnnotationClient
 from sequal.commands.annotating.evaluation import dice_of, served_model
 from sequal.commands.annotating.picture import write_picture
 from sequal.commands.annotating.plane import Plane
 from sequal.commands.annotating.play import PlayOptions, play
 from sequal.commands.annotating.truth import Truth, choose_test_images, exact_expert, noisy_expert
-from sequal.errors import ServerError, StudyError
+from sequal.errors import ServerError, SettingsError, StudyError
 from sequal.experiments.volume_folder import make_volumes
 from sequal.files.imaging import NOT_CALIBRATED, Frame, read_frame
 from sequal.settings import Settings
@@ -340,3 +340,21 @@ def test_the_command_leaves_table_json_and_picture(run, server, study, studies, 
 def test_of_several_models_one_has_to_be_named():
     with pytest.raises(ServerError, match=r"annotate for \(carotid or volume\), got none\. Add .* `--models volume`"):
         served_model({"trainers": {"carotid": {}, "volume": {}}, "labels": ["intima-media", "liver"]})
+
+
+def test_a_model_without_a_simulator_has_no_demo(tmp_path, monkeypatch):
+    monkeypatch.setattr("sequal.commands.annotating.annotate._DEMOS", ("carotid",))
+    options = AnnotateOptions(
+        tmp_path,
+        "",
+        None,
+        None,
+        tmp_path / "out",
+        tmp_path / "demo",
+        False,
+        PlayOptions(),
+        ["models=volume", "labels=a"],
+    )
+    with pytest.raises(SettingsError, match=r"a demo of carotid, .* got volume\. Name a study with --studies"):
+        annotate_command(options)
+    assert not (tmp_path / "demo").exists()

@@ -80,7 +80,7 @@ def test_the_status_of_a_study(screen, monkeypatch):
 
 
 def test_every_row_of_annotate(screen):
-    names = columns(in_volumes=False)
+    names = columns(of_a_layer=True)
     stats = {"best_metric": 0.8673, "published": False, "refinement": {"images": 1234, "pixels_changed": 123456}}
     played = PlayedRound(12, 1234, [], stats, Evaluation(0.9412, {}, -0.0312, 0.04, {}), 1234.5)
     console.OUT.print(
@@ -91,7 +91,7 @@ def test_every_row_of_annotate(screen):
 
 def test_rows_of_volumes_have_the_error_in_millilitres(screen):
     first = Evaluation(0.7, {}, None, None, {}, volume_bias_ml=-2.5, volume_error_ml=34.26)
-    console.OUT.print(table("Annotated", columns(in_volumes=True), [start_row(0, NOTHING_SEEN), start_row(4, first)]))
+    console.OUT.print(table("Annotated", columns(of_a_layer=False), [start_row(0, NOTHING_SEEN), start_row(4, first)]))
     check(screen.getvalue(), "volume", "34.26", "0.7")
 
 

@@ -285,7 +285,7 @@ class CellPlayer:
         path = self._work / "labels" / f"{image}.nii.gz"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            exact = self.plan.in_volumes
+            exact = not self.plan.of_a_layer
             drawn = self.dataset.truth("pool", image) if exact else self.dataset.drawn_by(self._readers, image)
             with atomic_write(path) as file:
                 file.write(_gzipped(drawn))

@@ -162,7 +162,7 @@ def prepare_dataset(folder: Path, plan: Plan, progress: Callable[[int, int], Non
 
 
 def _prepare(folder: Path, plan: Plan, progress: Callable[[int, int], None]) -> None:
-    sources = find_volumes(plan) if plan.in_volumes else find_sources(plan)
+    sources = find_sources(plan) if plan.of_a_layer else find_volumes(plan)
     total, done = len(sources.pool) + len(sources.test), 0
     listed: dict[str, list[dict[str, Any]]] = {"pool": [], "test": []}
     for split, reads in (("pool", sources.pool), ("test", sources.test)):

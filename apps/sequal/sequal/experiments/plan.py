@@ -356,10 +356,10 @@ class Plan:
         return Settings.from_conf(values)
 
     @property
-    def in_volumes(self) -> bool:
-        """Whether the images are volumes, or frames of another model than a layer: no reader is simulated for them."""
+    def of_a_layer(self) -> bool:
+        """Whether the model is a layer in frames; readers are simulated for it alone."""
         named = {key: value for key, value in self.settings.items() if key == "models"}
-        return not MODELS[Settings.from_conf(named).model].is_layer
+        return MODELS[Settings.from_conf(named).model].is_layer
 
     def check_pool(self, size: int) -> None:
         """See that the pool holds enough images for all rounds.
@@ -404,24 +404,24 @@ class Plan:
                     f"Expected the same `{key}` in all variants, got one of its own in {name}. Begin another "
                     "experiment."
                 )
-        if not self.in_volumes:
+        if self.of_a_layer:
             return
         _ = model_of(self.settings_of(self.cells()[0])).labels  # there have to be some
         for name in _OF_FRAMES:
             if name in given:
                 raise SettingsError(
-                    f"Expected `{option_name(name)}` only with frames, got it with volumes, whose labels are the "
-                    "truth. Leave it out."
+                    f"Expected `{option_name(name)}` only with frames of a layer, got it with another model, whose "
+                    "labels are the truth. Leave it out."
                 )
 
     def _check_source(self) -> None:
-        folders = (self.images,) if self.in_volumes else (self.images, self.masks)
+        folders = (self.images, self.masks) if self.of_a_layer else (self.images,)
         if bool(self.phantom) == any(folders) or any(folders) != all(folders):
             raise SettingsError(
                 "Expected either `--images` with `--masks` or `--phantom`, "
                 f"got images={self.images!r}, masks={self.masks!r}, phantom={self.phantom}. Give one of the two."
             )
-        in_files = self.in_volumes and not self.masks  # each H5 file holds both
+        in_files = not self.of_a_layer and not self.masks  # each H5 file holds both
         if (bool(self.test_images) != bool(self.test_masks) and not in_files) or (self.phantom and self.test_images):
             raise SettingsError(
                 "Expected `--test-images` and `--test-masks` together, beside --images, got "

@@ -68,7 +68,7 @@ def write_report(experiment: Path, out: Path) -> dict[str, Any]:
     context = {
         "name": experiment.resolve().name,
         "options": _options(plan),
-        "in_volumes": plan.in_volumes,
+        "of_a_layer": plan.of_a_layer,
         "summary": summary,
         "targets": TARGETS,
         "captions": {name: CAPTIONS[name] for name in figures},

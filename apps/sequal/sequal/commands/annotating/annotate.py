@@ -31,6 +31,9 @@ __all__ = ["CLIENT_ID", "AnnotateOptions", "annotate_command"]
 #: The name under which the simulated annotator leases images.
 CLIENT_ID: Final = "simulated annotator"
 
+#: Models for whose demo there is a simulator.
+_DEMOS: Final = ("carotid", "volume")
+
 
 @dataclass(frozen=True)
 class AnnotateOptions:
@@ -84,7 +87,13 @@ def annotate_command(options: AnnotateOptions) -> None:
                 f"Expected --truth beside --studies, got {options.truth} for a demo that simulates its own images. "
                 "Leave it out, or name the study."
             )
-        in_volumes = Settings.from_conf(settings).model == "volume"
+        model = Settings.from_conf(settings).model
+        if model not in _DEMOS:
+            raise SettingsError(
+                f"Expected a demo of {' or '.join(_DEMOS)}, whose images are simulated, got {model}. Name a study with "
+                "--studies."
+            )
+        in_volumes = model == "volume"
         conf = (*(VOLUME_DEMO if in_volumes else ()), *options.conf)
         options, simulated = replace(options, studies=_simulated(options.demo, in_volumes), conf=conf), True
     truth_folder = options.truth or (options.studies / "truth" if options.studies else None)
@@ -179,6 +188,6 @@ class _Show:
 
 def _print(result: Play) -> None:
     rows: list[Row] = [start_row(result.labels_before, result.before)]
-    names = columns(in_volumes=not result.model.is_layer)
+    names = columns(of_a_layer=result.model.is_layer)
     rows += [round_row(number, played) for number, played in enumerate(result.rounds, 1)]
     OUT.print(table(f"Annotated by a simulated expert, judged on {len(result.test)} test images", names, rows))

@@ -17,9 +17,9 @@ _COLUMNS: Final = ("round", "labels", "Dice on labels", "used", "filled in", "te
 Row = tuple[object, ...]
 
 
-def columns(in_volumes: bool) -> tuple[str, ...]:
+def columns(*, of_a_layer: bool) -> tuple[str, ...]:
     """Names of what a row holds."""
-    return (*_COLUMNS, "volume error ml" if in_volumes else "IMT bias mm", "time s")
+    return (*_COLUMNS, "IMT bias mm" if of_a_layer else "volume error ml", "time s")
 
 
 def start_row(labels: int, before: Evaluation) -> Row:
