@@ -49,6 +49,22 @@ def test_an_image_outside_of_the_filter_is_that_of_the_model_of_its_modality(arc
             joined.of_model(model).get_image_uri(other)
 
 
+def test_the_pacs_is_asked_once_for_an_image_that_is_not_known_and_never_for_others(archive, joined) -> None:
+    listed = [archive.put(*ct.series(ct.phantom(), "inside")), archive.put(*ultrasound(1, PatientID="inside"))]
+    fetched = archive.put(*ultrasound(2, PatientID="outside"))
+    assert set(joined.list_images()) == set(listed)
+    assert joined.get_image_uri(fetched)
+    asked: list[str] = []
+    archive.find = asked.append
+    for model, image in zip(("volume", "carotid", "carotid"), (*listed, fetched), strict=True):
+        assert joined.model_of(image) == model
+        assert joined.get_image_uri(image)
+        assert joined.get_labels_by_image_id(image) == {}
+    assert asked == []
+    assert [joined.model_of(image) for image in ("1.2.3", "name")] == [None, None]
+    assert asked == ["1.2.3"]
+
+
 def test_while_the_pacs_is_down_it_is_that_of_no_model(archive, joined) -> None:
     volume = archive.put(*ct.series(ct.phantom(), "outside"))
     archive.up = False

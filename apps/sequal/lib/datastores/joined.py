@@ -13,6 +13,7 @@ from lib.configs import conflict, in_task_process, refusal
 from lib.datastores.dataset_archive import dataset_archive
 from lib.datastores.folder_watch import FolderWatch
 from lib.datastores.local import StudyFolder
+from lib.datastores.pacs_images import PacsImages
 from sequal.errors import ImageError
 
 __all__ = ["JoinedStudies"]
@@ -50,9 +51,18 @@ class JoinedStudies(Datastore):
         return self._folders[name]
 
     def model_of(self, image: str) -> str | None:
-        """The model whose image it is; None for one that no folder has."""
+        """The model whose image it is; None for one that no folder has.
+
+        A PACS is asked only for an image that no folder knows, since it may be slow to answer.
+        """
         noted = {model: at for model, folder in self._folders.items() if (at := folder.noted_at(image)) is not None}
-        return min(noted, key=noted.__getitem__, default=None)
+        return min(noted, key=noted.__getitem__) if noted else self._model_in_pacs(image)
+
+    def _model_in_pacs(self, image: str) -> str | None:
+        """The model of an image outside of the search filter, by its modality, which the PACS is asked for once."""
+        folders = {model: folder for model, folder in self._folders.items() if isinstance(folder, PacsImages)}
+        modality = next((folder.modality_in_pacs(image) for folder in folders.values()), None)
+        return next((model for model, folder in folders.items() if modality in folder.modalities), None)
 
     def warnings(self) -> list[str]:
         """What has to be renamed, in sentences."""

@@ -1,7 +1,7 @@
 """The images of a PACS in a datastore of MONAI Label: fetched when they are needed, kept in the study's state."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,9 +49,8 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         self._images = SeriesCache(archive, self._folder, guard.model)
         super().__init__(str(self._folder), guard, auto_reload=False)
         listing = self._folder / "listing.json"
-        modalities = guard.model.modalities
         self._lister = Lister(
-            archive, dict(search_filter), state.salt, listing, writes=self._writes, modalities=modalities
+            archive, dict(search_filter), state.salt, listing, writes=self._writes, modalities=self.modalities
         )
 
     @property
@@ -88,15 +87,25 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
         return set(self._lister.last().patients)
 
     def noted_at(self, image: str) -> float | None:
-        """0 for an image that the PACS lists or listed once, or has outside of the search filter; None for any other.
+        """0 for an image that the PACS lists or listed once, or that was fetched; None for any other.
 
         No image is one of two models, since no two have a modality in common.
         """
-        if image in self._lister.last().patients:
-            return 0.0
-        if not _is_uid(image):
+        known = image in self._lister.last().patients or (_is_uid(image) and self._images.has(image))
+        return 0.0 if known else None
+
+    @property
+    def modalities(self) -> Sequence[str]:
+        """Of the model's images."""
+        return self._guard.model.modalities
+
+    def modality_in_pacs(self, image: str) -> str | None:
+        """What the PACS says of a series inside or outside of the search filter; None if it has none, or is down."""
+        try:
+            series = self._archive.find(image) if _is_uid(image) else None
+        except PacsError:
             return None
-        return 0.0 if self._images.has(image) or self._has_unlisted(image) else None
+        return None if series is None else series.modality
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Add to what is noted about an image."""
@@ -154,14 +163,6 @@ class PacsImages(StudyFolder, DICOMWebDatastore):
                 return ""
             self._images.fetch(series)
         return str(self._images.file(image_id))
-
-    def _has_unlisted(self, uid: str) -> bool:
-        """Whether the PACS has a series of the model's modalities; False while it does not answer."""
-        try:
-            series = self._archive.find(uid)
-        except PacsError:
-            return False
-        return series is not None and series.modality in self._guard.model.modalities
 
     def _instances(self, image_id: str) -> Path:
         """Folder of an image's DICOM instances, fetched again when it was removed."""
