@@ -33,7 +33,7 @@ def test_without_a_modality_others_are_listed_only_where_no_other_model_has_them
     assert image_filter(given, "carotid", ["US"], shared=True) == {"PatientID": "p", "Modality": "US"}
 
 
-@pytest.mark.parametrize("asked", ["US", ["US", "XA"], "X?", "C", []])
+@pytest.mark.parametrize("asked", ["US", ["US", "XA"], "X?", "C"])
 def test_a_filter_that_finds_nothing_of_a_model_is_refused(asked: object) -> None:
     with pytest.raises(SettingsError, match="CT or MR or PT, which are the images of the model `volume`, got Modality"):
         image_filter({"Modality": asked}, "volume", VOLUMES)
@@ -43,6 +43,13 @@ def test_a_filter_that_finds_nothing_of_a_model_is_refused(asked: object) -> Non
 def test_a_modality_that_is_no_text_is_refused(asked: object) -> None:
     with pytest.raises(SettingsError, match="to be a text or a list of texts"):
         image_filter({"Modality": asked}, "volume", VOLUMES)
+
+
+@pytest.mark.parametrize("key", ["Modality", "00080060", "PatientID"])
+def test_an_empty_list_is_refused(key: str) -> None:
+    for shared in (False, True):
+        with pytest.raises(SettingsError, match=f"SEARCH_FILTER` to have a value, got none in {key}, which finds no"):
+            image_filter({key: [], "StudyDate": "2026*"}, "volume", VOLUMES, shared=shared)
 
 
 def test_lists_of_any_attribute_are_asked_for_one_by_one() -> None:

@@ -83,7 +83,7 @@ def image_filter(
         shared: whether other models work on the PACS as well: then series of other modalities are not even listed.
 
     Raises:
-        SettingsError: the filter finds nothing of these modalities, or its `Modality` is no text.
+        SettingsError: the filter finds nothing of these modalities, its `Modality` is no text, or a list is empty.
 
     >>> image_filter({"PatientID": "p", "Modality": "C*"}, "volume", ["CT", "MR"])
     {'PatientID': 'p', 'Modality': 'CT'}
@@ -93,6 +93,12 @@ def image_filter(
     wanted = {_MODALITY if key == _MODALITY_TAG else key: value for key, value in given.items()}
     if wanted == _NOT_SET:
         return modality_filter(modalities)
+    empty = [key for key, value in given.items() if value == []]
+    if empty:
+        raise SettingsError(
+            f"Expected every list in `{_FILTER_VARIABLE}` to have a value, got none in {', '.join(empty)}, which finds "
+            "no series. Add a value, or leave the name out."
+        )
     if _MODALITY not in wanted and not shared:
         return wanted
     patterns = _patterns(wanted.get(_MODALITY))
