@@ -24,6 +24,13 @@ CONF = {
 }
 #: Everything answers below it and without it.
 PREFIX = "/monai"
+BEHIND = [
+    *(("GET", path) for path in ("/info/", "/info", "/logs/?lines=3", "/datastore/", "/ohif/", "/static/index.html")),
+    *(("POST", path) for path in ("/train/nope", "/batch/infer/nope", "/infer/carotid", "/activelearning/random")),
+    *((method, "/model/carotid") for method in ("GET", "PUT", "DELETE")),
+    *(("PUT", path) for path in ("/datastore/label?image=a", "/session/")),
+    ("GET", "/proxy/dicom/qido/studies"),
+]
 TRAINING = {"carotid": QUICK, "volume": {"epochs": 1, "iterations_per_epoch": 2, "batch_labelled": 1}}
 
 
@@ -65,6 +72,15 @@ def test_a_server_of_both_models_keeps_them_apart(tmp_path: Path) -> None:
         assert (defaults, set(own["strategies"])) == (["layer_entropy_power", "random"], set(info["strategies"]))
         refused = server.request("POST", f"{PREFIX}/sequal/volume/activelearning/random", json={"model": "carotid"})
         assert refused.status_code == 400
+
+        # Behind a second prefix lie MONAI Label's own endpoints, for which none of the app's rules holds.
+        for front in (PREFIX, "/sequal/carotid", f"{PREFIX}/sequal/carotid"):
+            for method, path in BEHIND:
+                closed = server.request(method, f"{front}{PREFIX}{path}", files={"file": b"x"})
+                assert (closed.status_code, "got it once more" in closed.text) == (404, True), (method, front, path)
+        addresses = server.request("GET", f"{PREFIX}/docs").text
+        assert f"{PREFIX}/activelearning/" in addresses
+        assert f"{PREFIX}/infer/wsi_v2/" not in addresses  # it only refuses
 
         # Each label passes the guard of its image's model, and lies with its image.
         truth = place / "volume" / "truth" / f"{volume}.nii.gz"

@@ -20,7 +20,8 @@ _MODULES: Final = (info, model, train, scoring, batch_infer, datastore, logs, oh
 def inherited_routes() -> list[APIRoute]:
     """A route for each of MONAI Label's endpoints, as it has them, whose handler runs in a thread.
 
-    None has `MONAI_LABEL_API_STR` before its path: `Prefix` takes it from every request.
+    None has `MONAI_LABEL_API_STR` before its path: `Prefix` takes it from every request. MONAI Label's own routes keep
+    it, and `behind_prefix` closes them.
     """
     modules = [*_MODULES, login] if server_settings.MONAI_LABEL_AUTH_ENABLE else _MODULES
     return [

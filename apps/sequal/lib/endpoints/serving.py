@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from fastapi import FastAPI
+from monailabel.config import settings as server_settings
 from monailabel.interfaces.app import MONAILabelApp
 
 from lib.endpoints.administration import administration_endpoints
@@ -14,6 +15,7 @@ from lib.endpoints.stored_labels import stored_label_endpoints
 from lib.endpoints.submissions import submission_endpoints
 from lib.endpoints.task_queue import use_task_queues
 from lib.endpoints.tasks import task_endpoints
+from lib.web.access import behind_prefix
 from lib.web.ohif.in_front import put_in_front
 
 __all__ = ["serve_requests"]
@@ -28,7 +30,7 @@ def serve_requests(server: FastAPI, app: MONAILabelApp, check_alone: Callable[[]
         check_alone: refuses a training beside a server with a state of its own.
     """
     use_task_queues()
-    put_in_front(server, inherited_routes())
+    put_in_front(server, [*behind_prefix(server_settings.MONAI_LABEL_API_STR), *inherited_routes()])
     ours = [
         *task_endpoints(app, check_alone),
         *inference_endpoints(app),

@@ -1,23 +1,23 @@
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.testclient import TestClient
 
-from lib.web.access import asked_model, check_prefix
+from lib.web.access import asked_model, behind_prefix, check_prefix
 from lib.web.access.one_model import OneModel
 from lib.web.access.prefix import Prefix
 from lib.web.dicomweb import FolderService
-from lib.web.ohif.in_front import put_in_front
+from lib.web.ohif.in_front import place_of, put_in_front
 from lib.web.routes.dicomweb import dicomweb_routes
 from sequal.errors import SettingsError
 from unit.web.dicomweb.folder import make_folder
 
 
-def _client(app: FastAPI, prefix: str = "/monai") -> TestClient:
+def _client(app: FastAPI, prefix: str = "/monai", root_path: str = "") -> TestClient:
     app.add_middleware(OneModel, models=("volume",))
     app.add_middleware(Prefix, prefix=prefix)
-    return TestClient(app)
+    return TestClient(app, root_path=root_path)
 
 
 def _server() -> FastAPI:
@@ -59,6 +59,46 @@ def test_the_viewer_opens_at_the_address_that_its_files_have_in_them() -> None:
     client = _client(_server())
     opened = client.get("/monai/ohif/monai-label?StudyInstanceUIDs=1.2")
     assert (opened.url, opened.json()) == ("http://testserver/ohif/monai-label?StudyInstanceUIDs=1.2", "monai-label")
+
+
+def test_the_viewer_opens_below_the_root_of_a_proxy() -> None:
+    client = _client(_server(), root_path="/outer")
+    opened = client.get("/outer/monai/ohif/a?b=1", follow_redirects=False)
+    assert opened.headers["location"] == "/outer/ohif/a?b=1"
+
+
+def test_the_way_to_the_viewer_keeps_what_stands_in_its_path() -> None:
+    client = _client(_server())
+    opened = client.get("/monai/ohif/a%3Fb%23c%25d e?f=%3F", follow_redirects=False)
+    assert opened.headers["location"] == "/ohif/a%3Fb%23c%25d%20e?f=%3F"
+    assert client.get("/monai/ohif/a%3Fb%23c%25d e").json() == "a?b#c%d e"
+
+
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "ANY")
+
+
+def test_the_servers_own_endpoints_do_not_answer_behind_the_prefix() -> None:
+    app, router, run = _server(), APIRouter(), []
+
+    @router.api_route("/info/", methods=list(METHODS))
+    @router.api_route("/ohif/{path:path}", methods=list(METHODS))
+    def original(path: str = "") -> None:
+        run.append(path)
+
+    app.include_router(router, prefix="/monai")
+    put_in_front(app, behind_prefix("/monai"))
+    client = _client(app)
+    for place in ("/monai", "/sequal/volume", "/monai/sequal/volume"):
+        for path in ("/monai/info/", "/monai/info", "/%6donai/info/", "/monai%2Finfo/", "/monai/ohif/a", "/monai/"):
+            for method in METHODS:
+                assert client.request(method, place + path).status_code == 404
+        assert client.get(f"{place}//monai/info/").status_code == 404
+        assert client.get(f"{place}/monai//info/").status_code == 404
+        assert "got it once more" in client.get(f"{place}/monai/info/").json()["detail"]
+        assert client.get(f"{place}/info/").status_code == 200
+    assert run == []
+    check_prefix("/monai", [place_of(route)[0] for route in app.routes])  # as when the app is built anew
+    assert behind_prefix("") == []
 
 
 def test_without_a_prefix_nothing_changes() -> None:

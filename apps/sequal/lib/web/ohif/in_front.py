@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 __all__ = ["place_of", "put_in_front"]
 
 
-def put_in_front(server: FastAPI, routes: Sequence[APIRoute]) -> None:
+def put_in_front(server: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Let routes answer before the server's own; those of the same path and methods, from the last time, go."""
     ours = {place_of(route) for route in routes}
     others = [route for route in server.router.routes if place_of(route) not in ours]

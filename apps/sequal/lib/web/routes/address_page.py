@@ -27,7 +27,7 @@ def address_routes(server: FastAPI, dependencies: Sequence[params.Depends] = (),
     """
 
     def addresses() -> HTMLResponse:
-        groups = _groups(server.openapi(), _closed(server))
+        groups = _groups(server.openapi(), _closed(server, prefix))
         links = {"start": prefix + START_PATH, "openapi": prefix + _OPENAPI}
         return HTMLResponse(page("addresses", groups=groups, **links))
 
@@ -42,10 +42,10 @@ def address_routes(server: FastAPI, dependencies: Sequence[params.Depends] = (),
     return [route]
 
 
-def _closed(server: FastAPI) -> set[tuple[str, str]]:
+def _closed(server: FastAPI, prefix: str) -> set[tuple[str, str]]:
     """Path and method of what only refuses; MONAI Label's own words about it still stand in the schema."""
     closed = [route for route in server.routes if isinstance(route, APIRoute) and route.deprecated]
-    return {(route.path, method.lower()) for route in closed for method in route.methods or ()}
+    return {(prefix + route.path, method.lower()) for route in closed for method in route.methods or ()}
 
 
 def _groups(schema: dict[str, Any], closed: set[tuple[str, str]]) -> list[tuple[str, list[dict[str, str]]]]:
