@@ -65,6 +65,7 @@ class Model(ABC):
             annotate in the browser is for this.
         named_by_settings: its labels are those of the setting `labels`.
         cleans: `clean` may take something away.
+        looks_for: what it needs to find in the `surroundings` of a checkpoint whose round looked at them.
         drops_numbers: numbers of a submitted label that are no label become background, as markers and notes of
             viewers; else they are refused, because they may be a structure that `labels` does not name.
     """
@@ -78,6 +79,7 @@ class Model(ABC):
     streams_apart: ClassVar[bool] = False
     branch_tells: ClassVar[bool] = False
     cleans: ClassVar[bool] = False
+    looks_for: ClassVar[frozenset[str]] = frozenset()
     drops_numbers: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:

@@ -13,13 +13,13 @@ from sequal.study.state import StudyState, file_digest, publish, repair_publishe
 CPU = torch.device("cpu")
 
 
-def _round(state: StudyState, value: float, status: str = "published") -> str:
+def _round(state: StudyState, value: float, status: str = "published", meta: dict[str, object] | None = None) -> str:
     number = state.ledger.start_round(
         settings={}, seed=0, versions={}, train_ids=[], validation_ids=[], unlabelled_count=0
     )
     weights = {"w": torch.full((2,), value)}
     members = {"teacher": {"architecture": {"name": "unet", "kwargs": {}}, "weights": weights}}
-    payload = {"format": 2, "model": "carotid", "method": "sequal", "members": members, "meta": {}}
+    payload = {"format": 2, "model": "carotid", "method": "sequal", "members": members, "meta": meta or {}}
     digest = save_checkpoint(state.checkpoint_of(number), payload)
     state.ledger.finish_round(number, status=status, reason="", checkpoint_digest=digest)
     if status == "published":
@@ -81,6 +81,24 @@ def test_a_model_that_is_damaged_while_it_is_served_is_repaired_once(tmp_path: P
     with pytest.raises(CheckpointError, match="damaged"):
         ServedModel(published, tmp_path / "none.pt", CPU, repair).load()
     assert calls == [1]
+
+
+@pytest.mark.parametrize(
+    ("meta", "told"),
+    [
+        ({"surroundings": {"lumen": 0.02}}, True),
+        ({"surroundings": {"uneven_lumen": 0.02}}, False),
+        ({"surroundings": {}}, False),
+        ({}, False),
+    ],
+)
+def test_a_model_that_noted_other_surroundings_than_its_rules_need_is_told_until_one_that_did_not_is_in_service(
+    state: StudyState, meta: dict[str, object], told: bool
+) -> None:
+    _round(state, 1, meta=meta)
+    assert any("Train once" in warning for warning in state_warnings(state.root)) == told
+    _round(state, 2, meta={"surroundings": {"uneven_lumen": 0.0}})
+    assert state_warnings(state.root) == []
 
 
 def test_a_full_disk_and_a_damaged_ledger_are_told(state: StudyState, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,7 @@ class Carotid(Model):
     spatial_dims: ClassVar[int] = 2
     modalities: ClassVar[tuple[str, ...]] = ("US",)
     cleans: ClassVar[bool] = True
+    looks_for: ClassVar[frozenset[str]] = frozenset({_LUMEN})
 
     @property
     def labels(self) -> Mapping[str, int]:

@@ -2,10 +2,14 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from sequal.errors import CheckpointError
+from sequal.study.state.checkpoints import load_checkpoint
 from sequal.study.state.derived import damaged_files
+from sequal.study.state.kept_file import KeptFile
 from sequal.study.state.repair import DAMAGED
 from sequal.study.storage import is_writable
 
@@ -20,7 +24,7 @@ _MIB: Final = 2**20
 
 
 def state_warnings(state: Path) -> list[str]:
-    """What was set aside in a state folder because it was damaged, and whether there is room.
+    """What was set aside in a state folder because it was damaged, what its model lacks, and whether there is room.
 
     Args:
         state: the state folder; a missing one has nothing to tell.
@@ -61,7 +65,29 @@ def _of_state(state: Path) -> Iterator[str]:
             f"{len(derived)} files that can be made again were damaged and are kept as {', '.join(derived[:3])}"
             f"{', …' if len(derived) > 3 else ''}. Look at the disk, and delete them when you have seen it."
         )
+    if _published(state / "published.pt").get()[0]:
+        yield (
+            "An earlier version trained the model in service and noted too little of what surrounds labels: masks that "
+            "should be taken away may be shown. Train once."
+        )
     yield from _little_room(state, "the state")
+
+
+@lru_cache(maxsize=32)
+def _published(path: Path) -> KeptFile[bool]:
+    return KeptFile(path, _lacks_surroundings)
+
+
+def _lacks_surroundings(path: Path) -> bool:
+    """Whether a checkpoint's round looked at the surroundings of its labels, but not for what its model needs."""
+    from sequal.anatomy.models import MODELS  # here, because the models import what uses the state
+
+    try:
+        checkpoint = load_checkpoint(path)
+    except CheckpointError:  # said where it is used
+        return False
+    model, noted = MODELS.get(checkpoint.model), checkpoint.meta.get("surroundings") or {}
+    return model is not None and bool(noted) and not model.looks_for <= noted.keys()
 
 
 def _of_study(studies: Path) -> Iterator[str]:
