@@ -22,17 +22,20 @@ import torch
 from no_wall_frames import Carotids, Case, Cases, sets
 from scipy.stats import binomtest
 
+from sequal.anatomy.layer import pieces
 from sequal.anatomy.measurement import label_dice
 from sequal.anatomy.models import model_of
 from sequal.experiments.statistics import t_interval
 from sequal.learning.training import run_round
 from sequal.prediction import LoadedPair, load_pair, predict
 from sequal.settings import Settings
-from sequal.study.state import StudyState
+from sequal.study.state import StudyState, atomic_write, file_digest
 
 WEIGHTS: Final = Path(__file__).resolve().parents[2] / "apps" / "sequal" / "model" / "pretrained_carotid.pt"
 SHIPPED: Final = "shipped"
 CPU: Final = torch.device("cpu")
+#: Of the rule with its numbers: what another one made is made again.
+RULE: Final = file_digest(Path(pieces.__file__))
 HEAD: Final = """\
 | frames | labels | number | masks without the rule | masks with it | Dice without | Dice with it | Dice of masks lost |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
@@ -55,8 +58,9 @@ def play(out: Path, carotids: Carotids, seed: int, labels: Sequence[int]) -> dic
     for count in labels:
         name = f"{seed}-{count}"
         folder = out / "states" / name
-        if not (folder / "finished").exists():
-            shutil.rmtree(folder, ignore_errors=True)  # of a round that was stopped
+        finished = folder / "finished"
+        if not (finished.exists() and finished.read_text() == RULE):
+            shutil.rmtree(folder, ignore_errors=True)  # of a round that was stopped, or that noted for another rule
             if former is not None:
                 shutil.copytree(former, folder, ignore=shutil.ignore_patterns("events", "finished"))
             report = run_round(
@@ -68,23 +72,27 @@ def play(out: Path, carotids: Carotids, seed: int, labels: Sequence[int]) -> dic
                 score=False,
             )
             print(f"seed {seed}, {count} labels: {report.reason}", file=sys.stderr)
-            (folder / "finished").touch()
+            finished.write_text(RULE)
         published = StudyState.open(folder, settings).published
         served[name], former = published if published.exists() else WEIGHTS, folder
     return served
 
 
 def judge(out: Path, name: str, cases: Cases, models: Mapping[str, Path]) -> dict[str, list[Record]]:
-    """What each model does on each frame of a set; written once."""
+    """What each model does on each frame of a set; judged again by another rule, or of another checkpoint."""
     files = {model: out / "records" / f"{model} {name}.json" for model in models}
-    loaded = {model: load_pair(models[model], CPU) for model, file in files.items() if not file.exists()}
-    found: dict[str, list[Record]] = {model: [] for model in loaded}
+    made_by = {model: {"rule": RULE, "checkpoint": file_digest(path)} for model, path in models.items()}
+    kept = {model: json.loads(file.read_text()) for model, file in files.items() if file.exists()}
+    found = {model: told["frames"] for model, told in kept.items() if told["made_by"] == made_by[model]}
+    loaded = {model: load_pair(path, CPU) for model, path in models.items() if model not in found}
+    new: dict[str, list[Record]] = {model: [] for model in loaded}
     for case in cases() if loaded else ():
-        for model, rows in found.items():
+        for model, rows in new.items():
             rows.append(look(case, loaded[model]))
-    for model, rows in found.items():
-        files[model].write_text(json.dumps(rows))
-    return {model: json.loads(file.read_text()) for model, file in files.items()}
+    for model, rows in new.items():
+        with atomic_write(files[model]) as file:
+            file.write(json.dumps({"made_by": made_by[model], "frames": rows}).encode())
+    return found | new
 
 
 def look(case: Case, loaded: LoadedPair) -> Record:

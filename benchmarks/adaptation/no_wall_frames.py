@@ -28,7 +28,9 @@ from sequal.study.items import Item
 from sequal.study.state import MANIFEST_NAME, patient_of
 
 #: How many are simulated.
-_TRANSVERSE, _NO_ARTERY, _HAZY = 120, 60, 60
+_TRANSVERSE, _NO_ARTERY, _HAZY, _NARROW = 120, 60, 60, 60
+#: Height of a narrow lumen, mm: less than the rule looks at.
+_NARROW_MM: Final = (2.5, 3.5)
 #: Part of the sessions that give no label.
 _JUDGING: Final = 0.4
 _SEED: Final = 515_151
@@ -79,7 +81,7 @@ class Carotids:
 
 
 def sets(carotids: Carotids, muscle: Path, seed: int) -> dict[str, Cases]:
-    """Sets of frames by name: four without a far wall, then two with one.
+    """Sets of frames by name: four without a far wall, then three with one.
 
     Args:
         carotids: real frames with a wall.
@@ -95,6 +97,7 @@ def sets(carotids: Carotids, muscle: Path, seed: int) -> dict[str, Cases]:
         ),
         "real": carotids.cases,
         f"hazy {seed}": lambda: _hospital(seed, _HAZY, replace(HOSPITAL, no_wall=0.0, haze=1.0)),
+        f"narrow {seed}": lambda: _narrow(seed),
     }
 
 
@@ -118,6 +121,18 @@ def _transverse(seed: int) -> Iterator[Case]:
             artefacts=replace(artefacts, cross_sections=draw_cross_sections(rng, *size)),
         )
         yield Case(str(number), as_frame(phantom), None)
+
+
+def _narrow(seed: int) -> Iterator[Case]:
+    """Arteries whose near wall comes close to the far one."""
+    for number in range(_NARROW):
+        rng = np.random.default_rng([_SEED, seed, number])
+        scanner, display = draw_scanner(rng), draw_display(rng)
+        size = scanner.width_mm, scanner.depth_mm
+        anatomy = draw_anatomy(rng, "ordinary", *size)
+        near = np.maximum(anatomy.near_mm, anatomy.li_mm - rng.uniform(*_NARROW_MM))
+        phantom = simulate_frame(rng, scanner=scanner, anatomy=replace(anatomy, near_mm=near), display=display)
+        yield Case(str(number), as_frame(phantom), phantom.mask[:, :, None])
 
 
 def _hospital(seed: int, count: int, hospital: Hospital) -> Iterator[Case]:

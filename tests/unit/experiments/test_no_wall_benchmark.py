@@ -48,6 +48,37 @@ def test_simulated_frames_show_a_wall_where_the_set_says_so(modules):
     _, frames = modules
     sets = frames.sets(frames.Carotids({}, {}, {}), Path(), 0)
     shown = {name: next(sets[name]()).truth for name in sets if name.endswith(" 0")}
-    assert [name for name, truth in shown.items() if truth is not None] == ["hazy 0"]
-    assert len(shown) == 4
+    assert [name for name, truth in shown.items() if truth is not None] == ["hazy 0", "narrow 0"]
+    assert len(shown) == 5
     assert shown["hazy 0"].any()
+    assert shown["narrow 0"].any()
+
+
+def test_a_set_is_judged_again_after_a_stop_and_by_another_rule_but_not_otherwise(modules, tmp_path, monkeypatch):
+    run, frames = modules
+    judged, weights = [], tmp_path / "weights.pt"
+    weights.write_bytes(b"weights")
+    (tmp_path / "records").mkdir()
+    monkeypatch.setattr(run, "load_pair", lambda *_: None)
+
+    def look(case, _):
+        if case.name == "stop":
+            raise KeyboardInterrupt
+        judged.append(case.name)
+        return {"name": case.name}
+
+    def judge(*names):
+        cases = [frames.Case(name, None, None) for name in names]
+        return run.judge(tmp_path, "set", lambda: iter(cases), {"shipped": weights})
+
+    monkeypatch.setattr(run, "look", look)
+    with pytest.raises(KeyboardInterrupt):
+        judge("a", "stop")
+    assert judge("a", "b") == judge("a", "b") == {"shipped": [{"name": "a"}, {"name": "b"}]}
+    assert judged == ["a", "a", "b"]
+    monkeypatch.setattr(run, "RULE", "another")
+    judge("a", "b")
+    weights.write_bytes(b"other weights")
+    judge("a", "b")
+    assert judged == ["a", *3 * ["a", "b"]]
+    assert [path.name for path in (tmp_path / "records").iterdir()] == ["shipped set.json"]

@@ -197,6 +197,17 @@ def test_a_layer_in_a_part_of_the_scan_has_to_be_surer(columns, scan, kept):
     assert (drop_without_lumen(probability, pixels, 0.1) > 0.5).any() == kept
 
 
+@pytest.mark.parametrize(
+    ("lumen", "columns", "kept"), [(3.5, 100, True), (3.5, 40, True), (2.9, 100, True), (2.9, 40, False)]
+)
+def test_a_lumen_with_the_near_wall_in_its_band_is_believed_below_a_layer_that_crosses_the_scan(lumen, columns, kept):
+    pixels = _bands(0, 100)
+    pixels[:, : 70 - round(10 * lumen)] = 110
+    probability = np.full((100, 120), 0.002, np.float32)
+    probability[:columns, 70:78] = 0.85
+    assert (drop_without_lumen(probability, pixels, 0.1) > 0.5).any() == kept
+
+
 def test_the_unevenness_of_a_lumen_is_the_spread_above_the_layer_over_the_grey_below_it():
     layer = _layer(0.8) > 0.5
     assert lumen_unevenness(layer, _bands(60, 100), 0.1) == pytest.approx(0.6)
