@@ -40,7 +40,8 @@ def page_routes(model: str, dependencies: Sequence[params.Depends] = ()) -> list
         path, kind = found
         headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
         if path.name == "index.html":
-            return HTMLResponse(path.read_text().replace(_OF_MODEL, f'data-model="{model}"'), headers=headers)
+            text = path.read_text(encoding="utf-8")
+            return HTMLResponse(text.replace(_OF_MODEL, f'data-model="{model}"'), headers=headers)
         return FileResponse(path, media_type=kind, headers=headers)
 
     shared: dict[str, Any] = {"methods": ["GET"], "include_in_schema": False, "dependencies": list(dependencies)}

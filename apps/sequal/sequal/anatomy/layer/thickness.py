@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from sequal.anatomy.measurement import boundaries_from_mask, boundaries_from_probability
 
@@ -33,7 +34,7 @@ def thicker_than_drawn(
     """
     drawn, found = boundaries_from_mask(label), []
     for offset in _OFFSETS:
-        shown = boundaries_from_probability(_raised(probability, offset))
+        shown = boundaries_from_probability(expit(logit(probability) + np.float32(offset)))
         both = shown.measured & drawn.measured
         if int(both.sum()) < _COLUMNS:
             return None
@@ -62,11 +63,3 @@ def matching_offset(frames: Iterable[tuple[float, ...]]) -> float:
     if not (np.diff(mean) > 0).all():
         return 0.0
     return float(np.interp(0.0, mean, _OFFSETS)) * len(seen) / (len(seen) + _PRIOR_FRAMES)
-
-
-def _raised(probability: NDArray[np.float32], offset: float) -> NDArray[np.float32]:
-    if offset == 0:
-        return probability
-    odds = np.exp(np.float32(offset)) * probability
-    raised: NDArray[np.float32] = odds / (odds + (1 - probability))
-    return raised
