@@ -1,13 +1,15 @@
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from sequal.learning.networks import Architecture, create_network
 from sequal.prediction import image_features
 from sequal.prediction.features import gradient_embedding, pooled
 from sequal.preparation.working_frames import WorkingFrames
-from sequal.settings import NETWORK_NAMES
+from sequal.settings import NETWORK_NAMES, Settings
 from sequal.study.items import Item
 from unit.synthetic_study import band, settings, write_image
 
@@ -108,6 +110,35 @@ def test_a_clip_is_the_mean_of_its_frames(clip):
     for kind in ("bottleneck", "gradient"):
         mean = np.mean([getattr(found[still.id], kind) for still in stills], axis=0)
         np.testing.assert_allclose(getattr(found["clip"], kind), mean, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["unet", "dynunet", "vnet"])
+def test_networks_tell_volumes_apart(name, tmp_path):
+    network = create_network(Architecture(name, spatial_dims=3, classes=3, filters=4))
+    found = features_of_volumes(network, tmp_path, "32,32,16")
+    for kind in ("bottleneck", "gradient"):
+        one, other = (getattr(found[image], kind) for image in ("a", "b"))
+        assert one.ndim == 1
+        assert np.isfinite([one, other]).all()
+        assert not np.array_equal(one, other)
+
+
+def test_windows_of_a_volume_count_each_voxel_once(tmp_path):
+    """A network that sees one voxel at a time gives the same vectors, whatever the windows."""
+    network = nn.Sequential(nn.Conv3d(1, 4, 1), nn.ReLU(), nn.Conv3d(4, 3, 1))
+    whole, parts = (features_of_volumes(network, tmp_path, patch) for patch in ("64,64,64", "32,16,16"))
+    for kind in ("bottleneck", "gradient"):
+        np.testing.assert_allclose(getattr(parts["a"], kind), getattr(whole["a"], kind), rtol=1e-4, atol=1e-7)
+
+
+def features_of_volumes(network, folder, patch):
+    of_volumes = {"models": "volume", "labels": "a,b", "volume_spacing": "1,1,1", "volume_patch": patch}
+    items = []
+    for seed, image in enumerate("ab"):
+        voxels = np.random.default_rng(seed).random((40, 36, 20), np.float32)
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), folder / f"{image}.nii.gz")
+        items.append(Item(image, folder / f"{image}.nii.gz"))
+    return image_features(items, network, WorkingFrames(Settings.from_conf(of_volumes)), CPU)
 
 
 def test_unreadable_images_are_left_out_and_the_mode_is_kept(tmp_path, clip):

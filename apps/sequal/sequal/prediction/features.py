@@ -1,7 +1,8 @@
 """Two vectors of an image as a network sees it: what it shows, and what its label would change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -51,12 +52,15 @@ def image_features(
         Features by image id.
     """
     found: dict[str, ImageFeatures] = {}
+    layers: FeatureLayers | None = None
     with evaluating([network]):
-        layers = FeatureLayers.of(network, torch.zeros(1, 1, 2 * NETWORK_STRIDE, 2 * NETWORK_STRIDE, device=device))
         for item in items:
             frame = frames.get(item)
             if frame is None:
                 continue
+            if layers is None:
+                example = torch.zeros(1, 1, *[2 * NETWORK_STRIDE] * len(frame.grid.working), device=device)
+                layers = FeatureLayers.of(network, example)
             found[item.id] = _features_of(frame, network, layers, device)
             on_done(item.id, found[item.id])
     return found
@@ -64,20 +68,32 @@ def image_features(
 
 @torch.inference_mode()
 def _features_of(frame: WorkingFrame, network: nn.Module, layers: FeatureLayers, device: torch.device) -> ImageFeatures:
-    bottleneck, gradient = [], []
+    bottleneck, gradient, sizes = [], [], []
     with layers.tapped() as tap:
         for part in torch.split(frame.pixels, FRAMES_AT_ONCE):
-            logits = network(frame.grid.pad(part.to(device).float())).float()
-            valid = _valid(frame.grid, logits)
-            bottleneck.append(pooled(tap.bottleneck.float(), valid))
-            gradient.append(gradient_embedding(tap.penultimate.float(), logits, valid))
-    return ImageFeatures(*(torch.cat(parts).mean(dim=0).cpu().numpy() for parts in (bottleneck, gradient)))
+            padded = frame.grid.pad(part.to(device).float())
+            for window, valid in _windows(padded, frame.grid):
+                logits = network(padded[window]).float()
+                bottleneck.append(pooled(tap.bottleneck.float(), valid))
+                gradient.append(gradient_embedding(tap.penultimate.float(), logits, valid))
+                sizes += [valid.sum()] * len(logits)
+    weights = torch.stack(sizes) / torch.stack(sizes).sum()
+    return ImageFeatures(*((weights @ torch.cat(parts)).cpu().numpy() for parts in (bottleneck, gradient)))
 
 
-def _valid(grid: Grid, padded: Tensor) -> Tensor:
-    valid = torch.zeros(1, 1, *padded.shape[-2:], device=padded.device)
-    grid.crop(valid).fill_(1.0)
-    return valid
+def _windows(padded: Tensor, grid: Grid) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+    """What a network takes at once, side by side, each with a map of what it has of the image before any other."""
+    left = torch.zeros(1, 1, *padded.shape[2:], device=padded.device)
+    grid.crop(left).fill_(1.0)
+    sides = [min(pair) for pair in zip(grid.window or padded.shape[2:], padded.shape[2:], strict=True)]
+    starts = (range(0, whole, side) for whole, side in zip(padded.shape[2:], sides, strict=True))
+    for corner in product(*starts):
+        begins = [min(start, whole - side) for start, whole, side in zip(corner, padded.shape[2:], sides, strict=True)]
+        window = (..., *(slice(begin, begin + side) for begin, side in zip(begins, sides, strict=True)))
+        valid = left[window].clone()
+        left[window] = 0.0
+        if valid.any():
+            yield window, valid
 
 
 def pooled(features: Tensor, valid: Tensor) -> Tensor:

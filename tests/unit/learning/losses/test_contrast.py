@@ -115,3 +115,15 @@ def test_coarser_features_meet_the_classes_of_their_voxels():
         prototype_contrast_loss(features, *fine, _generator()),
         prototype_contrast_loss(features, labels, reliable, _generator()),
     )
+
+
+def test_the_mean_of_a_large_patch_is_finite_in_half_precision():
+    """As GPUs train: the sum of the features of 150 000 voxels is more than float16 holds."""
+    features = torch.ones(1, 2, 400, 400, requires_grad=True)
+    classes = (torch.arange(400) < 40).long().expand(1, 400, 400)
+    reliable = (torch.arange(400) % 20 > 0).expand(1, 400, 400)
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = prototype_contrast_loss(features, classes, reliable, _generator())
+    assert loss.item() == pytest.approx(math.log(2), abs=1e-3)
+    loss.backward()
+    assert bool(features.grad.isfinite().all())

@@ -69,5 +69,6 @@ def _draw(indices: Tensor, count: int, generator: torch.Generator) -> Tensor:
 
 def _prototypes(features: Tensor, members: Tensor) -> Tensor:
     """Directions (F, K) of the mean over the members (K, N) of each class of the normalised features (F, N)."""
-    weights = members / features.norm(dim=0).clamp(min=1e-12)  # a normalised copy of all features would be large
-    return F.normalize(features @ weights.T, dim=0)
+    with torch.autocast(features.device.type, enabled=False):  # the sum over a patch is more than half precision holds
+        weights = members / features.norm(dim=0).clamp(min=1e-12)  # a normalised copy of all features would be large
+        return F.normalize(features @ weights.T, dim=0)
