@@ -21,7 +21,7 @@ __all__ = ["ImageFeatures", "gradient_embedding", "image_features", "pooled"]
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """The vectors of one image; of a clip, their mean over its frames.
+    """The vectors of one image; of a clip, their mean over its frames, of a large volume over its windows.
 
     Attributes:
         bottleneck: float32 (D,), the deepest feature map averaged over its pixels; not normalised.
@@ -83,13 +83,14 @@ def _features_of(frame: WorkingFrame, network: nn.Module, layers: FeatureLayers,
 
 def _windows(padded: Tensor, grid: Grid) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
     """What a network takes at once, side by side, each with a map of what it has of the image before any other."""
-    left = torch.zeros(1, 1, *padded.shape[2:], device=padded.device)
+    whole = padded.shape[2:]
+    left = torch.zeros(1, 1, *whole, device=padded.device)
     grid.crop(left).fill_(1.0)
-    sides = [min(pair) for pair in zip(grid.window or padded.shape[2:], padded.shape[2:], strict=True)]
-    starts = (range(0, whole, side) for whole, side in zip(padded.shape[2:], sides, strict=True))
-    for corner in product(*starts):
-        begins = [min(start, whole - side) for start, whole, side in zip(corner, padded.shape[2:], sides, strict=True)]
-        window = (..., *(slice(begin, begin + side) for begin, side in zip(begins, sides, strict=True)))
+    sides = [min(pair) for pair in zip(grid.window or whole, whole, strict=True)]
+    for corner in product(*(range(0, length, side) for length, side in zip(whole, sides, strict=True))):
+        begins = (min(start, length - side) for start, length, side in zip(corner, whole, sides, strict=True))
+        along = [slice(begin, begin + side) for begin, side in zip(begins, sides, strict=True)]
+        window = (slice(None), slice(None), *along)
         valid = left[window].clone()
         left[window] = 0.0
         if valid.any():

@@ -93,10 +93,15 @@ def _passed(branched: Branched, x: Tensor, grid: Grid) -> tuple[Tensor, ...]:
 
 
 def in_windows(network: Callable[[Tensor], _Found], x: Tensor, grid: Grid) -> _Found:
-    """Of the whole image at once, or of windows that overlap by half and count most in their centre."""
+    """Of the whole image at once, or of windows that overlap by half and count most in their centre.
+
+    Where the image is narrower than a window its border is repeated, as in training.
+    """
     if grid.window is None or all(side <= of_window for side, of_window in zip(x.shape[2:], grid.window, strict=True)):
         return network(x)
-    found: _Found = sliding_window_inference(x, grid.window, 1, network, overlap=0.5, mode="gaussian")
+    found: _Found = sliding_window_inference(
+        x, grid.window, 1, network, overlap=0.5, mode="gaussian", padding_mode="replicate"
+    )
     return found
 
 

@@ -49,7 +49,7 @@ def patch_geometry(
         scale: largest change of size, as a fraction, per axis.
         rotate_rad: largest rotation in radians of the working grid.
     """
-    return _geometry(patch, on_structure, prob=0.7, rotate_range=rotate_rad, scale_range=(scale, scale))
+    return _geometry(patch, on_structure, True, prob=0.7, rotate_range=rotate_rad, scale_range=(scale, scale))
 
 
 def intensity_view(*, strong: bool = False) -> Compose:
@@ -69,7 +69,7 @@ def intensity_view(*, strong: bool = False) -> Compose:
     )
 
 
-def volume_geometry(patch: tuple[int, ...], *, on_structure: bool) -> Compose:
+def volume_geometry(patch: tuple[int, ...], *, on_structure: bool, mirror: bool = True) -> Compose:
     """Cut one patch of a volume and flip, scale and turn it at random.
 
     Works on `{"image": (1, X, Y, Z), "label": (1, X, Y, Z)}`; a smaller volume is padded, its label with IGNORE.
@@ -77,9 +77,10 @@ def volume_geometry(patch: tuple[int, ...], *, on_structure: bool) -> Compose:
     Args:
         patch: in voxels of the working grid.
         on_structure: two patches out of three are centred on a voxel of a label (there must be one).
+        mirror: every second patch is flipped from left to right.
     """
     # Turning a volume takes as long as a step of a small network.
-    return _geometry(patch, on_structure, prob=0.3, rotate_range=(0.15,) * 3, scale_range=(0.1,) * 3)
+    return _geometry(patch, on_structure, mirror, prob=0.3, rotate_range=(0.15,) * 3, scale_range=(0.1,) * 3)
 
 
 def volume_intensity() -> Compose:
@@ -94,7 +95,12 @@ def volume_intensity() -> Compose:
     )
 
 
-def _geometry(patch: tuple[int, ...], on_structure: bool, **affine: Any) -> Compose:  # noqa: ANN401 - of `RandAffined`
+def _geometry(
+    patch: tuple[int, ...],
+    on_structure: bool,
+    mirror: bool,
+    **affine: Any,  # noqa: ANN401 - of `RandAffined`
+) -> Compose:
     crop = (
         _LabelCrop(_KEYS, label_key=LABEL, spatial_size=patch, pos=2, neg=1, num_samples=1)
         if on_structure
@@ -105,7 +111,7 @@ def _geometry(patch: tuple[int, ...], on_structure: bool, **affine: Any) -> Comp
             SpatialPadd(IMAGE, patch, mode="edge"),
             SpatialPadd(LABEL, patch, mode="constant", value=IGNORE),
             crop,
-            RandFlipd(_KEYS, prob=0.5, spatial_axis=0),
+            RandFlipd(_KEYS, prob=0.5 if mirror else 0.0, spatial_axis=0),
             RandAffined(_KEYS, mode=("bilinear", "nearest"), padding_mode="border", **affine),
         ]
     )

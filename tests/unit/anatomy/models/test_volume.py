@@ -10,6 +10,9 @@ from sequal.files.imaging import read_frame
 from sequal.learning.methods import METHODS
 from sequal.learning.training import run_round
 from sequal.prediction import check_fits, load_pair, predict_image
+from sequal.prediction.passes import in_windows
+from sequal.preparation.augmentation import IMAGE, LABEL
+from sequal.preparation.volume_grid import VolumeGrid
 from sequal.settings import MODEL_NAMES, Settings
 from sequal.study.items import Item
 from sequal.study.state import StudyState, load_checkpoint
@@ -100,6 +103,43 @@ def test_a_window_gives_what_the_whole_volume_gives(volumes, tmp_path):
     whole = predict_image(frame, loaded, chosen(volume_spacing="3,3,3", volume_patch="64,64,64"), CPU)
     windows = predict_image(frame, loaded, chosen(volume_spacing="3,3,3", volume_patch="32,32,32"), CPU)
     assert np.mean(whole.mask == windows.mask) > 0.8  # not the same: a window sees less around it
+
+
+def test_where_a_volume_is_narrower_than_a_window_its_border_goes_on():
+    """As in the patches of the training, which never show black beside a bright border."""
+    grid = VolumeGrid.of((48, 48, 16), np.eye(4), (1, 1, 1), (32, 32, 48), 16)
+    seen = []
+
+    def network(x):
+        seen.append((tuple(x.shape[2:]), x.min().item()))
+        return x.clone()
+
+    in_windows(network, torch.ones(1, 1, 48, 48, 16), grid)
+    assert set(seen) == {((32, 32, 48), 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "mirrored"),
+    [
+        ("left_atrium,aorta", True),
+        ("left_kidney,right_kidney", False),
+        ("liver,Kidney_R,Kidney_L", False),
+        ("linke_Lunge,rechte_Lunge", False),
+    ],
+)
+def test_volumes_are_mirrored_unless_that_makes_left_right(labels, mirrored):
+    geometry = model_of(chosen(labels=labels)).geometry(on_structure=False).set_random_state(0)
+    voxels = torch.linspace(0, 1, 32).view(1, 32, 1, 1).expand(1, 32, 32, 32).contiguous()
+    found = [geometry({IMAGE: voxels, LABEL: torch.zeros(1, 32, 32, 32)})[IMAGE] for _ in range(12)]
+    assert any(bool(one[0, 2, 16, 16] > one[0, 29, 16, 16]) for one in found) == mirrored
+
+
+def test_a_volume_that_would_become_too_large_is_left_out(tmp_path):
+    """Of one much coarser than the others, the working grid would take all memory."""
+    path = write(tmp_path / "coarse.nii.gz", np.zeros((50, 50, 40), np.int16), np.diag([8.0, 8.0, 8.0, 1.0]))
+    words = "coarse.nii.gz` to have at most 100000000 voxels of 0.5,0.5,0.5 mm .* got 800 x 800 x 640"
+    with pytest.raises(ImageError, match=words):
+        model_of(chosen(volume_spacing="0.5,0.5,0.5")).read(path)
 
 
 def _label_of(volumes, values, tmp_path):

@@ -1,10 +1,12 @@
 """Any labelled structures of a CT, MR or ultrasound volume."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from monai.transforms import Compose
@@ -17,6 +19,7 @@ from sequal.errors import ImageError, LabelError, SettingsError
 from sequal.files.imaging import Frame, read_label, says_no_layer
 from sequal.files.imaging.dicom_series import SeriesImage
 from sequal.files.imaging.layout import Layout
+from sequal.files.imaging.segment_names import same_name
 from sequal.files.imaging.volume_series import read_volume_series
 from sequal.files.imaging.volume_slices import FEWEST_SLICES, volume_slices
 from sequal.labels import BACKGROUND, IGNORE
@@ -27,6 +30,11 @@ from sequal.preparation.volume_grid import VolumeGrid
 from sequal.preparation.working_frame import Grid, WorkingFrame
 
 __all__ = ["MODEL", "Volume"]
+
+#: A word by which the two labels of a structure that the body has on either side differ.
+_SIDE: Final = re.compile(
+    r"left|right|[lr]t?|links|linke[rs]?|rechts|rechte[rs]?|gauche|droite?|(izquierd|derech|sinistr|destr)[oa]"
+)
 
 
 class Volume(Model):
@@ -96,7 +104,7 @@ class Volume(Model):
         """A volume of one channel, of any size, spacing and orientation.
 
         Raises:
-            ImageError: it is no volume, or its voxels are not credible.
+            ImageError: it is no volume, its voxels are not credible, or there would be too many of the study's voxel.
         """
         if min(frame.grid) < FEWEST_SLICES:
             raise ImageError(
@@ -105,6 +113,12 @@ class Volume(Model):
             )
         spacing = self._triple("volume_spacing", self.settings.volume_spacing_mm)
         grid = VolumeGrid.of(frame.grid, frame.affine, spacing, self.patch, self._stride, frame.source.name)
+        if math.prod(grid.working) > self.settings.max_image_pixels:
+            raise ImageError(
+                f"Expected `{frame.source.name}` to have at most {self.settings.max_image_pixels} voxels of "
+                f"{self.settings.volume_spacing} mm (`volume_spacing`), got {' x '.join(map(str, grid.working))}. "
+                "Leave it out, or start the server with a coarser `volume_spacing` or a larger `max_image_pixels`."
+            )
         pixels = grid.image_to_working(normalise_intensity(frame.pixels)).half()
         return WorkingFrame(pixels[None], grid, frame.layout)
 
@@ -171,8 +185,14 @@ class Volume(Model):
         return judge_volume(shown.classes, truth, self.labels, spacing_mm)
 
     def geometry(self, *, on_structure: bool) -> Compose:
-        """Flips from left to right, small turns and changes of size."""
-        return volume_geometry(self.patch, on_structure=on_structure)
+        """Small turns, changes of size, and flips from left to right.
+
+        A mirrored body would show the left one of two kidneys where the right one belongs: no flips where two labels
+        differ by the side alone.
+        """
+        structures = {_without_side(name) for name in self.labels}
+        mirror = len(structures) == len(self.labels)
+        return volume_geometry(self.patch, on_structure=on_structure, mirror=mirror)
 
     def intensity(self) -> Compose:
         """Gain, gamma, blur and noise."""
@@ -185,6 +205,15 @@ class Volume(Model):
                 "numbers, for example 1,1,1.5 millimetres or 96,96,64 voxels."
             )
         return value  # type: ignore[return-value]
+
+
+def _without_side(name: str) -> str:
+    """A structure's name as both of its sides have it.
+
+    >>> _without_side("Left kidney"), _without_side("kidney R"), _without_side("liver")
+    ('kidney', 'kidney', 'liver')
+    """
+    return "-".join(word for word in same_name(name).split("-") if not _SIDE.fullmatch(word))
 
 
 def label_volumes_ml(
