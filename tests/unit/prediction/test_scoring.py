@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from sequal.acquisition import POWER, SCORES_OF_ANY, power_score
-from sequal.prediction import PREDICTED_DICE, score_items, score_pool, unscored_items
+from sequal.files.imaging import read_frame
+from sequal.prediction import PREDICTED_DICE, predict_image, score_items, score_pool, unscored_items
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.study.items import Item
 from sequal.study.state import StudyState
@@ -40,6 +41,18 @@ def test_batches_give_the_numbers_of_one_by_one(items, loaded):
         assert scores.keys() == {*SCORES_OF_ANY, PREDICTED_DICE}
         assert together[image] == pytest.approx(scores, rel=1e-5, abs=1e-7, nan_ok=True)
     assert len({round(scores["pld"], 7) for scores in together.values()}) == len(items)
+
+
+def test_the_dice_to_expect_of_a_mask_is_the_one_that_annotators_are_told(items, loaded):
+    """On the image's own grid and after the clean-up; of a clip the lowest over its frames."""
+    cleaned = settings(min_piece_mm=1.5)
+    frames = WorkingFrames(cleaned, cache_bytes=0)
+    scores = score_items(items, loaded, frames, cleaned, CPU, lambda *_: None)
+    told = [predict_image(read_frame(item.image), loaded, cleaned, CPU).predicted_dice for item in items]
+    assert [scores[item.id][PREDICTED_DICE] for item in items] == pytest.approx(
+        [math.nan if dice is None else dice for dice in told], abs=1e-5, nan_ok=True
+    )
+    assert any(dice is not None for dice in told)
 
 
 def test_neighbours_of_one_grid_share_a_pass_and_no_pass_is_large(items, loaded):

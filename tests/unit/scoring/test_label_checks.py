@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -40,17 +41,30 @@ def test_a_label_is_checked_with_what_the_pool_was_scored_with(world):
     assert (found.image, found.checkpoint_digest, found.predicted_dice) == ("im0", study.served.digest, 0.625)
 
 
-def test_an_image_that_the_model_learnt_from_is_not_checked_again(world):
+def test_a_model_is_not_judged_by_a_label_that_it_learnt_from(world):
+    study, store = world
+    random_checkpoint(study.state.published, seed=1)  # a model of no known round: all rounds count
+    train(study.state, ["im0"])
+    checks = LabelChecks(study, lambda: store)
+    checks.check("im0")
+    checks.check("im1")
+    assert [one.image for one in study.state.ledger.checks()] == ["im1"]
+
+
+def test_a_corrected_label_judges_the_mask_that_the_former_one_judged(world):
     study, store = world
     checks = LabelChecks(study, lambda: store)
     checks.check("im0")
-    random_checkpoint(study.state.published, seed=1)  # a model of no known round: all rounds count
+    (right,) = study.state.ledger.checks()
+    study.state.ledger.put_check(replace(right, dice=0.0))  # as a label drawn by mistake found it
+    random_checkpoint(study.state.published, seed=1)
     train(study.state, ["im0"])
-    before = study.state.ledger.checks()
     checks.check("im0")
-    assert study.state.ledger.checks() == before
-    checks.check("im1")
-    assert [one.image for one in study.state.ledger.checks()] == ["im0", "im1"]
+    (corrected,) = study.state.ledger.checks()
+    assert replace(corrected, checked_at=right.checked_at) == right
+    study.starting_weights.unlink()  # the model that was judged is gone, and so is the judgement
+    checks.check("im0")
+    assert study.state.ledger.checks() == []
 
 
 def test_whatever_goes_wrong_the_next_label_is_checked_and_nobody_waits(world, caplog):

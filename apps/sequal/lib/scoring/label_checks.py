@@ -11,7 +11,7 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from lib.configs import Study
 from sequal.files.imaging.claims import large_images_take_turns
-from sequal.prediction import PREDICTED_DICE, check_label, learnt_from
+from sequal.prediction import PREDICTED_DICE, check_label, learnt_from, load_pair
 from sequal.processor import step_back_thread
 from sequal.study.items import Item
 from sequal.study.state import StudyModels
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 class LabelChecks:
     """Checks submitted labels in a thread of its own: no annotator waits for it, and nothing that he did depends on it.
 
-    A label whose image the model in service has learnt from says nothing of that model and is not checked; a check that
-    was made before that stays.
+    A label whose image the model in service has learnt from says nothing of that model. Where it replaces one that was
+    checked, it is checked with the same model as that one, or, if that model is not kept, the former check is dropped.
 
     Args:
         study: its model in service and its ledger.
@@ -72,13 +72,22 @@ class LabelChecks:
         study, store, tag = self._study, self._datastore(), DefaultLabelTag.FINAL
         if study.served.path is None:
             return
-        serving = StudyModels(study.state, study.starting_weights).in_service()
-        if image in learnt_from(study.state.ledger.rounds(), None if serving is None else serving.round):
+        ledger, kept = study.state.ledger, StudyModels(study.state, study.starting_weights).kept()
+        serving = next((model.round for model in kept if model.in_service), None)
+        former = next((one for one in ledger.checks() if one.image == image), None)
+        if image not in learnt_from(ledger.rounds(), serving):
+            loaded = study.served.load()
+        elif former is None:
             return
+        else:
+            judged = next((model.path for model in kept if model.digest == former.checkpoint_digest), None)
+            if judged is None:
+                ledger.forget_check(image)
+                return
+            loaded = load_pair(judged, study.device)
         label = store.get_label_uri(store.get_label_by_image_id(image, tag), tag)
         file = Path(store.get_image_uri(image))
-        loaded = study.served.load()
-        predicted = study.state.ledger.score_of(loaded.digest, PREDICTED_DICE, image)
+        predicted = ledger.score_of(loaded.digest, PREDICTED_DICE, image)
         with large_images_take_turns(file):
             found = check_label(Item(image, file, Path(label)), loaded, study.settings, study.device, predicted)
-        study.state.ledger.put_check(found)
+        ledger.put_check(found)

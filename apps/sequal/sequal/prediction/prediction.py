@@ -12,10 +12,12 @@ from sequal.anatomy.models import model_of
 from sequal.files.imaging import Frame
 from sequal.prediction.confidence import expected_dice
 from sequal.prediction.loading import LoadedPair
+from sequal.prediction.passes import Looked
 from sequal.prediction.quality import Quality, dice_to_expect, mask_quality
+from sequal.preparation.working_frame import WorkingFrame
 from sequal.settings import Settings
 
-__all__ = ["Prediction", "predict_image"]
+__all__ = ["Prediction", "judge_mask", "predict_image"]
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,35 @@ def predict_image(
     working, with_errors = model.prepare(frame), with_errors or model.branch_tells
     looked = loaded.look(working.pixels, working.grid, device, with_errors=with_errors)
     divergence = pld.score(loaded.seen(looked, settings))
+    shown, confidence, told, quality = judge_mask(frame, working, looked, loaded, model, device)
+    return Prediction(shown, float(divergence.mean()), confidence, told, quality)
+
+
+def judge_mask(
+    frame: Frame, working: WorkingFrame, looked: Looked, loaded: LoadedPair, model: Model, device: torch.device
+) -> tuple[NativePrediction, float | None, float | None, Quality | None]:
+    """What annotators are shown of an image, and how good it is expected to be.
+
+    Args:
+        frame: as read from file, or some frames of a clip.
+        working: the same on the working grid.
+        looked: what the networks said of it; where they said nothing of errors, they are asked for those of an empty
+            mask.
+        loaded: the networks.
+        model: what is segmented.
+        device: where the networks are.
+
+    Returns:
+        `shown`, `confidence`, `predicted_dice` and `quality` of a `Prediction`.
+    """
     raw = model.to_native(looked.log_p[loaded.shown], working.grid)
     shown = model.clean(raw, frame, loaded.surroundings)
-    if not (with_errors or shown.classes.any()):
+    if looked.wrong is None and loaded.branched is not None and not shown.classes.any():
         looked = loaded.look(working.pixels, working.grid, device)
     sure = [dice for one in _separate(model, shown.foreground) if (dice := expected_dice(one)) is not None]
     confidence = loaded.confidence.of(min(sure)) if sure else None
     quality = mask_quality(looked, loaded, working.grid, raw.classes, shown.classes)
-    told = dice_to_expect(confidence, quality, branch_tells=model.branch_tells)
-    return Prediction(shown, float(divergence.mean()), confidence, told, quality)
+    return shown, confidence, dice_to_expect(confidence, quality, branch_tells=model.branch_tells), quality
 
 
 def _separate(model: Model, array: NDArray[np.float32]) -> list[NDArray[np.float32]]:

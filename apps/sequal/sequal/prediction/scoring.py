@@ -2,20 +2,23 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from sequal.acquisition import BALD, SQA, score_all
-from sequal.acquisition.scores.sqa import score as score_sqa
 from sequal.anatomy.models import model_of
 from sequal.distributed import spread
-from sequal.prediction.confidence import expected_dice
+from sequal.errors import ImageError
+from sequal.files.imaging import Frame, read_frame
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
 from sequal.prediction.passes import FRAMES_AT_ONCE, Looked
-from sequal.preparation.working_frame import Grid, WorkingFrame
+from sequal.prediction.prediction import judge_mask
+from sequal.preparation.working_frame import WorkingFrame
 from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import Settings
 from sequal.study.items import Item
@@ -26,6 +29,8 @@ __all__ = ["PREDICTED_DICE", "groups_of_one_grid", "score_items"]
 PREDICTED_DICE: Final = "predicted_dice"
 
 Scores = dict[str, dict[str, float]]
+#: Confidence and Dice that annotators are told of the mask of one frame.
+_Told = tuple[float | None, float | None]
 
 
 def score_items(
@@ -57,7 +62,7 @@ def score_items(
         `{image id: {acquisition name: score}}`, higher is asked for first; and `predicted_dice`, the Dice to be
         expected of the mask, 0..1: as the probabilities say, calibrated by the labels, and of an empty mask, or where
         the model says so (`Model.branch_tells`), as the error branch says; NaN for an empty mask without one
-        (`dice_to_expect` has the reason).
+        (`dice_to_expect` has the reason). It is the `predicted_dice` of `predict_image`.
     """
     result: Scores = {}
     for image, found in spread(_scored, items, loaded, frames, settings, device, frozenset(acquisitions)):
@@ -78,47 +83,74 @@ def _scored(
     acquisitions: frozenset[str],
 ) -> Iterator[tuple[str, dict[str, float] | str]]:
     """Scores by image, and last for each unreadable image the reason."""
-    by_branch = model_of(settings).branch_tells
-
-    def score(pixels: Tensor, grid: Grid) -> dict[str, Tensor]:
-        looked = loaded.look(pixels, grid, device, with_errors=by_branch or SQA in acquisitions)
-        scores = score_all(loaded.seen(looked, settings))
-        if SQA not in acquisitions:
-            del scores[SQA]
-        return {**scores, PREDICTED_DICE: _predicted_dice(looked, pixels, grid, loaded, settings, device)}
-
+    by_branch = loaded.branched is not None and model_of(settings).branch_tells
     for group in groups_of_one_grid(items, frames):
-        pixels = torch.cat([frame.pixels for _, frame in group])
+        grid, pixels = group[0][1].grid, torch.cat([frame.pixels for _, frame in group])
+        masks = iter(()) if by_branch else _one_by_one(group)
+        parts: list[dict[str, Tensor]] = []
+        told: list[_Told] = []
         # A long clip is scored part by part, so that its probabilities are never all in memory at once.
-        parts = [score(part, group[0][1].grid) for part in torch.split(pixels, FRAMES_AT_ONCE)]
+        for part in torch.split(pixels, FRAMES_AT_ONCE):
+            looked = loaded.look(part, grid, device, with_errors=by_branch or SQA in acquisitions)
+            parts.append(score_all(loaded.seen(looked, settings)))
+            for place, mask in enumerate(islice(masks, len(part))):
+                told.append(_told(mask, _of_frame(looked, place), loaded, settings, device))
         by_name = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         if BALD in acquisitions:
-            by_name[BALD] = bald_of_frames(loaded.shown, pixels, group[0][1].grid, device, settings.seed)
+            by_name[BALD] = bald_of_frames(loaded.shown, pixels, grid, device, settings.seed)
         start = 0
         for item, frame in group:
-            end = start + frame.frames
-            yield item.id, {name: float(values[start:end].mean()) for name, values in by_name.items()}
-            start = end
+            own = slice(start, start + frame.frames)
+            scores = {name: float(values[own].mean()) for name, values in by_name.items()}
+            scores[PREDICTED_DICE] = 1.0 - scores[SQA] if by_branch else _lowest(told[own])
+            if SQA not in acquisitions:
+                del scores[SQA]
+            yield item.id, scores
+            start = own.stop
     for item in items:
         if item.id in frames.unreadable:
             yield item.id, frames.unreadable[item.id]
 
 
-def _predicted_dice(
-    looked: Looked, pixels: Tensor, grid: Grid, loaded: LoadedPair, settings: Settings, device: torch.device
-) -> Tensor:
-    """Float64 (B,)."""
-    if looked.wrong is not None and model_of(settings).branch_tells:
-        return 1.0 - score_sqa(loaded.seen(looked, settings)).double().cpu()
-    foreground = 1.0 - looked.log_p[loaded.shown][:, 0].exp()
-    expected = [expected_dice(frame) for frame in foreground.cpu().numpy()]
-    said = [math.nan if one is None else loaded.confidence.of(one) for one in expected]
-    dice = torch.tensor(said, dtype=torch.float64)
-    empty = torch.tensor([one is None for one in expected])
-    if loaded.branched is not None and empty.any():
-        seen = loaded.seen(loaded.look(pixels[empty], grid, device), settings)
-        dice[empty] = 1.0 - score_sqa(seen).double().cpu()
-    return dice
+def _one_by_one(group: Sequence[tuple[Item, WorkingFrame]]) -> Iterator[tuple[Frame, WorkingFrame] | None]:
+    """Each frame of the images, and a volume as a whole; None where the file is gone since it was first read."""
+    for item, working in group:
+        try:
+            image = read_frame(item.image)
+        except ImageError:
+            yield from [None] * working.frames
+            continue
+        for place in range(working.frames):
+            own = slice(place, place + 1)
+            still = image if working.frames == 1 else replace(image, pixels=image.pixels[:, :, own])
+            yield still, replace(working, pixels=working.pixels[own])
+
+
+def _of_frame(looked: Looked, place: int) -> Looked:
+    """What was said of one of the frames."""
+    own = slice(place, place + 1)
+    wrong = None if looked.wrong is None else looked.wrong[own]
+    return Looked({network: log_p[own] for network, log_p in looked.log_p.items()}, wrong)
+
+
+def _told(
+    mask: tuple[Frame, WorkingFrame] | None,
+    looked: Looked,
+    loaded: LoadedPair,
+    settings: Settings,
+    device: torch.device,
+) -> _Told:
+    """Confidence and Dice that annotators are told of the mask of one frame."""
+    if mask is None:
+        return None, None
+    _, confidence, told, _ = judge_mask(*mask, looked, loaded, model_of(settings), device)
+    return confidence, told
+
+
+def _lowest(told: Sequence[_Told]) -> float:
+    """The lowest of an image's frames, as `Prediction` has it: of those in which something was found, if there are."""
+    sure = [confidence for confidence, _ in told if confidence is not None]
+    return min(sure or [dice for _, dice in told if dice is not None], default=math.nan)
 
 
 def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:

@@ -109,7 +109,7 @@ def test_one_colour_on_black_is_the_layer_and_several_are_refused(tmp_path: Path
     assert read_label(tmp_path / "a.png", GRID).max() == 1
     rows[3, 2] = 0, 255, 0
     Image.fromarray(rows).save(tmp_path / "b.png")
-    with pytest.raises(LabelError, match="2 colours"):
+    with pytest.raises(LabelError, match=r"2 colours.*as value 1 on 0"):
         read_label(tmp_path / "b.png", GRID)
 
 
@@ -254,7 +254,10 @@ def test_good_label_passes_the_check(label: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(255, "255 means not annotated"), (3, "Remove the other segments")],
+    [
+        (255, "save it as this number.*255 means not annotated, also in a mask in black and white"),
+        (3, "Remove the other segments"),
+    ],
 )
 def test_label_without_the_layer_or_with_strays_is_refused(value: int, words: str) -> None:
     with pytest.raises(LabelError, match=words):

@@ -90,6 +90,17 @@ def test_labels_of_one_patient_have_one_voice():
     assert not _decide([*good, *[_label(f"x{i}", 0.9, 0.8, 0.5) for i in range(5)]]).publish
 
 
+@pytest.mark.parametrize("labels", [1, 3])
+def test_a_round_that_lost_every_label_of_a_single_patient_is_held_back(labels):
+    lost = [_label(f"im{i}", 0.8, 0.4, 0.1, patient="p") for i in range(labels)]
+    assert "does not find again" in _decide(lost).reason
+    assert not _decide(lost).publish
+    assert _decide([_label("no layer", 1.0, 0.0, 0.0)]).publish is False
+    assert _decide([_label("a little worse", 0.8, 0.7, 0.65)]).publish  # as two readers differ
+    assert _decide([*lost, _label("kept", 0.8, 0.8, 0.8, patient="p")]).publish
+    assert _decide(lost, in_service=False).publish
+
+
 def test_new_labels_alone_can_hold_a_round_back():
     old = [_label(f"im{i}", 0.9, 0.9, 0.9, new=False) for i in range(60)]
     bad = [_label(f"x{i}", 0.0, 0.0, 0.8) for i in range(3)]

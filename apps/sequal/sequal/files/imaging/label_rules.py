@@ -95,6 +95,6 @@ def check_label(
     if not classes & set(labels.values()) and (dropped or not says_no_layer(label)):
         raise LabelError(
             f"Expected the label of {frame.source.name} to show {names} or to be empty throughout, got only "
-            f"{sorted(classes | set(dropped or ()))}. Draw it, or remove all else to say that the image shows none; "
-            f"{IGNORE} means not annotated."
+            f"{sorted(classes | set(dropped or ()))}. Draw it and save it as this number, or remove all else to say "
+            f"that the image shows none; {IGNORE} means not annotated, also in a mask in black and white."
         )

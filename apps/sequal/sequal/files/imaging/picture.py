@@ -83,7 +83,7 @@ def read_classes(path: Path) -> NDArray[Any]:
     if len(drawn) > 1:
         raise LabelError(
             f"Expected the mask `{path.name}` in grey values, or in one colour on black, got {len(drawn)} colours. "
-            "Save the layer alone, in white on black."
+            "Save the layer alone, as value 1 on 0."
         )
     return (opaque & colour.any(axis=-1)).T.astype(np.uint8)
 
