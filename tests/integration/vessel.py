@@ -50,7 +50,9 @@ class Vessel(Model):
     def read_series(self, folder: Path) -> SeriesImage:
         return read_series(folder)
 
-    def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
+    def label_on(
+        self, path: Path, shape: tuple[int, ...], layout: Layout, affine: NDArray[np.float64] | None
+    ) -> NDArray[np.uint8]:
         label = read_label(path, shape, layout=layout, labels=self.labels)
         self.check_values(label, path.name)
         if not says_no_layer(label) and not ((label != BACKGROUND) & (label != IGNORE)).any():

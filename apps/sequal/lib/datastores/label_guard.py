@@ -153,7 +153,10 @@ class LabelGuard:
         seen = as_viewed(frame) if viewed else frame
         shown = self._state.shown.get(image_id) if seen.duplicated else None
         labels = self.model.labels
-        read = read_label(submitted, frame.grid, named=named, shown=shown, layout=seen.layout, labels=labels)
+        affine = frame.affine if self.model.spatial_dims == 3 else None
+        read = read_label(
+            submitted, frame.grid, named=named, shown=shown, layout=seen.layout, labels=labels, affine=affine
+        )
         label, dropped = clean_label(read, self.model.classes)
         if by_expert:
             if dropped and not (self.model.drops_numbers or named or names_segments(submitted)):

@@ -156,16 +156,19 @@ class Model(ABC):
             LabelError: it cannot be read, does not fit the image, or says nothing that can be learnt.
         """
         shape = (*frame.grid.native, frame.frames)[:3]
-        return self.label_on(path, shape, frame.layout)
+        return self.label_on(path, shape, frame.layout, frame.affine)
 
     @abstractmethod
-    def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
+    def label_on(
+        self, path: Path, shape: tuple[int, ...], layout: Layout, affine: NDArray[np.float64] | None
+    ) -> NDArray[np.uint8]:
         """As `read_label`, of an image that was not prepared.
 
         Args:
             path: the file of the label.
             shape: of the array of the image, three axes.
             layout: how that array lies in the file of the image.
+            affine: (4, 4) of that array, voxel to RAS millimetres; counts for volumes.
 
         Raises:
             LabelError: as `read_label`.

@@ -69,6 +69,6 @@ def _of_h5(candidate: Candidate, model: Model) -> SourceFrame:
 
 def _read(image: Path, mask: Path, model: Model) -> SourceFrame:
     frame = read_frame(image)
-    values = model.label_on(mask, frame.grid, frame.layout)
+    values = model.label_on(mask, frame.grid, frame.layout, frame.affine)
     spacing: tuple[float, ...] = tuple(np.round(voxel_sizes(frame.affine), 6).tolist())
     return SourceFrame(frame.pixels, values, spacing, affine=frame.affine)

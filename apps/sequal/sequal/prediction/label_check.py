@@ -47,7 +47,7 @@ def check_label(
     if item.label is None:
         raise LabelError(f"Expected {item.id} to have a label, got none. Label it first.")
     model, frame = model_of(settings), read_frame(item.image)
-    label = model.label_on(item.label, frame.grid, frame.layout)
+    label = model.label_on(item.label, frame.grid, frame.layout, frame.affine)
     found = predict_image(frame, loaded, settings, device, with_errors=False)
     if predicted is None or not math.isfinite(predicted):
         predicted = found.predicted_dice

@@ -54,11 +54,13 @@ class WorkingFrame:
         pixels: float16 (F, 1, *working) in 0..1, F frames: 1 for a still or a volume, more for a clip.
         grid: the way to and from the image's own grid.
         layout: how a frame lies in its file.
+        affine: float64 (4, 4) of a volume, voxel to RAS millimetres; None: a frame or a clip.
     """
 
     pixels: Tensor
     grid: Grid
     layout: Layout = PLAIN
+    affine: NDArray[np.float64] | None = None
 
     @property
     def frames(self) -> int:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.datastores import LabelGuard
 from sequal.anatomy.models import MODELS, model_of
 from sequal.anatomy.phantom.volumes import BODY_LABELS, draw_body, simulate_volume
 from sequal.errors import CheckpointError, ImageError, LabelError, SettingsError, StudyError
@@ -147,6 +148,34 @@ def _label_of(volumes, values, tmp_path):
     frame = read_frame(item.image)
     path = write(tmp_path / "label.nii.gz", np.full(frame.grid, values, np.uint8), frame.affine)
     return path, model_of(chosen()).read(item.image)
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LAS", "RPS", "SLA"])
+def test_a_label_that_lies_on_its_volume_in_another_order_is_turned(codes, tmp_path):
+    """As programs write it that turn a volume before they segment it."""
+    rng = np.random.default_rng(0)
+    affine = np.array([[-2.0, 0.1, 0, 40], [0.1, 2.0, 0, -30], [0, 0, 3, 7], [0, 0, 0, 1]])
+    image = nib.Nifti1Image(rng.normal(size=(20, 18, 16)).astype(np.float32), affine)
+    truth = rng.integers(0, 3, image.shape, np.uint8)
+    turn = nib.orientations.ornt_transform(
+        nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt(codes)
+    )
+    nib.save(image, tmp_path / "image.nii.gz")
+    nib.save(nib.Nifti1Image(truth, affine).as_reoriented(turn), tmp_path / "label.nii.gz")
+    model = model_of(chosen())
+    found = model.read_label(tmp_path / "label.nii.gz", model.read(tmp_path / "image.nii.gz"))
+    np.testing.assert_array_equal(found, truth)
+    guard = LabelGuard(StudyState.open(tmp_path / "state", chosen()), chosen())
+    np.testing.assert_array_equal(guard.read("image", tmp_path / "image.nii.gz", tmp_path / "label.nii.gz")[1], truth)
+
+
+@pytest.mark.parametrize("affine", [np.eye(4), np.diag([-2.0, -2.0, 3.0, 1.0])])
+def test_of_a_label_that_lies_elsewhere_the_order_of_its_voxels_counts(affine, tmp_path):
+    truth = np.random.default_rng(0).integers(0, 3, (20, 18, 16), np.uint8)
+    write(tmp_path / "image.nii.gz", truth.astype(np.float32), np.diag([2.0, 2.0, 3.0, 1.0]))
+    label = write(tmp_path / "label.nii.gz", truth, affine)
+    model = model_of(chosen())
+    np.testing.assert_array_equal(model.read_label(label, model.read(tmp_path / "image.nii.gz")), truth)
 
 
 def test_a_value_outside_the_map_is_named(volumes, tmp_path):

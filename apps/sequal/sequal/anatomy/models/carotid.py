@@ -95,7 +95,9 @@ class Carotid(Model):
         """A still, perhaps as two identical instances, or a clip."""
         return read_series(folder)
 
-    def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
+    def label_on(
+        self, path: Path, shape: tuple[int, ...], layout: Layout, affine: NDArray[np.float64] | None
+    ) -> NDArray[np.uint8]:
         """Uint8 (W, H, F) in {0, 1, 255}."""
         label, dropped = clean_label(read_label(path, shape, layout=layout))
         if not dropped and says_no_layer(label):

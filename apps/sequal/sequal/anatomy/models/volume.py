@@ -120,15 +120,17 @@ class Volume(Model):
                 "Leave it out, or start the server with a coarser `volume_spacing` or a larger `max_image_pixels`."
             )
         pixels = grid.image_to_working(normalise_intensity(frame.pixels)).half()
-        return WorkingFrame(pixels[None], grid, frame.layout)
+        return WorkingFrame(pixels[None], grid, frame.layout, frame.affine)
 
     def pixel_mm(self, frame: Frame) -> tuple[float, ...]:
         """As the affine says."""
         return tuple(float(size) for size in np.linalg.norm(frame.affine[:3, :3], axis=0))
 
-    def label_on(self, path: Path, shape: tuple[int, ...], layout: Layout) -> NDArray[np.uint8]:
+    def label_on(
+        self, path: Path, shape: tuple[int, ...], layout: Layout, affine: NDArray[np.float64] | None
+    ) -> NDArray[np.uint8]:
         """Uint8 of the array of the volume: classes and 255."""
-        label = read_label(path, shape, layout=layout, labels=self.labels)
+        label = read_label(path, shape, layout=layout, labels=self.labels, affine=affine)
         self.check_values(label, path.name)
         if not says_no_layer(label) and not ((label != BACKGROUND) & (label != IGNORE)).any():
             raise LabelError(

@@ -54,7 +54,7 @@ class Readers:
             if image not in files:
                 continue
             try:
-                labels[reader] = model.label_on(files[image], frame.grid, frame.layout)
+                labels[reader] = model.label_on(files[image], frame.grid, frame.layout, frame.affine)
             except LabelError as error:
                 unusable[reader] = str(error)
         return labels, unusable

@@ -47,7 +47,7 @@ def _final(model: Model, path: Path, frame: Frame) -> OutgoingLabel:
     structures = _structures(model)
     if structures is None:
         return final_label(path, frame)
-    values = model.label_on(path, frame.grid, frame.layout)
+    values = model.label_on(path, frame.grid, frame.layout, frame.affine)
     return OutgoingLabel("final", values, path.stat().st_mtime, structures=structures)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +30,8 @@ _LARGEST_CLASS = 255
 #: A label may have layers, and reach beyond its image, but it is no other image.
 _TIMES_THE_IMAGE = 16
 _SMALL = 1 << 20
+#: By less than this part of a voxel two volumes lie in one place.
+_SAME_PLACE = 0.1
 
 
 def read_label(
@@ -38,12 +41,14 @@ def read_label(
     named: Sequence[Segment] = (),
     layout: Layout = PLAIN,
     labels: Mapping[str, int] = LABEL_NAMES,
+    affine: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]:
     """Read a label: NIfTI, NRRD, Slicer segmentation, a lossless picture, or the bare bytes that OHIF sends.
 
     The voxel order of the file counts, its affine does not: the server, Slicer and OHIF all write labels on
-    the grid of the image, with affines that differ in sign conventions. Which classes may occur is not
-    judged here.
+    the grid of the image, with affines that differ in sign conventions. A NIfTI label of a volume is turned, where its
+    affine says that it covers the volume exactly and runs along other axes: programs that turn a volume before they
+    segment it write it so. Which classes may occur is not judged here.
 
     Args:
         path: The file.
@@ -53,6 +58,7 @@ def read_label(
         named: Segments that a viewer named beside a file of numbers (`submitted_segments`).
         layout: `Frame.layout` of the image: a label on the grid of the image's file is brought to that of the frame.
         labels: Number of each label of the model by its name.
+        affine: `(4, 4)` of a volume, voxel to RAS millimetres; `None`: a frame or a clip.
 
     Returns:
         Uint8 `(W, H, F)`.
@@ -65,6 +71,8 @@ def read_label(
     array, has_names = _array(source, frame_shape, _TIMES_THE_IMAGE * math.prod(frame_shape) + _SMALL, labels)
     classes = _whole_numbers(array, source.name)
     classes = classes if has_names else name_classes(classes, named, labels)
+    if affine is not None and image_suffix(source) in (".nii", ".nii.gz"):
+        classes = _turned(classes, source, affine)
     return label_to_grid(classes, frame_shape, source.name, shown, layout)
 
 
@@ -127,6 +135,21 @@ def stored_label_says_no_layer(path: Path) -> bool:
         return says_no_layer(_array(path, (1, 1))[0])
     except LabelError:
         return False
+
+
+def _turned(label: NDArray[np.uint8], source: Path, affine: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The label of a volume along the axes of the volume, if its own header says that it lies on it exactly."""
+    image = nib.load(source)
+    if label.ndim != 3 or not any(int(image.header.get(code, 0)) for code in ("sform_code", "qform_code")):
+        return label
+    own, wanted = (nib.orientations.io_orientation(one) for one in (image.affine, affine))
+    if np.isnan(own).any():
+        return label
+    turn = nib.orientations.ornt_transform(own, wanted)
+    place = image.affine @ nib.orientations.inv_ornt_aff(turn, label.shape)
+    if not np.allclose(place, affine, atol=_SAME_PLACE * np.linalg.norm(affine[:3, :3], axis=0).min()):
+        return label
+    return np.ascontiguousarray(nib.orientations.apply_orientation(label, turn))
 
 
 def _forms(grid: tuple[int, int, int]) -> list[tuple[int, ...]]:
