@@ -99,4 +99,5 @@ def test_measure_asks_the_running_server_for_every_image(server: Server, tmp_pat
     assert rows.keys() == server.client().datastore()["objects"].keys()
     _, params = server.client().infer("carotid", IMAGE, {"result_extension": ".nii.gz"})
     assert float(rows[IMAGE]["imt_mean_mm"]) == pytest.approx(params["imt"]["mean_mm"], rel=1e-5)
+    assert rows[IMAGE]["patient"] == "p01", "as `patients.csv` of the study says"
     assert float(rows[IMAGE]["image_pld"]) == pytest.approx(params["pld"], rel=1e-5)

@@ -9,7 +9,7 @@ from sequal.commands.looking import next_queries as ranked
 from sequal.commands.place import StudyPlace
 from sequal.settings import Settings
 from sequal.study.state import LabelCheck, RefinedRecord, StudyState, file_digest
-from unit.commands.studies import random_checkpoint, words
+from unit.commands.studies import make_folder, random_checkpoint, words
 
 
 @pytest.fixture
@@ -129,11 +129,12 @@ def judge(state, digest, count=8):
         predicted, thick = float(rng.uniform(0.7, 0.95)), float(rng.uniform(0.5, 0.9))
         dice = predicted - float(rng.uniform(0.0, 0.1))
         sizes = [{"label": "intima-media", "unit": "mm", "predicted": thick, "drawn": thick - 0.05}]
-        state.ledger.put_check(LabelCheck(f"a{number}", digest, predicted, dice, sizes, float(number)))
-    state.ledger.put_scores(digest, {"predicted_dice": {f"im{n}": 0.9 for n in range(2, 6)}})
+        state.ledger.put_check(LabelCheck(f"im{number}", digest, predicted, dice, sizes, float(number)))
+    state.ledger.put_scores(digest, {"predicted_dice": {f"im{n}": 0.9 for n in range(count, count + 4)}})
 
 
-def test_it_says_how_many_masks_of_the_unlabelled_are_good_and_plots_it(run, studies, app_folder, state, tmp_path):
+def test_it_says_how_many_masks_of_the_unlabelled_are_good_and_plots_it(run, app_folder, state, tmp_path):
+    studies = make_folder(tmp_path / "judged", images=12, labelled=8)
     judge(state, file_digest(random_checkpoint(state.published)))
     for name in ("trust.png", "trust.svg"):
         result = run("status", studies, "--app", app_folder, "--state", state.root, "--plot", tmp_path / "new" / name)
@@ -157,7 +158,8 @@ def test_without_a_label_that_judged_there_is_no_picture(run, studies, app_folde
     assert not (tmp_path / "trust.png").exists()
 
 
-def test_a_picture_that_cannot_be_written_is_named(run, studies, app_folder, state, tmp_path):
+def test_a_picture_that_cannot_be_written_is_named(run, app_folder, state, tmp_path):
+    studies = make_folder(tmp_path / "judged", images=12, labelled=8)
     judge(state, "former")
     result = run("status", studies, "--app", app_folder, "--state", state.root, "--plot", tmp_path / "trust.doc")
     assert result.exit_code == 2

@@ -6,6 +6,8 @@ from sequal.settings import Settings
 from sequal.study.state import LabelCheck, StudyState
 from sequal.study.trust import snapshot, study_trust, trust_words
 
+LABELLED = (*(f"a{number}" for number in range(30)), "none")
+
 
 @pytest.fixture
 def state(tmp_path):
@@ -20,7 +22,7 @@ def check(image, digest="now", predicted=0.9, dice=0.8, sizes=(0.7, 0.6), at=1.0
 def pool(scores, unlabelled=("u1", "u2", "u3")):
     patients = {image: image[0] for image in unlabelled}
     found = {PREDICTED_DICE: scores}
-    return Pool(unlabelled=unlabelled, labelled=(), patients=patients, scores=lambda name: found.get(name, {}))
+    return Pool(unlabelled=unlabelled, labelled=LABELLED, patients=patients, scores=lambda name: found.get(name, {}))
 
 
 def test_a_check_is_kept_and_replaced_and_read_in_the_order_of_time(state):
@@ -68,6 +70,14 @@ def test_a_new_study_has_nothing_to_tell_but_that(state):
     assert trust_words(found) == [
         "How many masks are good cannot be said yet: 0 labels could be compared with a mask, and 5 are needed."
     ]
+
+
+def test_a_label_that_was_removed_judges_no_mask(state):
+    for image in ("a0", "u1", "a1"):
+        state.ledger.put_check(check(image, dice=0.0 if image == "u1" else 0.8))
+    found = study_trust(state, "now", pool({}))
+    assert [one["image"] for one in found["checks"]] == ["a0", "a1"]
+    assert (found["checked"], found["dice"]) == (2, pytest.approx(0.8))
 
 
 def test_a_snapshot_says_the_same_and_what_comes_later_changes_nothing(state):

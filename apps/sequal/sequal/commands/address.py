@@ -56,7 +56,7 @@ def of_model(address: str, model: str) -> str:
 
 
 def series_at_server(address: str, modalities: Sequence[str] = ("US",)) -> list[ListedSeries]:
-    """The series of a server's PACS; none for a server on a folder, whose images are files with names.
+    """The series of a server's PACS, or those as which a server shows the files of a folder, described by their ids.
 
     Args:
         address: of the server.

@@ -22,7 +22,12 @@ def snapshot(pool: Pool) -> Pool:
     """What `study_trust` needs of a pool that others change: taken under its lock, they do not wait for the rest."""
     predicted = dict(pool.scores(PREDICTED_DICE))
     return replace(
-        pool, unlabelled=tuple(pool.unlabelled), patients=dict(pool.patients), scores=lambda _: predicted, kept=None
+        pool,
+        unlabelled=tuple(pool.unlabelled),
+        labelled=tuple(pool.labelled),
+        patients=dict(pool.patients),
+        scores=lambda _: predicted,
+        kept=None,
     )
 
 
@@ -32,7 +37,7 @@ def study_trust(state: StudyState, digest: str | None, pool: Pool, seed: int = 0
     Args:
         state: of the study.
         digest: of the model in service; None: there is none.
-        pool: the unlabelled images, with scores of that model.
+        pool: the images, with scores of that model; checks by labels that were removed since do not count.
         seed: of the draws.
 
     Returns:
@@ -46,7 +51,8 @@ def study_trust(state: StudyState, digest: str | None, pool: Pool, seed: int = 0
     Raises:
         StudyError: the ledger cannot be read.
     """
-    checks = state.ledger.checks()[-_MOST:]
+    labelled = set(pool.labelled)
+    checks = [one for one in state.ledger.checks() if one.image in labelled][-_MOST:]
     ages = _ages(checks, digest)
     judged = [
         Judged(one.predicted_dice, one.dice, pool.patients.get(one.image, one.image), ages[one.checkpoint_digest])

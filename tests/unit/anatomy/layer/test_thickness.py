@@ -49,6 +49,14 @@ def test_what_is_far_too_thick_gets_the_largest_offset():
     assert matching_offset([(1.0, 1.1, 1.2)] * 1000) == pytest.approx(-1.5, rel=0.01)
 
 
+@pytest.mark.parametrize("wrong", [-3.0, 2.0])
+def test_a_label_of_absurd_thickness_does_not_move_the_others(wrong):
+    right = [(-0.03, 0.02, 0.07)] * 10
+    mistake = (wrong - 0.1, wrong, wrong + 0.1)
+    assert matching_offset([*right, mistake]) == matching_offset(right)
+    assert matching_offset([(-0.1, 0.0, 0.1), mistake]) == 0, "nobody knows which of the two is right"
+
+
 def test_where_nobody_traced_and_where_no_layer_is_shown_nothing_counts():
     label = _drawn(20, 30)
     label[:34] = 255

@@ -147,10 +147,6 @@ def frame_list_routes(
                 )
             )
         store.remove_label(label, _FINAL)  # a copy goes to `replaced/`
-        try:
-            study.state.ledger.forget_check(image)  # the answer was no verdict on the model's mask
-        except SequalError as error:
-            raise refusal(error) from error
         return {"image": image, "state": "open"}
 
     def labels() -> dict[str, Any]:

@@ -17,6 +17,8 @@ _OFFSETS: Final = (-1.5, 0.0, 1.5)
 _COLUMNS: Final = 8
 #: Frames that stand for no offset at all.
 _PRIOR_FRAMES: Final = 2
+#: Readers differ by tenths of a millimetre: a frame that differs by more from most frames shows something else.
+_OUTLIER_MM: Final = 0.3
 
 
 def thicker_than_drawn(
@@ -48,7 +50,8 @@ def matching_offset(frames: Iterable[tuple[float, ...]]) -> float:
 
     Soft Dice makes a thin layer thicker than the labels have it (Bertels et al., MICCAI 2019), and the mean with the
     starting weights keeps some of theirs. Few frames say little, because readers differ from frame to frame: the offset
-    is drawn towards 0.
+    is drawn towards 0. A frame whose mask is far thicker or thinner than its label, against most frames, says nothing:
+    one label drawn by mistake would make all masks wrong.
 
     Args:
         frames: of each what `thicker_than_drawn` says.
@@ -57,6 +60,9 @@ def matching_offset(frames: Iterable[tuple[float, ...]]) -> float:
     -0.375
     """
     seen = np.array(list(frames), dtype=np.float64).reshape(-1, len(_OFFSETS))
+    if len(seen):
+        now = seen[:, _OFFSETS.index(0.0)]
+        seen = seen[np.abs(now - np.median(now)) <= _OUTLIER_MM]
     if not len(seen):
         return 0.0
     mean = seen.mean(axis=0)

@@ -92,7 +92,7 @@ class MeasureSource:
         Args:
             address: of the server.
             client: of the same.
-            pattern: finds the patient in an id, where the server's images are files.
+            pattern: finds the patient in the id of a file for which the server names none.
 
         Raises:
             ServerError: it does not answer.
@@ -104,6 +104,10 @@ class MeasureSource:
         series = {one.uid: one for one in series_at_server(address)}
         named = series_names(list(series.values()))
         own = patient_of(ids, None, pattern)
-        patients = {image: series[image].patient or image if image in series else own[image] for image in ids}
+        of_files = {one.descriptions[0]: one.patient for one in series.values() if one.patient}
+        patients = {
+            image: series[image].patient or image if image in series else of_files.get(image, own[image])
+            for image in ids
+        }
         names = {image: named.get(image, image) for image in ids}
         return cls(address, names, patients, lambda image: read_frame(client.download_image(image)))

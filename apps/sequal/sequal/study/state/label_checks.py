@@ -51,7 +51,7 @@ class LabelChecks(LedgerPart):
         self._write(replace)
 
     def forget_check(self, image: str) -> None:
-        """Drop the check of an image whose label is taken back; nothing where there is none.
+        """Drop the check of an image; nothing where there is none.
 
         Raises:
             StudyError: the ledger cannot be written.
