@@ -217,7 +217,9 @@ class Settings:
         True, boolean(), "weigh what a network learns from the other by their agreement, exp(−KL) (`method=cross`)"
     )
     contrast_weight: float = _per_request(
-        0.1, number(0), "weight of the contrast with class prototypes after its ramp (`method=cross`); 0: none"
+        0.1,
+        number(0),
+        "weight of the contrast with class prototypes after its ramp (`method=cross`); 0, or `entropy_quantile` 1: none",
     )
     quality_weight: float = _per_request(
         1.0,

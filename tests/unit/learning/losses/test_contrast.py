@@ -127,3 +127,16 @@ def test_the_mean_of_a_large_patch_is_finite_in_half_precision():
     assert loss.item() == pytest.approx(math.log(2), abs=1e-3)
     loss.backward()
     assert bool(features.grad.isfinite().all())
+
+
+def test_the_gradient_of_features_that_dropout_left_out_is_finite_in_half_precision():
+    """Of the first half of the voxels every channel was dropped; the gradient is scaled, as mixed precision has it."""
+    _, classes, reliable = _random(1, 2, (6, 8))
+    raw = torch.randn(1, 4, 6, 8, generator=_generator()).half().requires_grad_()
+    dropped = torch.ones(1, 4, 6, 8).half()
+    dropped[:, :, :3] = 0
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = prototype_contrast_loss(raw * dropped, classes, reliable, _generator())
+    (1024 * loss).backward()
+    assert bool(raw.grad.isfinite().all())
+    assert raw.grad.abs().max() > 0

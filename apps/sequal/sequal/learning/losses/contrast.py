@@ -1,10 +1,16 @@
 """The contrast term of S2: features of uncertain voxels against the prototypes of the classes."""
 
+from typing import Final
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = ["prototype_contrast_loss"]
+
+#: Features that are shorter are not stretched to length 1: where dropout and ReLU leave nothing of them, half precision
+#: would make their gradient infinite, and NaN behind the dropout.
+_SHORTEST: Final = 0.01
 
 
 def prototype_contrast_loss(
@@ -53,7 +59,7 @@ def prototype_contrast_loss(
         return features.sum() * 0.0
     targets = torch.cat([torch.full_like(drawn, index) for index, drawn in enumerate(chosen)])
     prototypes = _prototypes(flat.detach(), torch.stack([members[number] for number in present]))
-    anchors = F.normalize(flat[:, voxels], dim=0)
+    anchors = F.normalize(flat[:, voxels], dim=0, eps=_SHORTEST)
     return F.cross_entropy(anchors.T @ prototypes / temperature, targets)
 
 
