@@ -219,7 +219,7 @@ class Settings:
     contrast_weight: float = _per_request(
         0.1,
         number(0),
-        "weight of the contrast with class prototypes after its ramp (`method=cross`); 0, or `entropy_quantile` 1: none",
+        "weight of contrast with class prototypes after its ramp (`method=cross`); 0, or `entropy_quantile` 1: none",
     )
     quality_weight: float = _per_request(
         1.0,
