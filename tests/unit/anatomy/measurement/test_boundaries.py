@@ -106,6 +106,17 @@ def test_a_notch_in_the_rounded_end_of_a_wall_is_no_second_wall() -> None:
     assert boundaries_from_mask(mask).crowded == 1
 
 
+def test_a_notch_inside_a_long_wall_is_no_second_wall_and_a_short_one_above_it_is() -> None:
+    mask = np.zeros((400, 60), dtype=np.uint8)
+    mask[:, 20:30] = 1
+    mask[200:204, 20:28] = 0
+    mask[200:204, 20] = 1  # seven free pixels in four columns
+    found = boundaries_from_mask(mask)
+    assert (found.crowded, found.several_pieces) == (4, False)
+    mask[100:120, 5:9] = 1
+    assert boundaries_from_mask(mask).several_pieces
+
+
 def test_longest_run_of_a_forked_column_counts() -> None:
     mask = np.zeros((6, 20), dtype=np.uint8)
     mask[:, 8:14] = 1

@@ -19,6 +19,8 @@ _STEEPEST_SLOPE: Final = 0.3
 _LARGEST_OVERLAP: Final = 0.1
 #: A hole, or a notch in a ragged end, may be this part of the layer's mean thickness high.
 _LARGEST_HOLE: Final = 0.5
+#: Columns with something beside the layer, over those measured, that a notch or a stray stroke makes.
+_STRAY_SHARE: Final = 0.02
 #: Components looked at, widest first: a noisy map has tens of thousands, and the layer is not among the last.
 _MOST_COMPONENTS: Final = 2000
 
@@ -59,6 +61,11 @@ class Boundaries:
     def measured(self) -> NDArray[np.bool_]:
         """Columns `(W,)` that have both boundaries."""
         return np.isfinite(self.li) & np.isfinite(self.ma)
+
+    @property
+    def several_pieces(self) -> bool:
+        """Whether more is drawn beside the layer's own piece than a notch in it or a stray stroke."""
+        return self.crowded > max(1.0, _STRAY_SHARE * int(self.measured.sum()))
 
     def within(self, columns: NDArray[np.bool_]) -> "Boundaries":
         """The same in the columns `(W,)` that are True, NaN in the others."""

@@ -126,7 +126,7 @@ def measure_imt(boundaries: Boundaries, calibration: Calibration) -> ImtMeasurem
     dx, dy = calibration.spacing_mm or (1.0, 1.0)
     columns = np.flatnonzero(boundaries.measured)
     if not columns.size:
-        return ImtMeasurement(None, None, None, None, None, 0, calibration, _flags(calibration, None, None, 0))
+        return ImtMeasurement(None, None, None, None, None, 0, calibration, _flags(calibration, None, None))
     thickness = (boundaries.ma[columns] - boundaries.li[columns]) * dy
     length, thickest = columns.size * dx, float(thickness.max())
     return ImtMeasurement(
@@ -137,7 +137,7 @@ def measure_imt(boundaries: Boundaries, calibration: Calibration) -> ImtMeasurem
         length=length,
         columns=int(columns.size),
         calibration=calibration,
-        flags=(*outside, *_flags(calibration, length, thickest, boundaries.crowded)),
+        flags=(*outside, *_flags(calibration, length, thickest, several_pieces=boundaries.several_pieces)),
     )
 
 
@@ -161,8 +161,10 @@ def _calibrated_part(
     return replace(boundaries, li=li, ma=ma), calibration, ("outside_region",)
 
 
-def _flags(calibration: Calibration, length: float | None, thickest: float | None, crowded: int) -> tuple[Flag, ...]:
-    flags: list[Flag] = ["several_pieces"] if crowded else []
+def _flags(
+    calibration: Calibration, length: float | None, thickest: float | None, *, several_pieces: bool = False
+) -> tuple[Flag, ...]:
+    flags: list[Flag] = ["several_pieces"] if several_pieces else []
     if length is None or thickest is None:
         flags.append("no_layer")
     if not calibration.calibrated:

@@ -22,8 +22,6 @@ _LARGEST_SHARE: Final = 0.5
 _THICKEST_MM: Final = 4.0
 #: A traced wall is one piece or a few.
 _MOST_PIECES: Final = 20
-#: Share of the drawn columns that may hold something beside the layer before a word is said.
-_CROWDED_SHARE: Final = 0.02
 #: A stroke by mistake shows in fewer columns.
 _FEWEST_COLUMNS: Final = 3
 #: Share of the drawn columns that has to be measurable, lest the thickness be that of a corner.
@@ -86,7 +84,7 @@ def _frame_warnings(frame: NDArray[np.uint8], calibration: Calibration) -> list[
         )
     warnings = []
     boundaries = boundaries_from_mask(frame)
-    crowded, measured = boundaries.crowded, int(boundaries.measured.sum())
+    measured = int(boundaries.measured.sum())
     if columns < _FEWEST_COLUMNS:
         warnings.append(f"Only {columns} of {frame.shape[0]} columns show the layer. Check whether you meant this.")
     elif measured < _MEASURED_SHARE * columns:
@@ -94,10 +92,10 @@ def _frame_warnings(frame: NDArray[np.uint8], calibration: Calibration) -> list[
             f"Only {measured} of the {columns} columns that show the layer can be measured: in the others it touches "
             "the edge of the picture or what is not annotated, or lies beside the longest piece."
         )
-    if crowded > max(1.0, _CROWDED_SHARE * columns):
+    if boundaries.several_pieces:
         warnings.append(
-            f"{crowded} of {columns} columns show the layer more than once. Only its longest piece is measured; erase "
-            "the other wall."
+            f"{boundaries.crowded} of {columns} columns show the layer more than once. Only its longest piece is "
+            "measured; erase the other wall."
         )
     pieces = ndimage.label(layer, structure=_EIGHT_NEIGHBOURS)[1]
     if pieces > _MOST_PIECES:
