@@ -13,6 +13,7 @@ from sequal.errors import CheckpointError, StudyError
 from sequal.experiments.cell import CellPlayer, round_file
 from sequal.experiments.dataset import Dataset, prepare_dataset
 from sequal.experiments.plan import FULL, Cell, Plan
+from sequal.memory import give_memory_back
 from sequal.prediction import check_fits, choose_device
 from sequal.study.state import load_checkpoint, publish
 
@@ -110,6 +111,7 @@ class Experiment:
                 CellPlayer(self.folder, self.plan, cell, divided, device, progress).play()
         except Timeout:
             return False
+        give_memory_back()  # else a process of twenty cells holds some GB that it does not need
         self._forget_start(cell)
         return True
 
