@@ -48,20 +48,37 @@ def test_an_unreadable_image_is_named_once(items, tmp_path, caplog):
     assert sum("bad" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_the_cache_holds_what_it_may_and_drops_the_least_used(items, monkeypatch):
-    reads = []
+@pytest.fixture
+def reads(monkeypatch):
+    """Names of the files that were read."""
+    names = []
 
     def counted(path):
-        reads.append(path.name)
+        names.append(path.name)
         return read_frame(path)
 
-    monkeypatch.setattr("sequal.anatomy.model.read_frame", counted)
+    monkeypatch.setattr("sequal.preparation.working_frames.read_frame", counted)
+    return names
+
+
+def test_the_cache_holds_what_it_may_and_drops_the_least_used(items, reads):
     still = 48 * 64 * 2
     frames = WorkingFrames(settings(), cache_bytes=4 * still)
     for item in (items[0], items[1], items[0], items[2], items[0], items[1]):
         assert frames.get(item) is not None
     # The clip of three frames is the least used when the fifth frame comes, and has to be read again.
     assert reads == ["im0.nii.gz", "im1.nii.gz", "im2.nii.gz", "im1.nii.gz"]
+
+
+def test_an_image_that_was_just_read_is_not_read_again(items, reads):
+    frames = WorkingFrames(settings(), cache_bytes=0)
+    frames.get(items[0])
+    image = frames.image(items[0])
+    assert reads == ["im0.nii.gz"]
+    np.testing.assert_array_equal(image.pixels, read_frame(items[0].image).pixels)
+    assert frames.image(items[1]).grid == (96, 64, 3)
+    items[2].image.unlink()
+    assert frames.image(items[2]) is None
 
 
 @pytest.mark.parametrize("bits", [8, 16])

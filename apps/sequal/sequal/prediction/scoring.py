@@ -12,8 +12,7 @@ from torch import Tensor
 from sequal.acquisition import BALD, SQA, score_all
 from sequal.anatomy.models import model_of
 from sequal.distributed import spread
-from sequal.errors import ImageError
-from sequal.files.imaging import Frame, read_frame
+from sequal.files.imaging import Frame
 from sequal.prediction.loading import LoadedPair
 from sequal.prediction.mc_dropout import bald_of_frames
 from sequal.prediction.passes import FRAMES_AT_ONCE, Looked
@@ -86,7 +85,7 @@ def _scored(
     by_branch = loaded.branched is not None and model_of(settings).branch_tells
     for group in groups_of_one_grid(items, frames):
         grid, pixels = group[0][1].grid, torch.cat([frame.pixels for _, frame in group])
-        masks = iter(()) if by_branch else _one_by_one(group)
+        masks = iter(()) if by_branch else _one_by_one(group, frames)
         parts: list[dict[str, Tensor]] = []
         told: list[_Told] = []
         # A long clip is scored part by part, so that its probabilities are never all in memory at once.
@@ -112,12 +111,13 @@ def _scored(
             yield item.id, frames.unreadable[item.id]
 
 
-def _one_by_one(group: Sequence[tuple[Item, WorkingFrame]]) -> Iterator[tuple[Frame, WorkingFrame] | None]:
+def _one_by_one(
+    group: Sequence[tuple[Item, WorkingFrame]], frames: WorkingFrames
+) -> Iterator[tuple[Frame, WorkingFrame] | None]:
     """Each frame of the images, and a volume as a whole; None where the file is gone since it was first read."""
     for item, working in group:
-        try:
-            image = read_frame(item.image)
-        except ImageError:
+        image = frames.image(item)
+        if image is None:
             yield from [None] * working.frames
             continue
         for place in range(working.frames):
