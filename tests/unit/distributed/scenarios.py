@@ -29,19 +29,20 @@ TRAININGS = {
     "layers that are not used": {"method": "sequal", "network": "unetplusplus"},
     "two networks": {"method": "cross", "contrast_weight": 1.0, "cross_weight": 1.0, "entropy_quantile": 0.97},
     "streams apart": {"method": "cross", "network": "basic_unet", "contrast_weight": 0.0, "apart": True},
+    "one patch before two": {"method": "cross", "contrast_weight": 0.0, "apart": True, "labelled": 1},
 }
 
 
-def batch():
-    """Three patches, so that two processes have two and one; one has no label."""
+def batch(labelled=2):
+    """Three patches, so that two processes have two and one; the last ones have no label."""
     generator = torch.Generator().manual_seed(0)
     views = [torch.rand(3, 1, 64, 64, generator=generator) for _ in range(2)]
     label = (views[0] > 0.6).to(torch.uint8)
-    label[2] = 255
+    label[labelled:] = 255
     return Batch(*views, label)
 
 
-def train(method, apart=False, frozen=False, **changes):
+def train(method, apart=False, frozen=False, labelled=2, **changes):
     """The outputs of the steps, and what the networks say of an image afterwards."""
     values = settings(**COMMON, method=method, **changes)
     with torch.random.fork_rng():
@@ -50,7 +51,7 @@ def train(method, apart=False, frozen=False, **changes):
         pair = METHODS[method].pair.create(shapes, values.ema_alpha)
         if frozen:
             pair.freeze_statistics()
-        trainer, outputs = METHODS[method].trainer(pair, repeat(batch()), values, CPU, streams_apart=apart), []
+        trainer, outputs = METHODS[method].trainer(pair, repeat(batch(labelled)), values, CPU, streams_apart=apart), []
         trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: outputs.append(engine.state.output))
         trainer.run()
     pair.eval()

@@ -157,8 +157,9 @@ class _BatchNormOnCpus(_BatchNorm):
         variance = _sum((x - _by_channel(mean, x)).square().sum(over)) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            # By `data`: of patches passed as a whole, torch keeps them for the backward pass.
+            self.running_mean.data.lerp_(mean, self.momentum)
+            self.running_var.data.lerp_(variance * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return torch.addcmul(_by_channel(shift, x), x, _by_channel(scale, x)).to(x.dtype)
