@@ -56,6 +56,25 @@ def test_weights_that_know_another_structure_are_none(study):
     assert anchor.agreement < 0.3
 
 
+def test_two_labels_that_they_miss_do_not_say_that_they_know_another_structure(study):
+    pair = _Pair(-1.0)
+    for count in (1, 2):
+        anchor = _found(study, pair, study.labelled[:count])
+        assert anchor.pair is pair
+        assert anchor.agreement < 0.3
+
+
+def test_weights_that_find_a_quarter_of_the_labels_are_the_anchor(tmp_path):
+    """On pictures of a scanner on which they miss most walls."""
+    study = make_study(tmp_path / "study", labelled=4)
+    for item in study.labelled[1:]:
+        drawn = np.asarray(nib.load(item.label).dataobj)
+        write_label(item.label, np.roll(drawn, -18, axis=1))
+    pair = _Pair(1.0)
+    assert _found(study, pair).pair is pair
+    assert _found(study, pair, study.labelled[1:]).pair is None
+
+
 def test_the_convention_is_that_of_the_labels(study):
     plain = _found(study, _Pair(1.0)).convention
     for item in study.labelled:
