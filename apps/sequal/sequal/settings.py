@@ -107,7 +107,7 @@ class Settings:
     labels: str = _fixed("", names(), "names of the structures in volumes, the first is value 1 (`models=volume`)")
     volume_spacing: str = _fixed(
         "auto",
-        triple(0.05, 20),
+        triple(0.01, 50),
         "voxel that volumes are resampled to, in mm to the right, to the front, upwards; auto: the study's median",
     )
     volume_patch: str = _fixed(

@@ -154,14 +154,15 @@ def _lowest(told: Sequence[_Told]) -> float:
 
 
 def groups_of_one_grid(items: Sequence[Item], frames: WorkingFrames) -> Iterator[list[tuple[Item, WorkingFrame]]]:
-    """Readable neighbours of one working grid, as many as go through the networks together."""
+    """Readable neighbours of one working grid, as many as go through the networks together; each volume by itself."""
     group: list[tuple[Item, WorkingFrame]] = []
     for item in items:
         frame = frames.get(item)
         if frame is None:
             continue
         held = sum(other.frames for _, other in group)
-        if group and (frame.grid.working != group[0][1].grid.working or held + frame.frames > FRAMES_AT_ONCE):
+        at_once = FRAMES_AT_ONCE if frame.grid.window is None else 1  # where a mask fits into memory, a score does
+        if group and (frame.grid.working != group[0][1].grid.working or held + frame.frames > at_once):
             yield group
             group = []
         group.append((item, frame))

@@ -10,10 +10,11 @@ from sequal.errors import CheckpointError, ImageError, LabelError, SettingsError
 from sequal.files.imaging import read_frame
 from sequal.learning.methods import METHODS
 from sequal.learning.training import run_round
-from sequal.prediction import check_fits, load_pair, predict_image
+from sequal.prediction import check_fits, groups_of_one_grid, load_pair, predict_image
 from sequal.prediction.passes import in_windows
 from sequal.preparation.augmentation import IMAGE, LABEL
 from sequal.preparation.volume_grid import VolumeGrid
+from sequal.preparation.working_frames import WorkingFrames
 from sequal.settings import MODEL_NAMES, Settings
 from sequal.study.items import Item
 from sequal.study.state import StudyState, load_checkpoint
@@ -219,6 +220,21 @@ def test_a_study_of_tiny_volumes_gets_a_patch_that_networks_can_learn_from(tmp_p
     planned = with_plan(chosen(volume_spacing="auto", volume_patch="auto"), [path], tmp_path / "plan.json")
     assert planned.volume_patch == "32,16,16"
     assert model_of(planned).read(path).grid.working == (12, 10, 8)
+
+
+def test_volumes_are_scored_one_by_one(tmp_path):
+    """Of a large one the networks' answers take gigabytes."""
+    items = [Item(name, write(tmp_path / f"{name}.nii.gz", np.zeros((8, 8, 8)), np.eye(4))) for name in "ab"]
+    assert [len(group) for group in groups_of_one_grid(items, WorkingFrames(chosen()))] == [1, 1]
+
+
+@pytest.mark.parametrize("size", [0.02, 30.0])
+def test_a_study_of_the_finest_or_the_coarsest_voxels_starts_again(size, tmp_path):
+    path = write(tmp_path / "a.nii.gz", np.zeros((20, 20, 8), np.int16), np.diag([size, size, size, 1.0]))
+    auto = chosen(volume_spacing="auto", volume_patch="auto")
+    planned = with_plan(auto, [path], tmp_path / "plan.json")
+    assert planned.volume_spacing_mm == pytest.approx((size,) * 3)
+    assert with_plan(auto, [path], tmp_path / "plan.json") == planned
 
 
 def test_volumes_of_other_spacing_axes_and_shape_are_learnt_together(tmp_path):
