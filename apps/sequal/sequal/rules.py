@@ -75,7 +75,7 @@ def names() -> Rule:
         if not isinstance(raw, str):
             raise ValueError(raw)
         found = [name.replace("_", " ").strip() for name in raw.split(",")] if raw.strip() else []
-        folded = {name.casefold() for name in found}
+        folded = {re.sub(r"[\s-]+", " ", name).casefold() for name in found}  # as segments are told apart
         if not all(found) or len(folded) < len(found) or len(found) > _MOST_NAMES or REVIEW in folded:
             raise ValueError(raw)
         return ",".join(found)
