@@ -60,9 +60,19 @@ def test_a_corrected_label_judges_the_mask_that_the_former_one_judged(world):
     random_checkpoint(study.state.published, seed=1)
     train(study.state, ["im0"])
     checks.check("im0")
-    (corrected,) = study.state.ledger.checks()
-    assert replace(corrected, checked_at=right.checked_at) == right
+    assert study.state.ledger.checks() == [right]
     study.starting_weights.unlink()  # the model that was judged is gone, and so is the judgement
+    checks.check("im0")
+    assert study.state.ledger.checks() == []
+
+
+def test_a_former_model_of_other_settings_judges_nothing(world):
+    study, store = world
+    checks = LabelChecks(study, lambda: store)
+    checks.check("im0")
+    random_checkpoint(study.state.published, seed=1)
+    train(study.state, ["im0"])
+    study.settings = settings(models="volume", labels="liver")
     checks.check("im0")
     assert study.state.ledger.checks() == []
 

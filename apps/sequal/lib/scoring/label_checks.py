@@ -2,7 +2,9 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -10,8 +12,9 @@ import torch
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from lib.configs import Study
+from sequal.errors import CheckpointError
 from sequal.files.imaging.claims import large_images_take_turns
-from sequal.prediction import PREDICTED_DICE, check_label, learnt_from, load_pair
+from sequal.prediction import PREDICTED_DICE, check_label, check_serves, learnt_from, load_pair
 from sequal.processor import step_back_thread
 from sequal.study.items import Item
 from sequal.study.state import StudyModels
@@ -25,7 +28,8 @@ class LabelChecks:
     """Checks submitted labels in a thread of its own: no annotator waits for it, and nothing that he did depends on it.
 
     A label whose image the model in service has learnt from says nothing of that model. Where it replaces one that was
-    checked, it is checked with the same model as that one, or, if that model is not kept, the former check is dropped.
+    checked, it is checked with the same model as that one. If that model is not kept, or cannot make masks with
+    the present settings, the former check is dropped.
 
     Args:
         study: its model in service and its ledger.
@@ -76,18 +80,21 @@ class LabelChecks:
         serving = next((model.round for model in kept if model.in_service), None)
         former = next((one for one in ledger.checks() if one.image == image), None)
         if image not in learnt_from(ledger.rounds(), serving):
-            loaded = study.served.load()
+            loaded, checked_at = study.served.load(), time.time()
         elif former is None:
             return
         else:
-            judged = next((model.path for model in kept if model.digest == former.checkpoint_digest), None)
-            if judged is None:
+            checked_at = former.checked_at  # trust tells the age of a model by the time of its checks
+            try:
+                judged = next(model.path for model in kept if model.digest == former.checkpoint_digest)
+                loaded = load_pair(judged, study.device)
+                check_serves(loaded, study.settings, judged.name)
+            except (StopIteration, CheckpointError):
                 ledger.forget_check(image)
                 return
-            loaded = load_pair(judged, study.device)
         label = store.get_label_uri(store.get_label_by_image_id(image, tag), tag)
         file = Path(store.get_image_uri(image))
         predicted = ledger.score_of(loaded.digest, PREDICTED_DICE, image)
         with large_images_take_turns(file):
             found = check_label(Item(image, file, Path(label)), loaded, study.settings, study.device, predicted)
-        ledger.put_check(found)
+        ledger.put_check(replace(found, checked_at=checked_at))
