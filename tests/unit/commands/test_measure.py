@@ -1,11 +1,15 @@
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from sequal.commands.measuring.measure import parse_spacing
+from sequal.commands.measuring.source import MeasureSource
 from sequal.errors import SettingsError
+from sequal.files.dicom.series_list import ListedSeries
+from sequal.files.dicom.text import short_text
 from unit.commands.studies import random_checkpoint, words
 from unit.synthetic_study import band, write_image, write_label
 
@@ -144,3 +148,18 @@ def test_a_study_of_volumes_is_refused_by_commands_that_know_frames_alone(run, s
     assert result.exit_code == 2
     assert f"Expected `models` to be carotid for `{command}`, got volume" in words(result.output)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_patients_of_a_server_on_a_folder(monkeypatch):
+    """It shows each file as a study of that name; where it knows no patient, the name is the PatientID."""
+    known = {"a^1": "ann", "n" * 80: "ben"}
+    ids = [*known, "p07_left", "p07_" + "r" * 80]
+    series = [
+        ListedSeries(f"1.{n}", f"2.{n}", patient=short_text(known.get(one, one)), descriptions=(short_text(one), ""))
+        for n, one in enumerate(ids)
+    ]
+    monkeypatch.setattr("sequal.commands.measuring.source.series_at_server", lambda _: series)
+    client = SimpleNamespace(labelled=lambda: dict.fromkeys(ids, False))
+    patients = MeasureSource.server("http://server", client, r"^(?P<patient>p\d+)_").patients
+    assert patients == known | {image: "p07" for image in ids[2:]}
+    assert MeasureSource.server("http://server", client).patients == known | {image: image for image in ids[2:]}

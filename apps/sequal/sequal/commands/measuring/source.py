@@ -10,6 +10,7 @@ from sequal.commands.pacs_study import PacsStudy
 from sequal.errors import StudyError
 from sequal.files.dicom.series_frame import series_frame
 from sequal.files.dicom.series_list import series_names
+from sequal.files.dicom.text import short_text
 from sequal.files.imaging import Frame, given_calibration, read_frame
 from sequal.study.folder import images_by_id
 from sequal.study.state import MANIFEST_NAME, patient_of
@@ -104,9 +105,12 @@ class MeasureSource:
         series = {one.uid: one for one in series_at_server(address)}
         named = series_names(list(series.values()))
         own = patient_of(ids, None, pattern)
-        of_files = {one.descriptions[0]: one.patient for one in series.values() if one.patient}
+        # Where nothing names the patient of a file, the server gives the image's id, and the pattern may know better.
+        of_files = {
+            one.descriptions[0]: one.patient for one in series.values() if one.patient not in ("", one.descriptions[0])
+        }
         patients = {
-            image: series[image].patient or image if image in series else of_files.get(image, own[image])
+            image: series[image].patient or image if image in series else of_files.get(short_text(image), own[image])
             for image in ids
         }
         names = {image: named.get(image, image) for image in ids}
