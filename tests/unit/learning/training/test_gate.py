@@ -97,6 +97,7 @@ def test_a_round_that_lost_every_label_of_a_single_patient_is_held_back(labels):
     assert not _decide(lost).publish
     assert _decide([_label("no layer", 1.0, 0.0, 0.0)]).publish is False
     assert _decide([_label("a little worse", 0.8, 0.7, 0.65)]).publish  # as two readers differ
+    assert _decide([_label("a little worse, across the limit", 0.31, 0.3, 0.29)]).publish
     assert _decide([*lost, _label("kept", 0.8, 0.8, 0.8, patient="p")]).publish
     assert _decide(lost, in_service=False).publish
 

@@ -99,7 +99,8 @@ def decide(figures: Sequence[LabelFigures], *, finite: bool, in_service: bool) -
 
     Some labels of a good round object all the same. The round is held back when so many do, among all labels or among
     the new ones, as fewer than one good round in 40 would show, when the mean Dice over the patients fell beyond its
-    own error, or when the round lost the place of every label: that is no chance of a single patient either.
+    own error, or when the round made every label worse and lost the place of all: that is no chance of a single
+    patient either.
 
     Args:
         figures: of every label that judges.
@@ -161,7 +162,7 @@ def _objection(figures: Sequence[LabelFigures], doubted: set[str], change: NDArr
         if voices.size and chance(float(voices.sum()), voices.size) <= _ALPHA:
             look = f" (look at {', '.join(sorted(doubted)[:_NAMED])})" if doubted else ""
             return f"{sum(objecting)} of {len(labels)} {kind} contradict the others or became worse{look}"
-    if all(label.before >= _ANOTHER_PLACE > label.after for label in figures):
+    if all(label.worse and label.before >= _ANOTHER_PLACE > label.after for label in figures):
         return "the new model does not find again what it learned from, and the model in service found it"
     if change.size > 1 and change.mean() < -_SLIGHT:
         same = bool(np.ptp(change) < 1e-12)
