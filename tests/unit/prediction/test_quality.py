@@ -166,6 +166,15 @@ def test_of_an_empty_mask_the_branch_says_which_dice_to_expect(tmp_path, loaded)
     assert dice_to_expect(0.75, found.quality) == 0.75
 
 
+def test_the_pool_is_scored_without_a_map_of_the_errors_of_each_mask(tmp_path, both, monkeypatch):
+    monkeypatch.setattr("sequal.prediction.prediction.mask_quality", None)
+    item = Item("i", write_image(tmp_path / "i.nii.gz", band(np.random.default_rng(0))[0]))
+    frames = WorkingFrames(settings(), cache_bytes=0)
+    scores = score_items([item], both[1], frames, settings(), CPU, lambda *_: None, acquisitions={SQA})["i"]
+    assert 0 < scores[PREDICTED_DICE] < 1
+    assert 0 < scores[SQA] < 1
+
+
 def test_two_threads_use_one_network(tmp_path, both):
     _, loaded = both
     rng = np.random.default_rng(0)

@@ -74,7 +74,14 @@ def predict_image(
 
 
 def judge_mask(
-    frame: Frame, working: WorkingFrame, looked: Looked, loaded: LoadedPair, model: Model, device: torch.device
+    frame: Frame,
+    working: WorkingFrame,
+    looked: Looked,
+    loaded: LoadedPair,
+    model: Model,
+    device: torch.device,
+    *,
+    with_errors: bool = True,
 ) -> tuple[NativePrediction, float | None, float | None, Quality | None]:
     """What annotators are shown of an image, and how good it is expected to be.
 
@@ -86,17 +93,19 @@ def judge_mask(
         loaded: the networks.
         model: what is segmented.
         device: where the networks are.
+        with_errors: whether `quality` is wanted of any mask; else only of an empty one.
 
     Returns:
         `shown`, `confidence`, `predicted_dice` and `quality` of a `Prediction`.
     """
     raw = model.to_native(looked.log_p[loaded.shown], working.grid)
     shown = model.clean(raw, frame, loaded.surroundings)
-    if looked.wrong is None and loaded.branched is not None and not shown.classes.any():
+    empty = not shown.classes.any()
+    if looked.wrong is None and loaded.branched is not None and empty:
         looked = loaded.look(working.pixels, working.grid, device)
     sure = [dice for one in _separate(model, shown.foreground) if (dice := expected_dice(one)) is not None]
     confidence = loaded.confidence.of(min(sure)) if sure else None
-    quality = mask_quality(looked, loaded, working.grid, raw.classes, shown.classes)
+    quality = mask_quality(looked, loaded, working.grid, raw.classes, shown.classes) if with_errors or empty else None
     return shown, confidence, dice_to_expect(confidence, quality, branch_tells=model.branch_tells), quality
 
 

@@ -143,7 +143,7 @@ def _told(
     """Confidence and Dice that annotators are told of the mask of one frame."""
     if mask is None:
         return None, None
-    _, confidence, told, _ = judge_mask(*mask, looked, loaded, model_of(settings), device)
+    _, confidence, told, _ = judge_mask(*mask, looked, loaded, model_of(settings), device, with_errors=False)
     return confidence, told
 
 
