@@ -35,8 +35,9 @@ class ImtMeasurement:
         columns: Number of measured columns.
         calibration: Size of a pixel and its source.
         flags: What the reader must know before using the figures. `several_pieces`: something is drawn beside
-            the layer's own piece, whose thickness alone this is. `outside_region`: columns lie outside the part of the
-            frame for which the calibration holds; they are left out, or all are measured in pixels where none is left.
+            the layer's own piece, whose thickness alone this is, in more than one column and in more than 2 % of the
+            number measured. `outside_region`: columns lie outside the part of the frame for which the calibration
+            holds; they are left out, or all are measured in pixels where none is left.
     """
 
     mean: float | None
