@@ -151,8 +151,9 @@ def _label_of(volumes, values, tmp_path):
     return path, model_of(chosen()).read(item.image)
 
 
+@pytest.mark.parametrize("axes", [(), (1,), (1, 1)])
 @pytest.mark.parametrize("codes", ["RAS", "LAS", "RPS", "SLA"])
-def test_a_label_that_lies_on_its_volume_in_another_order_is_turned(codes, tmp_path):
+def test_a_label_that_lies_on_its_volume_in_another_order_is_turned(codes, axes, tmp_path):
     """As programs write it that turn a volume before they segment it."""
     rng = np.random.default_rng(0)
     affine = np.array([[-2.0, 0.1, 0, 40], [0.1, 2.0, 0, -30], [0, 0, 3, 7], [0, 0, 0, 1]])
@@ -162,7 +163,8 @@ def test_a_label_that_lies_on_its_volume_in_another_order_is_turned(codes, tmp_p
         nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt(codes)
     )
     nib.save(image, tmp_path / "image.nii.gz")
-    nib.save(nib.Nifti1Image(truth, affine).as_reoriented(turn), tmp_path / "label.nii.gz")
+    turned = nib.Nifti1Image(truth, affine).as_reoriented(turn)
+    write(tmp_path / "label.nii.gz", np.asarray(turned.dataobj).reshape(*turned.shape, *axes), turned.affine)
     model = model_of(chosen())
     found = model.read_label(tmp_path / "label.nii.gz", model.read(tmp_path / "image.nii.gz"))
     np.testing.assert_array_equal(found, truth)
@@ -177,6 +179,17 @@ def test_of_a_label_that_lies_elsewhere_the_order_of_its_voxels_counts(affine, t
     label = write(tmp_path / "label.nii.gz", truth, affine)
     model = model_of(chosen())
     np.testing.assert_array_equal(model.read_label(label, model.read(tmp_path / "image.nii.gz")), truth)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_of_a_label_whose_place_is_none_the_order_of_its_voxels_counts(value, tmp_path):
+    truth = np.random.default_rng(0).integers(0, 3, (20, 18, 16), np.uint8)
+    image = write(tmp_path / "image.nii.gz", truth.astype(np.float32), np.diag([-2.0, 2.0, 3.0, 1.0]))
+    label = nib.Nifti1Image(truth, np.diag([2.0, 2.0, 3.0, 1.0]))
+    label.header["srow_x"][0] = value
+    nib.save(nib.Nifti1Image(truth, None, label.header), tmp_path / "label.nii.gz")
+    guard = LabelGuard(StudyState.open(tmp_path / "state", chosen()), chosen())
+    np.testing.assert_array_equal(guard.read("image", image, tmp_path / "label.nii.gz")[1], truth)
 
 
 def test_a_value_outside_the_map_is_named(volumes, tmp_path):

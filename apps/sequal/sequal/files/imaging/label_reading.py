@@ -18,7 +18,7 @@ from sequal.files.imaging.names import IMAGE_SUFFIXES, image_suffix
 from sequal.files.imaging.nifti import read_nifti_array
 from sequal.files.imaging.nrrd_file import read_nrrd_label
 from sequal.files.imaging.picture import read_classes
-from sequal.files.imaging.placement import itk_affine
+from sequal.files.imaging.placement import is_usable, itk_affine
 from sequal.files.imaging.segments import Segment, name_classes
 from sequal.files.imaging.self_contained import check_self_contained
 from sequal.labels import LABEL_NAMES
@@ -140,12 +140,15 @@ def stored_label_says_no_layer(path: Path) -> bool:
 
 def _turned(label: NDArray[np.uint8], source: Path, affine: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The label of a volume along the axes of the volume, if its own header says that it lies on it exactly."""
-    image, seen = nib.load(source), itk_affine(source, "nifti")
+    if set(label.shape[3:]) == {1}:
+        label = label.reshape(label.shape[:3])
+    image = nib.load(source)
+    nowhere = not any(int(image.header.get(code, 0)) for code in ("sform_code", "qform_code"))
+    if label.ndim != 3 or nowhere or not is_usable(image.affine):
+        return label
+    seen = itk_affine(source, "nifti")
     lies = image.affine if seen is None else seen  # as the affine of the volume was read
     own, wanted = (nib.orientations.io_orientation(one) for one in (lies, affine))
-    nowhere = not any(int(image.header.get(code, 0)) for code in ("sform_code", "qform_code"))
-    if label.ndim != 3 or nowhere or np.isnan(own).any():
-        return label
     turn = nib.orientations.ornt_transform(own, wanted)
     place = lies @ nib.orientations.inv_ornt_aff(turn, label.shape)
     if not np.allclose(place, affine, atol=_SAME_PLACE * np.linalg.norm(affine[:3, :3], axis=0).min()):
