@@ -127,6 +127,8 @@ def test_where_a_volume_is_narrower_than_a_window_its_border_goes_on():
         ("left_kidney,right_kidney", False),
         ("liver,Kidney_R,Kidney_L", False),
         ("linke_Lunge,rechte_Lunge", False),
+        ("kidney_(left),kidney_(right)", False),
+        ("LV,RV", True),
     ],
 )
 def test_volumes_are_mirrored_unless_that_makes_left_right(labels, mirrored):

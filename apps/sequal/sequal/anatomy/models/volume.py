@@ -215,7 +215,7 @@ def _without_side(name: str) -> str:
     >>> _without_side("Left kidney"), _without_side("kidney R"), _without_side("liver")
     ('kidney', 'kidney', 'liver')
     """
-    return "-".join(word for word in same_name(name).split("-") if not _SIDE.fullmatch(word))
+    return "-".join(word for word in re.findall(r"\w+", same_name(name)) if not _SIDE.fullmatch(word))
 
 
 def label_volumes_ml(
