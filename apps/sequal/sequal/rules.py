@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sequal.labels import NO_READERS, REVIEW
+from sequal.labels import NO_READERS, NOT_ANNOTATED, REVIEW, same_name
 
 __all__ = [
     "Rule",
@@ -75,14 +75,15 @@ def names() -> Rule:
         if not isinstance(raw, str):
             raise ValueError(raw)
         found = [name.replace("_", " ").strip() for name in raw.split(",")] if raw.strip() else []
-        folded = {re.sub(r"[\s-]+", " ", name).casefold() for name in found}  # as segments are told apart
-        if not all(found) or len(folded) < len(found) or len(found) > _MOST_NAMES or REVIEW in folded:
+        told_apart = {same_name(name) for name in found}
+        no_name = {"", *map(same_name, (REVIEW, NOT_ANNOTATED))}
+        if told_apart & no_name or len(told_apart) < len(found) or len(found) > _MOST_NAMES:
             raise ValueError(raw)
         return ",".join(found)
 
     return Rule(
-        f"names with commas between them (`_` for a blank), each once, none of them {REVIEW}, at most {_MOST_NAMES}, "
-        "or empty",
+        f"names with commas between them (`_` for a blank), each once, none of them {REVIEW} or {NOT_ANNOTATED}, "
+        f"at most {_MOST_NAMES}, or empty",
         parse,
     )
 

@@ -19,10 +19,9 @@ from sequal.errors import ImageError, LabelError, SettingsError
 from sequal.files.imaging import Frame, read_label, says_no_layer
 from sequal.files.imaging.dicom_series import SeriesImage
 from sequal.files.imaging.layout import Layout
-from sequal.files.imaging.segment_names import same_name
 from sequal.files.imaging.volume_series import read_volume_series
 from sequal.files.imaging.volume_slices import FEWEST_SLICES, volume_slices
-from sequal.labels import BACKGROUND, IGNORE
+from sequal.labels import BACKGROUND, IGNORE, same_name
 from sequal.learning.refinement import FusionResult, fuse
 from sequal.preparation.augmentation import volume_geometry, volume_intensity
 from sequal.preparation.normalisation import normalise_intensity

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from sequal.files.imaging import Calibration
-from sequal.files.imaging.segment_names import same_name
+from sequal.labels import same_name
 
 __all__ = [
     "ANATOMY",

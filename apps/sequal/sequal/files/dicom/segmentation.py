@@ -30,8 +30,8 @@ from sequal.files.dicom.equipment import (
 from sequal.files.dicom.grid import STEP_MM
 from sequal.files.dicom.identity import ImageIdentity
 from sequal.files.dicom.labels import OutgoingLabel
-from sequal.files.imaging.dicom_seg import NO_LAYER, NOT_ANNOTATED
-from sequal.labels import IGNORE, LABEL_NAMES
+from sequal.files.imaging.dicom_seg import NO_LAYER
+from sequal.labels import IGNORE, LABEL_NAMES, NOT_ANNOTATED
 
 __all__ = ["is_refined", "label_segmentation"]
 

@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequal.errors import LabelError
-from sequal.files.imaging.segment_names import class_named, same_name
-from sequal.labels import IGNORE, LABEL_NAMES
+from sequal.labels import IGNORE, LABEL_NAMES, NOT_ANNOTATED, class_named, same_name
 
 __all__ = [
-    "NOT_ANNOTATED",
     "NO_LAYER",
     "check_segmentation",
     "known_segments",
@@ -20,8 +18,6 @@ __all__ = [
     "segmentation_says_no_layer",
 ]
 
-#: Name of the segment that holds the pixels an expert did not annotate.
-NOT_ANNOTATED: Final = "not annotated"
 #: ContentLabel of a segmentation without a pixel that says: this frame shows no layer.
 NO_LAYER: Final = "NO_LAYER"
 #: A fractional segmentation holds shares of this; half of it is inside.

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequal.errors import LabelError
-from sequal.files.imaging.segment_names import class_named, same_name
-from sequal.labels import BACKGROUND, IGNORE, LABEL_NAMES, REVIEW
+from sequal.labels import BACKGROUND, IGNORE, LABEL_NAMES, NOT_ANNOTATED, REVIEW, class_named, same_name
 
 __all__ = [
     "Segment",
@@ -104,7 +103,7 @@ def name_classes(
     present = {int(value) for value in np.unique(values)} - {BACKGROUND, IGNORE}
     if not present <= {segment.value for segment in segments}:
         segments = [replace(segment, value=place) for place, segment in enumerate(segments, start=1)]
-    return merge_segments(values[np.newaxis], [*segments, Segment("not annotated", 0, IGNORE)], labels)
+    return merge_segments(values[np.newaxis], [*segments, Segment(NOT_ANNOTATED, 0, IGNORE)], labels)
 
 
 def nothing_drawn(shape: Sequence[int], frame_shape: Sequence[int]) -> NDArray[np.uint8]:
