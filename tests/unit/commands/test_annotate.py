@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sequal.anatomy.models.carotid import Carotid
 from sequal.anatomy.models.volume import Volume
 from sequal.anatomy.phantom.volumes import BODY_LABELS
 from sequal.commands.annotating.annotate import CLIENT_ID, AnnotateOptions, annotate_command
@@ -214,6 +215,9 @@ def test_volumes_are_annotated_and_judged_by_structure(tmp_path):
     make_volumes(studies, count=6, shape=(20, 20, 16))
     images = {path.name.partition(".")[0]: path for path in sorted(studies.glob("*.nii.gz"))}
     masks = {i: np.asarray(nib.load(studies / "truth" / path.name).dataobj) for i, path in images.items()}
+    for path in images.values():  # as a program writes them that turns a volume before it segments it
+        truth = nib.load(studies / "truth" / path.name)
+        nib.save(truth.as_reoriented(np.array([[2, -1], [0, 1], [1, 1]])), studies / "truth" / path.name)
     names = tuple(BODY_LABELS["heart"])
     study = FakeStudy(images, masks, set(), order=sorted(images), models=(), trainers=("volume",), labels=names)
     (tmp_path / "downloads").mkdir()
@@ -291,7 +295,7 @@ def test_a_scoring_that_runs_already_is_waited_for(client, study):
 
 def test_the_noisy_expert_is_sparse_noisy_and_replayable(studies):
     frame = read_frame(studies / "im3.nii.gz")
-    mask = Truth.open(studies / "truth").mask("im3", frame)
+    mask = Truth.open(studies / "truth").mask("im3", frame, Carotid(Settings()))
     label = noisy_expert(5)(mask, frame)
     assert label.shape == mask.shape
     assert set(np.unique(label)) == {0, 1, 255}

@@ -18,7 +18,7 @@ from sequal.files.dicom import (
     completed_volume_headers,
     label_segmentation,
 )
-from sequal.files.imaging import read_frame, read_label
+from sequal.files.imaging import read_frame
 from sequal.files.imaging.dicom_series import read_series_headers
 from sequal.files.imaging.volume_slices import volume_slices
 
@@ -67,7 +67,7 @@ def outgoing_segmentation(
             "PACS, bring the clip in with `cli.py import` and send it with `cli.py to-dicom`."
         )
     try:
-        values = read_label(label, frame.grid, layout=frame.layout, labels=model.labels)
+        values = model.drawn_on(label, frame)
         if of_volume:
             segmentation = _of_volume(headers, values, model.labels, created, identity)
         else:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sequal.anatomy.measurement.comparison import Compared
 from sequal.errors import ImageError, LabelError
-from sequal.files.imaging import Frame, read_frame
+from sequal.files.imaging import Frame, read_frame, read_label
 from sequal.files.imaging.dicom_series import SeriesImage
 from sequal.files.imaging.layout import Layout
 from sequal.labels import BACKGROUND, IGNORE
@@ -157,6 +157,15 @@ class Model(ABC):
         """
         shape = (*frame.grid.native, frame.frames)[:3]
         return self.label_on(path, shape, frame.layout, frame.affine)
+
+    def drawn_on(self, path: Path, frame: Frame) -> NDArray[np.uint8]:
+        """A label or a mask as its file has it, uint8 in the array of its image; which values occur is not judged.
+
+        Raises:
+            LabelError: it cannot be read, or does not fit the image.
+        """
+        affine = frame.affine if self.spatial_dims == 3 else None
+        return read_label(path, frame.grid, layout=frame.layout, labels=self.labels, affine=affine)
 
     @abstractmethod
     def label_on(

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
@@ -9,6 +10,7 @@ from lib.configs import Study
 from lib.web.ohif import LastPredictions
 from lib.web.routes import Access, Served, serve_studies
 from lib.web.routes.measuring import MEASUREMENT_PATH
+from sequal.settings import Settings
 from sequal.study.state import StudyState
 from unit.synthetic_study import SIZE, SPACING_MM, band, settings, write_image, write_label
 
@@ -139,6 +141,19 @@ def test_the_stored_label_is_measured(client, datastore, tmp_path):
     assert client.get(MEASUREMENT_PATH, params={**ask, "image": "nobody"}).status_code == 404
     reply = client.get(MEASUREMENT_PATH, params={**ask, "of": "everything"})
     assert (reply.status_code, "`of`" in reply.json()["detail"]) == (400, True)
+
+
+def test_a_stored_label_that_lies_on_its_volume_along_other_axes_is_measured(datastore, predictions, tmp_path):
+    chosen = Settings.from_conf({"models": "volume", "labels": "liver"})
+    study = Study(chosen, StudyState.open(tmp_path / "volumes", chosen), None, Path(), None, None)
+    app, affine = FastAPI(), np.diag([2.0, 2.0, 3.0, 1.0])
+    label = nib.Nifti1Image(np.ones((6, 5, 4), np.uint8), affine)
+    nib.save(label, tmp_path / "im.nii.gz")
+    nib.save(label.as_reoriented(np.array([[2, -1], [0, 1], [1, 1]])), tmp_path / "stored.nii.gz")
+    datastore.labels["im"] = tmp_path / "stored.nii.gz"
+    serve_studies(app, [Served(study, lambda: datastore)], predictions, Access())
+    reply = TestClient(app).get(MEASUREMENT_PATH, params={"image": "im", "of": "label"})
+    assert reply.json()["volumes_ml"] == {"liver": 6 * 5 * 4 * 0.012}
 
 
 def test_the_last_prediction_is_told_as_it_was(client, predictions):

@@ -20,7 +20,7 @@ from lib.web.dicomweb import is_viewed
 from lib.web.ohif import LastPredictions
 from sequal.anatomy.model import Model
 from sequal.errors import SequalError, SettingsError, StorageError
-from sequal.files.imaging import Frame, clean_label, read_frame, read_label
+from sequal.files.imaging import Frame, clean_label, read_frame
 
 __all__ = ["MEASUREMENT_PATH", "measurement_routes"]
 
@@ -117,8 +117,7 @@ def _stored(model: Model, store: Datastore, image: str) -> tuple[Frame, NDArray[
         )
     try:
         frame = read_frame(file)
-        read = read_label(label, frame.grid, layout=frame.layout, labels=model.labels)
-        return frame, clean_label(read, model.classes)[0]
+        return frame, clean_label(model.drawn_on(Path(label), frame), model.classes)[0]
     except SequalError as error:
         raise refusal(error) from error
 

@@ -12,7 +12,7 @@ from sequal.anatomy.model import Model
 from sequal.anatomy.models import MODELS
 from sequal.commands.annotating.client import AnnotationClient
 from sequal.errors import ServerError
-from sequal.files.imaging import Frame, read_label
+from sequal.files.imaging import Frame
 from sequal.labels import BACKGROUND, IGNORE, INTIMA_MEDIA
 from sequal.settings import Settings
 
@@ -123,7 +123,7 @@ def evaluate(
     differences: list[float] = []
     for number, image in enumerate(images, 1):
         inference = client.infer(model.name, image.id)
-        mask = read_label(inference.file, image.frame.grid, layout=image.frame.layout, labels=model.labels)
+        mask = model.drawn_on(inference.file, image.frame)
         masks[image.id] = mask
         dice[image.id] = dice_of(model, mask, image.mask)
         if model.is_layer:

@@ -17,7 +17,7 @@ from sequal.commands.annotating.evaluation import NOTHING_SEEN, Evaluation, Test
 from sequal.commands.annotating.plane import Plane
 from sequal.commands.annotating.truth import Expert, Truth, choose_test_images
 from sequal.errors import ImageError, StudyError
-from sequal.files.imaging import Frame, read_frame, read_label, says_no_layer
+from sequal.files.imaging import Frame, read_frame, says_no_layer
 from sequal.files.imaging.writing import write_on_frame
 from sequal.labels import BACKGROUND, IGNORE
 
@@ -197,7 +197,7 @@ class _Player:
         self._held_out = set(chosen)
         for number, image in enumerate(chosen, 1):
             frame = self._fetch(image)
-            mask = None if frame is None else self._truth.mask(image, frame)
+            mask = None if frame is None else self._truth.mask(image, frame, self._model)
             if frame is not None and mask is not None and (mask != IGNORE).any():
                 self.test.append(TestImage(image, frame, mask))
             self._progress("Fetching the test images", number, len(chosen))
@@ -251,14 +251,14 @@ class _Player:
         frame = self._fetch(sample.id)
         if frame is None:
             return None
-        mask = self._truth.mask(sample.id, frame)
+        mask = self._truth.mask(sample.id, frame, self._model)
         label = self._expert(mask, frame)
         if not ((label != BACKGROUND) & (label != IGNORE)).any() and not says_no_layer(label):
             logger.warning("Skipping image %s: its truth is not known", sample.id)
             return None
         auto_dice = None
         if self._ready:
-            seen = read_label(self._client.infer(self._model.name, sample.id).file, frame.grid, layout=frame.layout)
+            seen = self._model.drawn_on(self._client.infer(self._model.name, sample.id).file, frame)
             auto_dice = dice_of(self._model, seen, mask)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "label.nii.gz"

@@ -8,9 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sequal.anatomy.model import Model
 from sequal.anatomy.phantom import draw_reader
 from sequal.errors import StudyError
-from sequal.files.imaging import Frame, read_label
+from sequal.files.imaging import Frame
 from sequal.study.folder import images_by_id
 
 __all__ = ["Expert", "Truth", "choose_test_images", "exact_expert", "noisy_expert"]
@@ -58,13 +59,13 @@ class Truth:
                 f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}. Add them, or name another --truth."
             )
 
-    def mask(self, image: str, frame: Frame) -> NDArray[np.uint8]:
-        """The true mask uint8 (W, H, F) of an image, in {0, 1, 255}; 255 where nobody traced.
+    def mask(self, image: str, frame: Frame, model: Model) -> NDArray[np.uint8]:
+        """The true mask of an image, uint8 in its array, classes of the model and 255 where nobody traced.
 
         Raises:
             LabelError: unreadable, or on another grid.
         """
-        return read_label(self.files[image], frame.grid, layout=frame.layout)
+        return model.drawn_on(self.files[image], frame)
 
 
 def exact_expert(mask: NDArray[np.uint8], _: Frame) -> NDArray[np.uint8]:
