@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from sequal.anatomy.layer.pieces import (
+    drop_cut_across,
     drop_pieces_at_margin,
     drop_short_pieces,
     drop_without_lumen,
@@ -236,3 +237,18 @@ def test_a_layer_at_the_edge_of_the_picture_and_an_empty_mask_stay_as_they_are()
     at_bottom = at_top[:, ::-1].copy()
     for probability in (at_top, at_bottom, np.full((100, 120), 0.3, np.float32)):
         assert drop_without_lumen(probability, _bands(60, 100), 0.1) is probability
+
+
+@pytest.mark.parametrize(
+    ("columns", "scanned", "kept"),
+    [(30, 100, False), (30, 60, True), (50, 100, True), (45, 150, True)],
+)
+def test_a_layer_as_short_as_a_vessel_is_wide_goes_where_the_scan_is_wider(columns, scanned, kept):
+    """4 mm are the shortest; 30 of 60 columns are half of the scan."""
+    probability = np.zeros((150, 120), np.float32)
+    probability[:columns, 70:76] = 0.9
+    pixels = np.zeros((150, 120), np.float32)
+    pixels[:scanned, 10:] = 100
+    found = drop_cut_across(probability, pixels, 0.1, 4.0)
+    assert (found > 0.5).any() == kept
+    assert kept == (found is probability)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,21 @@ def test_an_unsure_layer_is_shown_where_labels_lie_below_as_uneven_a_lumen(frame
     probability = np.where(_label() == 1, 0.8, 0.01).astype(np.float32)
     prediction = NativePrediction(_label(), probability, np.maximum(probability, 1 - probability))
     assert model.clean(prediction, frame(80), surroundings).classes.any() == shown
+
+
+@pytest.mark.parametrize(("labelled_mm", "shown"), [(None, False), (12.5, False), (6.0, True)])
+def test_a_layer_as_short_as_a_vessel_is_wide_is_shown_where_labels_are_as_short(frame, labelled_mm, shown):
+    """A layer of 5 mm below an even lumen, in a scan of 20 mm."""
+    model, image = model_of(settings()), replace(frame(0), calibration=Calibration((0.2, 0.2), "given"))
+    image.pixels[:, 10:70] = 16
+    label = np.zeros_like(_label())
+    label[20:45, 70:80] = 1
+    probability = np.where(label == 1, 0.99, 0).astype(np.float32)
+    prediction = NativePrediction(label, probability, np.maximum(probability, 1 - probability))
+    drawn = np.zeros_like(label)
+    drawn[: round((labelled_mm or 0) / 0.2), 70:80] = 1
+    surroundings = model.surroundings([(drawn, image)]) if labelled_mm else None
+    assert model.clean(prediction, image, surroundings).classes.any() == shown
 
 
 def _soft_layer(frames, top=20.0, bottom=30.0):

@@ -66,8 +66,8 @@ def test_a_speck_is_left_out_unless_every_piece_stays(min_piece_mm, kept):
     layer[:, 60:68] = layer[60:64, 80:84] = 0.9
     frame = _image((120, 90, 1), (0.09, 0.05))
     data = {"pred": MetaTensor(layer, meta=frame.meta), "frame": frame}
-    mask = CleanMaskd("pred", "frame", min_piece_mm, labelled_lumen=0.0, pixel_mm=0.06, credible_mm=(0.005, 0.5))(data)[
-        "pred"
-    ]
+    mask = CleanMaskd(
+        "pred", "frame", min_piece_mm, labelled_lumen=0.0, shortest_mm=12.0, pixel_mm=0.06, credible_mm=(0.005, 0.5)
+    )(data)["pred"]
     assert mask.dtype == torch.uint8
     assert [bool(mask[62, row, 0]) for row in (64, 82)] == kept

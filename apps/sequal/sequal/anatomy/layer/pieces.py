@@ -1,4 +1,4 @@
-"""What of a predicted layer cannot be a wall: specks, a second layer, the edge of the scan, a layer without a lumen."""
+"""What of a predicted layer cannot be a wall: specks, a second layer, the scan's edge, a cut vessel, no lumen above."""
 
 import math
 from typing import Any, Final
@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-__all__ = ["drop_pieces_at_margin", "drop_short_pieces", "drop_without_lumen", "keep_one_layer", "lumen_unevenness"]
+__all__ = [
+    "drop_cut_across",
+    "drop_pieces_at_margin",
+    "drop_short_pieces",
+    "drop_without_lumen",
+    "keep_one_layer",
+    "layer_length",
+    "lumen_unevenness",
+]
 
 #: A piece is also short beside a longer one: when it has less than this part of its length.
 _PART_OF_LONGEST: Final = 0.25
@@ -20,6 +28,8 @@ _SCAN_ABOVE_MM: Final = 2.0
 _COMPARABLE: Final = 0.6
 #: A column is the scan's when at least this part of it is not the margin's grey value.
 _SCANNED: Final = 0.3
+#: A vessel that is cut across has a far wall in less than this part of the scan's width.
+_CUT_PART: Final = 0.4
 #: A layer is doubted when its probabilities promise a Dice that is lower than 1 by this, over its part of the width.
 _DOUBTED: Final = 0.16
 #: A doubted layer goes when this is exceeded by the doubt times the unevenness of what should be its lumen.
@@ -167,6 +177,38 @@ def _at_edge(piece: NDArray[np.bool_], before: NDArray[np.intp], first_row: int,
     below = np.minimum(end + max(1, round(reach)), height)
     part = (before[columns, below] - before[columns, end]) / np.maximum(below - end, 1)
     return bool(np.median(before[columns, top]) < reach and np.median(part) > 0.5)
+
+
+def drop_cut_across(
+    probability: NDArray[np.float32], pixels: NDArray[np.float32], pixel_mm: float, shortest_mm: float
+) -> NDArray[np.float32]:
+    """The probability, or none at all of a layer that is as short as a vessel is wide.
+
+    The lower wall of an artery that is cut across is an arc below a lumen, and is found as a layer. It is no longer
+    than the artery is wide, and the scan goes on at both sides of it.
+
+    Args:
+        probability: float32 (W, H), of the layer.
+        pixels: float32 (W, H), grey values on any scale.
+        pixel_mm: width of a pixel.
+        shortest_mm: a layer that is shorter goes, if it lies in less than 0.4 of the scan's width.
+
+    Returns:
+        Zeros, or the given array.
+    """
+    mask = probability > 0.5
+    if not mask.any() or layer_length(mask, pixel_mm) >= shortest_mm or _part_of_width(mask, pixels) >= _CUT_PART:
+        return probability
+    return np.zeros_like(probability)
+
+
+def layer_length(mask: NDArray[np.bool_], pixel_mm: float) -> float:
+    """Columns of a layer (W, H) that hold it, in mm.
+
+    >>> layer_length(np.eye(3, dtype=bool), 0.5)
+    1.5
+    """
+    return np.count_nonzero(mask.any(axis=1)) * pixel_mm
 
 
 def drop_without_lumen(

@@ -15,10 +15,12 @@ from sequal.anatomy.layer.extent import ColumnExtent
 from sequal.anatomy.layer.far_background import far_background
 from sequal.anatomy.layer.fusion import continue_layer
 from sequal.anatomy.layer.pieces import (
+    drop_cut_across,
     drop_pieces_at_margin,
     drop_short_pieces,
     drop_without_lumen,
     keep_one_layer,
+    layer_length,
     lumen_unevenness,
 )
 from sequal.anatomy.layer.supervision import apply_supervision
@@ -46,14 +48,24 @@ from sequal.preparation.augmentation import intensity_view, patch_geometry
 from sequal.preparation.working_frame import Grid, WorkingFrame
 from sequal.preparation.working_grid import LATERAL_FACTOR, frame_to_working
 
-__all__ = ["MODEL", "Carotid", "labelled_lumen"]
+__all__ = ["MODEL", "Carotid", "labelled_lumen", "shortest_layer_mm"]
 
 _LUMEN: Final = "uneven_lumen"
+_LENGTH: Final = "short_layer_mm"
+#: No carotid is wider, not even where it divides.
+_WIDEST_ARTERY_MM: Final = 12.0
+#: A layer of this part of the length of a short labelled one is believed.
+_AS_LABELLED: Final = 0.8
 
 
 def labelled_lumen(surroundings: Mapping[str, float] | None) -> float | None:
     """An uneven lumen above a labelled layer; 0 before any label, None of a round that did not look."""
     return 0.0 if surroundings is None else surroundings.get(_LUMEN)
+
+
+def shortest_layer_mm(surroundings: Mapping[str, float] | None) -> float:
+    """What is shorter is the wall of a vessel that is cut across, unless labels are as short: 12 mm at most."""
+    return min(_WIDEST_ARTERY_MM, _AS_LABELLED * (surroundings or {}).get(_LENGTH, math.inf))
 
 
 class Carotid(Model):
@@ -126,28 +138,34 @@ class Carotid(Model):
             return prediction
         dx, dy = self.pixel_mm(frame)
         labelled = labelled_lumen(surroundings)
-        cleaned = []
+        shortest, cleaned = shortest_layer_mm(surroundings), []
         for probability, pixels in zip(self._frames(prediction.foreground), self._frames(frame.pixels), strict=True):
             inside = drop_pieces_at_margin(probability, pixels, dy)
             layer = keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm))
-            cleaned.append(layer if labelled is None else drop_without_lumen(layer, pixels, dy, labelled))
+            if labelled is not None:
+                layer = drop_cut_across(drop_without_lumen(layer, pixels, dy, labelled), pixels, dx, shortest)
+            cleaned.append(layer)
         return _native(np.stack(cleaned, axis=2))
 
     def surroundings(self, labelled: Iterable[tuple[NDArray[np.uint8], Frame]]) -> dict[str, float]:
         """`uneven_lumen`: the 90th percentile of `lumen_unevenness` over the labelled layers; 0 where none is labelled.
 
-        The highest may be one in a shadow, with hardly more than black below the layer.
+        The highest may be one in a shadow, with hardly more than black below the layer. `short_layer_mm`: the 10th
+        percentile of their lengths.
         """
         if self.settings.min_piece_mm == 0:  # nothing is taken away
             return {}
-        found = [
-            unevenness
-            for label, frame in labelled
-            for one, pixels in zip(self._frames(label), self._frames(frame.pixels), strict=True)
-            if (unevenness := lumen_unevenness(one == INTIMA_MEDIA, pixels, self.pixel_mm(frame)[1])) is not None
-            and math.isfinite(unevenness)
-        ]
-        return {_LUMEN: float(np.quantile(found, 0.9, method="lower")) if found else 0.0}
+        uneven, lengths = [], []
+        for label, frame in labelled:
+            dx, dy = self.pixel_mm(frame)
+            for one, pixels in zip(self._frames(label == INTIMA_MEDIA), self._frames(frame.pixels), strict=True):
+                unevenness = lumen_unevenness(one, pixels, dy)
+                if unevenness is not None and math.isfinite(unevenness):
+                    uneven.append(unevenness)
+                if one.any():
+                    lengths.append(layer_length(one, dx))
+        found = {_LUMEN: float(np.quantile(uneven, 0.9, method="lower")) if uneven else 0.0}
+        return found | ({_LENGTH: float(np.quantile(lengths, 0.1, method="higher"))} if lengths else {})
 
     def fuse(self, current: NDArray[np.uint8], expert: NDArray[np.uint8], prediction: NativePrediction) -> FusionResult:
         """Frame by frame; one of a clip that the expert did not draw in stays unknown."""

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sequal.anatomy.models.carotid import labelled_lumen
+from sequal.anatomy.models.carotid import labelled_lumen, shortest_layer_mm
 from sequal.files.exporting.metadata import INPUT_NAME, OUTPUT_NAME, working_grid_arguments
 from sequal.files.exporting.model import ExportedModel
 
@@ -78,6 +78,7 @@ def _postprocessing(grid: dict[str, Any], model: ExportedModel) -> list[dict[str
         "frame_key": _FRAME,
         "min_piece_mm": model.settings.min_piece_mm,
         "labelled_lumen": labelled_lumen(model.surroundings),
+        "shortest_mm": shortest_layer_mm(model.surroundings),
         "pixel_mm": grid["spacing_mm"][1],
         "credible_mm": grid["credible_mm"],
     }

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from typing import Any, Final
 
-from sequal.anatomy.models.carotid import labelled_lumen
+from sequal.anatomy.models.carotid import labelled_lumen, shortest_layer_mm
 from sequal.files.exporting.model import ExportedModel
 from sequal.files.imaging import MAX_SPACING_MM, MIN_SPACING_MM
 from sequal.labels import LABEL_NAMES
@@ -120,13 +120,15 @@ def _steps(model: ExportedModel) -> dict[str, Any]:
                 "rules": "left out, in this order: pieces with less than 2 mm of the scan above them and mostly scan "
                 "in the 2 mm below; pieces laterally shorter than min_piece_mm or a quarter of the longest; of pieces "
                 "above each other all but the one with the greatest sum of probabilities, or the deeper one where its "
-                "sum is at least 0.6 of that; and the layer where d is at least 0.16, d times u is over 0.03, and u is "
-                "over 1.5 times labelled_lumen. d is 1 - 2 S(p over the mask) / (S(p) + pixels of the mask), divided "
-                "by columns of the mask / columns of mask and scan, in which 30 % of the pixels differ from the first "
-                "one by 0.008 of the range. u is the standard deviation of the grey values 0.3 to 3.5 mm above the "
-                "layer over their mean in the 0.6 mm below it, less the 0.5th percentile of the frame. labelled_lumen "
-                "null: the layer stays; min_piece_mm 0: none of it",
+                "sum is at least 0.6 of that; the layer where d is at least 0.16, d times u is over 0.03, and u is "
+                "over 1.5 times labelled_lumen; and the layer where the columns of its mask are under shortest_mm, and "
+                "under 0.4 of those of mask and scan. d is 1 - 2 S(p over the mask) / (S(p) + pixels of the mask), "
+                "divided by columns of the mask / columns of mask and scan, in which 30 % of the pixels differ from "
+                "the first one by 0.008 of the range. u is the standard deviation of the grey values 0.3 to 3.5 mm "
+                "above the layer over their mean in the 0.6 mm below it, less the 0.5th percentile of the frame. "
+                "labelled_lumen null: neither of the last two; min_piece_mm 0: none of it",
                 "labelled_lumen": labelled_lumen(model.surroundings),
+                "shortest_mm": shortest_layer_mm(model.surroundings),
             },
         },
     }

@@ -12,7 +12,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from .pieces import drop_pieces_at_margin, drop_short_pieces, drop_without_lumen, keep_one_layer
+from .pieces import drop_cut_across, drop_pieces_at_margin, drop_short_pieces, drop_without_lumen, keep_one_layer
 from .working_grid import pixel_size_mm
 
 __all__ = ["CleanMaskd"]
@@ -26,7 +26,8 @@ class CleanMaskd(MapTransform):
         frame_key: of the image as it was read, before normalisation.
         min_piece_mm: shortest piece; 0: every piece stays, as in the app.
         labelled_lumen: an uneven lumen above the layer in the labels that taught the model, see `drop_without_lumen`;
-            None: a layer needs no lumen above it.
+            None: a layer needs no lumen above it, and may be short.
+        shortest_mm: a layer that is shorter is the wall of a vessel that is cut across, see `drop_cut_across`.
         pixel_mm: size of a pixel of an image that is not calibrated.
         credible_mm: smallest and largest pixel of an image that counts as calibrated.
     """
@@ -37,6 +38,7 @@ class CleanMaskd(MapTransform):
         frame_key: str,
         min_piece_mm: float,
         labelled_lumen: float | None,
+        shortest_mm: float,
         pixel_mm: float,
         credible_mm: tuple[float, float],
     ) -> None:
@@ -44,6 +46,7 @@ class CleanMaskd(MapTransform):
         self.frame_key = frame_key
         self.min_piece_mm = min_piece_mm
         self.labelled_lumen = labelled_lumen
+        self.shortest_mm = shortest_mm
         self.pixel_mm = pixel_mm
         self.credible_mm = (credible_mm[0], credible_mm[1])
 
@@ -62,6 +65,7 @@ class CleanMaskd(MapTransform):
                 layer = keep_one_layer(drop_short_pieces(inside, dx, self.min_piece_mm))
                 if self.labelled_lumen is not None:
                     layer = drop_without_lumen(layer, pixels, dy, self.labelled_lumen)
+                    layer = drop_cut_across(layer, pixels, dx, self.shortest_mm)
             mask = torch.from_numpy((layer > 0.5).astype(np.uint8).reshape(shape))
             result[key] = MetaTensor(mask, meta=probability.meta)
         return result
