@@ -1,9 +1,9 @@
-"""Masks on frames that show no far wall, and what the rule against them costs where there is one.
+"""Masks on frames that show no far wall, and what the rules against them cost where there is one.
 
     python benchmarks/adaptation/no_wall.py OUT --frames CAROTID --muscle APONEUROSIS
 
 CAROTID has `study/` with `patients.csv`, and `truth/`; APONEUROSIS has `images/`. The same call goes on where it was
-stopped. See README.md beside this file.
+stopped. See no_wall.md beside this file.
 """
 
 import argparse
@@ -34,10 +34,10 @@ from sequal.study.state import StudyState, atomic_write, file_digest
 WEIGHTS: Final = Path(__file__).resolve().parents[2] / "apps" / "sequal" / "model" / "pretrained_carotid.pt"
 SHIPPED: Final = "shipped"
 CPU: Final = torch.device("cpu")
-#: Of the rule with its numbers: what another one made is made again.
+#: Of the rules with their numbers: what others made is made again.
 RULE: Final = file_digest(Path(pieces.__file__))
 HEAD: Final = """\
-| frames | labels | number | masks without the rule | masks with it | Dice without | Dice with it | Dice of masks lost |
+| frames | labels | number | masks without the rules | with them | Dice without | Dice with them | Dice of masks lost |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
 RULES: Final = ("without", "with")
 Record = dict[str, Any]
@@ -96,7 +96,7 @@ def judge(out: Path, name: str, cases: Cases, models: Mapping[str, Path]) -> dic
 
 
 def look(case: Case, loaded: LoadedPair) -> Record:
-    """Whether a frame gets a mask, with the rule and without it, and the Dice of both."""
+    """Whether a frame gets a mask, with the rules and without them, and the Dice of both."""
     model = model_of(Settings())
     raw = predict(loaded.shown, model.prepare(case.frame), model, CPU)
     record: Record = {"name": case.name}

@@ -172,7 +172,7 @@ def _record(image: str, data: Data, loaded: LoadedPair) -> dict[str, Any]:
     if loaded.branched is not None:
         return look(case, [loaded], data.settings)
     model = model_of(data.settings)
-    native = predict(loaded.shown, model.read(data.images[image][0]), model, CPU)
+    native = predict(loaded.shown, model.prepare(frame), model, CPU)
     shown = model.clean(native, frame, loaded.surroundings)
     return {"patient": case.patient, "dice": label_dice(shown.classes, case.truth)}
 

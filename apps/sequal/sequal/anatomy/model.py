@@ -105,17 +105,9 @@ class Model(ABC):
         """What its masks show, for people who choose among the models of a server."""
         return ", ".join(self.labels)
 
-    def read(self, path: Path) -> WorkingFrame:
-        """An image on its working grid, normalised.
-
-        Raises:
-            ImageError: it cannot be read, or is no image of this model.
-        """
-        return self.prepare(read_frame(path))
-
     @abstractmethod
     def prepare(self, frame: Frame) -> WorkingFrame:
-        """As `read`, of an image that was read.
+        """An image on its working grid, normalised.
 
         Raises:
             ImageError: it is no image of this model.

@@ -143,14 +143,14 @@ def test_a_volume_that_would_become_too_large_is_left_out(tmp_path):
     path = write(tmp_path / "coarse.nii.gz", np.zeros((50, 50, 40), np.int16), np.diag([8.0, 8.0, 8.0, 1.0]))
     words = "coarse.nii.gz` to have at most 100000000 voxels of 0.5,0.5,0.5 mm .* got 800 x 800 x 640"
     with pytest.raises(ImageError, match=words):
-        model_of(chosen(volume_spacing="0.5,0.5,0.5")).read(path)
+        model_of(chosen(volume_spacing="0.5,0.5,0.5")).prepare(read_frame(path))
 
 
 def _label_of(volumes, values, tmp_path):
     (item, _), _, _ = volumes
     frame = read_frame(item.image)
     path = write(tmp_path / "label.nii.gz", np.full(frame.grid, values, np.uint8), frame.affine)
-    return path, model_of(chosen()).read(item.image)
+    return path, model_of(chosen()).prepare(read_frame(item.image))
 
 
 @pytest.mark.parametrize("axes", [(), (1,), (1, 1)])
@@ -168,7 +168,7 @@ def test_a_label_that_lies_on_its_volume_in_another_order_is_turned(codes, axes,
     turned = nib.Nifti1Image(truth, affine).as_reoriented(turn)
     write(tmp_path / "label.nii.gz", np.asarray(turned.dataobj).reshape(*turned.shape, *axes), turned.affine)
     model = model_of(chosen())
-    found = model.read_label(tmp_path / "label.nii.gz", model.read(tmp_path / "image.nii.gz"))
+    found = model.read_label(tmp_path / "label.nii.gz", model.prepare(read_frame(tmp_path / "image.nii.gz")))
     np.testing.assert_array_equal(found, truth)
     guard = LabelGuard(StudyState.open(tmp_path / "state", chosen()), chosen())
     np.testing.assert_array_equal(guard.read("image", tmp_path / "image.nii.gz", tmp_path / "label.nii.gz")[1], truth)
@@ -180,7 +180,7 @@ def test_of_a_label_that_lies_elsewhere_the_order_of_its_voxels_counts(affine, t
     write(tmp_path / "image.nii.gz", truth.astype(np.float32), np.diag([2.0, 2.0, 3.0, 1.0]))
     label = write(tmp_path / "label.nii.gz", truth, affine)
     model = model_of(chosen())
-    np.testing.assert_array_equal(model.read_label(label, model.read(tmp_path / "image.nii.gz")), truth)
+    np.testing.assert_array_equal(model.read_label(label, model.prepare(read_frame(tmp_path / "image.nii.gz"))), truth)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
@@ -227,14 +227,14 @@ def test_a_class_that_is_missing_from_all_labels_stays_out_of_the_masks_without_
 )
 def test_a_patch_of_which_a_network_makes_one_value_is_refused(volumes, changes, words):
     with pytest.raises(SettingsError, match=words):
-        model_of(chosen(**changes)).read(volumes[0][0].image)
+        model_of(chosen(**changes)).prepare(read_frame(volumes[0][0].image))
 
 
 def test_a_study_of_tiny_volumes_gets_a_patch_that_networks_can_learn_from(tmp_path):
     path = write(tmp_path / "tiny.nii.gz", np.zeros((12, 10, 8), np.int16), np.eye(4))
     planned = with_plan(chosen(volume_spacing="auto", volume_patch="auto"), [path], tmp_path / "plan.json")
     assert planned.volume_patch == "32,16,16"
-    assert model_of(planned).read(path).grid.working == (12, 10, 8)
+    assert model_of(planned).prepare(read_frame(path)).grid.working == (12, 10, 8)
 
 
 def test_volumes_are_scored_one_by_one(tmp_path):
@@ -274,7 +274,7 @@ def test_volumes_of_other_spacing_axes_and_shape_are_learnt_together(tmp_path):
 def test_one_slice_is_no_volume(tmp_path):
     path = write(tmp_path / "slice.nii.gz", np.zeros((20, 20, 1), np.int16), np.eye(4))
     with pytest.raises(ImageError, match="a volume of at least 4 slices along each axis, got 20 x 20 x 1"):
-        model_of(chosen()).read(path)
+        model_of(chosen()).prepare(read_frame(path))
 
 
 def test_a_checkpoint_of_another_model_or_of_other_labels_is_refused(volumes, tmp_path):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
 __all__ = [
+    "clean_layer",
     "drop_cut_across",
     "drop_pieces_at_margin",
     "drop_short_pieces",
@@ -40,6 +41,37 @@ _AS_LABELLED: Final = 1.5
 _LUMEN_MM: Final = (0.3, 3.5)
 _TISSUE_MM: Final = 0.6
 _NEIGHBOURS: Final = np.ones((3, 3), dtype=np.uint8)
+
+
+def clean_layer(
+    probability: NDArray[np.float32],
+    pixels: NDArray[np.float32],
+    pixel_mm: tuple[float, float],
+    min_length_mm: float,
+    labelled: float | None,
+    shortest_mm: float,
+) -> NDArray[np.float32]:
+    """The probability without what cannot be a wall: the rules of this file, in their order.
+
+    Args:
+        probability: float32 (W, H), of the layer.
+        pixels: float32 (W, H), grey values on any scale.
+        pixel_mm: width and height of a pixel.
+        min_length_mm: as for `drop_short_pieces`; with 0 nothing is dropped by any rule.
+        labelled: as for `drop_without_lumen`; None: a layer needs no lumen above it, and may be short.
+        shortest_mm: as for `drop_cut_across`.
+
+    Returns:
+        A new array, or the given one when nothing was dropped.
+    """
+    if min_length_mm <= 0:
+        return probability
+    dx, dy = pixel_mm
+    inside = drop_pieces_at_margin(probability, pixels, dy)
+    layer = keep_one_layer(drop_short_pieces(inside, dx, min_length_mm))
+    if labelled is None:
+        return layer
+    return drop_cut_across(drop_without_lumen(layer, pixels, dy, labelled), pixels, dx, shortest_mm)
 
 
 def drop_short_pieces(probability: NDArray[np.float32], pixel_mm: float, min_length_mm: float) -> NDArray[np.float32]:

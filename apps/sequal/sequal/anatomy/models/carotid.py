@@ -14,15 +14,7 @@ from sequal.anatomy.layer.convention import Convention, offsets
 from sequal.anatomy.layer.extent import ColumnExtent
 from sequal.anatomy.layer.far_background import far_background
 from sequal.anatomy.layer.fusion import continue_layer
-from sequal.anatomy.layer.pieces import (
-    drop_cut_across,
-    drop_pieces_at_margin,
-    drop_short_pieces,
-    drop_without_lumen,
-    keep_one_layer,
-    layer_length,
-    lumen_unevenness,
-)
+from sequal.anatomy.layer.pieces import clean_layer, layer_length, lumen_unevenness
 from sequal.anatomy.layer.supervision import apply_supervision
 from sequal.anatomy.layer.thickness import matching_offset, thicker_than_drawn
 from sequal.anatomy.measurement import (
@@ -55,7 +47,7 @@ _LENGTH: Final = "short_layer_mm"
 #: No carotid is wider, not even where it divides.
 _WIDEST_ARTERY_MM: Final = 12.0
 #: A layer of this part of the length of a short labelled one is believed.
-_AS_LABELLED: Final = 0.8
+_AS_SHORT: Final = 0.8
 
 
 def labelled_lumen(surroundings: Mapping[str, float] | None) -> float | None:
@@ -65,7 +57,7 @@ def labelled_lumen(surroundings: Mapping[str, float] | None) -> float | None:
 
 def shortest_layer_mm(surroundings: Mapping[str, float] | None) -> float:
     """What is shorter is the wall of a vessel that is cut across, unless labels are as short: 12 mm at most."""
-    return min(_WIDEST_ARTERY_MM, _AS_LABELLED * (surroundings or {}).get(_LENGTH, math.inf))
+    return min(_WIDEST_ARTERY_MM, _AS_SHORT * (surroundings or {}).get(_LENGTH, math.inf))
 
 
 class Carotid(Model):
@@ -136,15 +128,11 @@ class Carotid(Model):
         settings = self.settings
         if settings.min_piece_mm == 0:
             return prediction
-        dx, dy = self.pixel_mm(frame)
-        labelled = labelled_lumen(surroundings)
-        shortest, cleaned = shortest_layer_mm(surroundings), []
-        for probability, pixels in zip(self._frames(prediction.foreground), self._frames(frame.pixels), strict=True):
-            inside = drop_pieces_at_margin(probability, pixels, dy)
-            layer = keep_one_layer(drop_short_pieces(inside, dx, settings.min_piece_mm))
-            if labelled is not None:
-                layer = drop_cut_across(drop_without_lumen(layer, pixels, dy, labelled), pixels, dx, shortest)
-            cleaned.append(layer)
+        pixel_mm, noted = self.pixel_mm(frame), (labelled_lumen(surroundings), shortest_layer_mm(surroundings))
+        cleaned = [
+            clean_layer(probability, pixels, pixel_mm, settings.min_piece_mm, *noted)
+            for probability, pixels in zip(self._frames(prediction.foreground), self._frames(frame.pixels), strict=True)
+        ]
         return _native(np.stack(cleaned, axis=2))
 
     def surroundings(self, labelled: Iterable[tuple[NDArray[np.uint8], Frame]]) -> dict[str, float]:

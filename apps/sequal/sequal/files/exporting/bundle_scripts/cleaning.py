@@ -12,7 +12,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from .pieces import drop_cut_across, drop_pieces_at_margin, drop_short_pieces, drop_without_lumen, keep_one_layer
+from .pieces import clean_layer
 from .working_grid import pixel_size_mm
 
 __all__ = ["CleanMaskd"]
@@ -54,18 +54,13 @@ class CleanMaskd(MapTransform):
         """Replace the probabilities under each key by a uint8 mask, 1 for the layer."""
         result = dict(data)
         frame = result[self.frame_key]
-        dx, dy = pixel_size_mm(frame.affine, self.credible_mm) or (self.pixel_mm, self.pixel_mm)
+        pixel_mm = pixel_size_mm(frame.affine, self.credible_mm) or (self.pixel_mm, self.pixel_mm)
         for key in self.key_iterator(result):
             probability = result[key]
             shape = tuple(probability.shape)
             layer = np.ascontiguousarray(probability.numpy().reshape(shape[:2]), dtype=np.float32)
-            if self.min_piece_mm > 0:
-                pixels = np.ascontiguousarray(frame.numpy().reshape(shape[:2]), dtype=np.float32)
-                inside = drop_pieces_at_margin(layer, pixels, dy)
-                layer = keep_one_layer(drop_short_pieces(inside, dx, self.min_piece_mm))
-                if self.labelled_lumen is not None:
-                    layer = drop_without_lumen(layer, pixels, dy, self.labelled_lumen)
-                    layer = drop_cut_across(layer, pixels, dx, self.shortest_mm)
+            pixels = np.ascontiguousarray(frame.numpy().reshape(shape[:2]), dtype=np.float32)
+            layer = clean_layer(layer, pixels, pixel_mm, self.min_piece_mm, self.labelled_lumen, self.shortest_mm)
             mask = torch.from_numpy((layer > 0.5).astype(np.uint8).reshape(shape))
             result[key] = MetaTensor(mask, meta=probability.meta)
         return result
